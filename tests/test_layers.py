@@ -1,0 +1,106 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from zoo.models import encoder
+from zoo.models.layers import (
+    BilinearUpsampling,
+    FusedBatchNormalization,
+    HypercolumnConv,
+    PadToMultiple,
+    VGGInput,
+    upsample_and_shift,
+)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("factor", [2, 4, 8])
+def test_upsampling_is_keras_s_bilinear(rng, factor):
+    x = rng.normal(size=(2, 5, 7, 3)).astype(np.float32)
+    expected = keras.layers.UpSampling2D(factor, interpolation="bilinear")(x)
+    np.testing.assert_allclose(BilinearUpsampling(factor)(x), expected, atol=1e-6)
+
+
+def pyramid(rng, height, width):
+    sizes = [(height, width), (height, width), *((height // f, width // f) for f in (2, 4, 8))]
+    return [
+        tf.constant(rng.normal(size=(2, *s, c)).astype(np.float32)) for s, c in zip(sizes, (3, 6, 5, 4, 7), strict=True)
+    ]
+
+
+@pytest.mark.parametrize("size", [(16, 24), (8, 8), (40, 8)])
+def test_factored_hypercolumn_is_the_plain_one(rng, size):
+    maps = pyramid(rng, *size)
+    factored, plain = HypercolumnConv(4), HypercolumnConv(4, factored=False)
+    results = []
+    for layer in (factored, plain):
+        layer.build([m.shape for m in maps])
+        layer.set_weights([rng.normal(size=(3, 3, 25, 4)) if layer is factored else factored.get_weights()[0]])
+        with tf.GradientTape() as tape:
+            for m in maps:
+                tape.watch(m)
+            output = layer(maps)
+            loss = tf.reduce_sum(tf.sin(output))
+        results.append([output, *tape.gradient(loss, [*maps, layer.kernel.value])])
+    for ours, theirs in zip(*results, strict=True):
+        scale = np.abs(theirs).max()
+        np.testing.assert_allclose(ours, theirs, atol=1e-4 * scale)
+
+
+def test_upsample_and_shift_is_upsampling_then_shifting(rng):
+    matrix = np.asarray(upsample_and_shift(16, 4, 4, "float32")).reshape(16, 3, 4)
+    x = rng.normal(size=(1, 4, 1, 1)).astype(np.float32)
+    up = np.asarray(tf.image.resize(x, (16, 1)))[0, :, 0, 0]
+    padded = np.concatenate([[0], up, [0]])
+    for shift in range(3):
+        np.testing.assert_allclose(matrix[:, shift] @ x[0, :, 0, 0], padded[shift : shift + 16], atol=1e-6)
+
+
+def test_fused_batch_normalisation_is_keras_s(rng):
+    ours, keras_layer = FusedBatchNormalization(momentum=0.8), keras.layers.BatchNormalization(momentum=0.8)
+    for layer in (ours, keras_layer):
+        layer.build((None, None, None, 3))
+        layer.set_weights([np.array(w, np.float32) for w in ([1, 2, 0.5], [0, 1, -1], [0, 0, 0], [1, 1, 1])])
+    for step in range(3):
+        x = tf.constant(rng.normal(step, 3, size=(2, 3, 5, 3)).astype(np.float32))
+        gradients = []
+        for layer in (ours, keras_layer):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = layer(x, training=True)
+                loss = tf.reduce_sum(tf.sin(y))
+            gradients.append([y, *tape.gradient(loss, [x, layer.gamma.value, layer.beta.value])])
+        for a, b in zip(*gradients, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-4)
+    for a, b in zip(ours.get_weights(), keras_layer.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5)
+    np.testing.assert_allclose(ours(x, training=False), keras_layer(x, training=False), atol=1e-5)
+    ours.trainable = False
+    np.testing.assert_allclose(ours(x, training=True), ours(x, training=False), atol=1e-6)
+
+
+def test_padding_repeats_the_edge(rng):
+    x = rng.random((1, 3, 10, 2)).astype(np.float32)
+    np.testing.assert_array_equal(PadToMultiple(8)(x), np.pad(x, ((0, 0), (0, 5), (0, 6), (0, 0)), mode="edge"))
+
+
+def test_vgg_input_is_vgg16_s_preprocessing(rng):
+    grey = rng.random((1, 4, 4, 1)).astype(np.float32)
+    rgb = np.repeat(grey * 255, 3, axis=-1)
+    np.testing.assert_allclose(VGGInput()(grey), keras.applications.vgg16.preprocess_input(rgb.copy()), atol=1e-4)
+
+
+def test_encoder_is_vgg16(rng):
+    vgg = keras.applications.VGG16(weights=None, include_top=False)
+    ours = encoder.vgg16_encoder(seed=0)
+    convolutions = [layer.name for layer in ours.layers if "conv" in layer.name]
+    encoder.assign_weights(ours, {name: tuple(vgg.get_layer(name).get_weights()) for name in convolutions})
+    theirs = keras.Model(vgg.input, [vgg.get_layer(f"block{t[4]}_conv{t[6]}").output for t in encoder.TAPS])
+    x = rng.normal(0, 50, size=(1, 16, 24, 3)).astype(np.float32)
+    for a, b in zip(ours(x), theirs(x), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4 * np.abs(b).max())

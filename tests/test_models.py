@@ -1,0 +1,179 @@
+"""The contract of every registered model: registering one enrols it here."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import zoo
+from zoo.errors import UsageError
+from zoo.models import HEADS, TRUNKS
+
+MODELS = zoo.list_models()
+
+
+def luma(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).random((*shape, 1)).astype(np.float32)
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def model(request):
+    built = zoo.create(request.param, encoder_weights="none", train_encoder=True, initializer="he_normal")
+    # Moving averages that are not the identity, so that inference has something to get wrong.
+    for index in range(2):
+        built(luma(2, 32, 32, seed=index), training=True)
+    return built
+
+
+def expected_shape(name: str, batch: int, height: int, width: int) -> tuple[int, ...]:
+    tail = (2,) if zoo.get_card(name).output == "uv" else (2, 64)
+    return (batch, height, width, *tail)
+
+
+@pytest.mark.parametrize("size", [(16, 24), (17, 9), (1, 1), (7, 40)])
+def test_any_size_in_and_out_of_a_graph(model, size):
+    x = luma(2, *size)
+    eager = model(x, training=False)
+    assert tuple(eager.shape) == expected_shape(model.name, 2, *size)
+    assert np.isfinite(eager).all()
+    unknown = tf.function(
+        lambda y: model(y, training=False), input_signature=[tf.TensorSpec((None, None, None, 1), tf.float32)]
+    )
+    np.testing.assert_allclose(unknown(x), eager, atol=1e-3 * np.abs(eager).max())
+
+
+def test_static_shape(model):
+    assert model.input_shape == (None, None, None, 1)
+    assert model.output_shape == expected_shape(model.name, None, None, None)
+
+
+def test_padding_does_not_touch_sizes_that_fit(model):
+    x = luma(1, 24, 32)
+    padded = np.pad(x, ((0, 0), (0, 5), (0, 3), (0, 0)), mode="edge")
+    cut = model(padded[:, :24, :32], training=False)
+    np.testing.assert_allclose(cut, model(x, training=False), atol=1e-6)
+
+
+def test_gradients_reach_every_trainable_weight(model):
+    with tf.GradientTape() as tape:
+        output = model(luma(2, 16, 24), training=True)
+        loss = tf.reduce_sum(tf.square(output - 0.3))
+    for variable, gradient in zip(
+        model.trainable_variables, tape.gradient(loss, model.trainable_variables), strict=True
+    ):
+        assert gradient is not None, variable.path
+        assert np.isfinite(gradient).all(), variable.path
+        assert np.abs(gradient).max() > 0, variable.path
+
+
+def test_save_and_load(model, tmp_path):
+    model.save(tmp_path / "model.keras")
+    x = luma(1, 17, 9)
+    expected = model(x, training=False)
+    np.testing.assert_array_equal(zoo.load(tmp_path / "model.keras")(x, training=False), expected)
+    alone = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    np.testing.assert_array_equal(alone(x, training=False), expected)
+
+
+def test_config_round_trip(model):
+    twin = keras.Model.from_config(model.get_config())
+    twin.set_weights(model.get_weights())
+    x = luma(1, 16, 16)
+    np.testing.assert_array_equal(twin(x, training=False), model(x, training=False))
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_output_is_float32_under_every_policy(name, policy):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        half = zoo.create(name, encoder_weights="none", initializer="he_normal")
+    finally:
+        keras.config.set_dtype_policy(before)
+    full = zoo.create(name, encoder_weights="none", initializer="he_normal")
+    x = luma(1, 24, 16)
+    assert half(x, training=False).dtype == tf.float32
+    # Normalised by the batch, since the moving averages of an untrained model leave it saturated.
+    output, expected = half(x, training=True), full(x, training=True)
+    assert output.dtype == tf.float32
+    assert np.abs(output - expected).mean() < 0.1 * np.std(expected)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_card(name):
+    card = zoo.get_card(name)
+    built = zoo.create(name, encoder_weights="none")
+    assert built.count_params() == card.parameters
+    assert built.name == name
+    assert all((card.summary, card.source, card.citation))
+    assert card.trunk in TRUNKS
+    assert card.head in HEADS
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_seed_decides_the_weights(name):
+    def weights(seed):
+        return zoo.create(name, encoder_weights="none", seed=seed).get_weights()
+
+    first, again, other = weights(1), weights(1), weights(2)
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    kernels = [i for i, w in enumerate(first) if w.ndim == 4]
+    assert len(kernels) > 10
+    assert all(not np.array_equal(first[i], other[i]) for i in kernels)
+
+
+@pytest.mark.parametrize("trunk", TRUNKS)
+@pytest.mark.parametrize("head", HEADS)
+def test_any_trunk_takes_any_head(trunk, head):
+    built = zoo.create("residual", trunk=trunk, head=head, encoder_weights="none")
+    tail = (2, 64) if head == "bins" else (2,)
+    assert tuple(built(luma(1, 8, 16)).shape) == (1, 8, 16, *tail)
+
+
+def test_frozen_encoder_trains_the_decoder_only():
+    frozen = zoo.create("residual", encoder_weights="none")
+    trained = zoo.create("residual", encoder_weights="none", train_encoder=True)
+    assert len(trained.trainable_variables) - len(frozen.trainable_variables) == 20
+    assert not any("block" in v.path for v in frozen.trainable_variables)
+
+
+def test_options_of_dahl_and_the_report():
+    def layers(**options):
+        return {layer.name: layer for layer in zoo.create("residual", encoder_weights="none", **options).layers}
+
+    report, dahl = layers(), layers(activation="relu", initializer="glorot_uniform")
+    leaky = [layer for name, layer in report.items() if name.endswith("leaky_relu")]
+    assert len(leaky) == 5
+    assert all(layer.negative_slope == pytest.approx(0.01) for layer in leaky)
+    assert not any(name.endswith("leaky_relu") for name in dahl)
+    kernel = np.asarray(report["trunk_conv2"].kernel)
+    assert kernel.std() == pytest.approx(0.0088, rel=0.03)  # a normal of 0.01 cut at two deviations
+    assert np.abs(kernel).max() <= 0.02
+    assert not report["trunk_conv2"].use_bias
+
+    x = luma(1, 16, 16) * 50
+    squashed = zoo.create("residual", encoder_weights="none")(x)
+    assert np.abs(squashed[..., 0]).max() <= 0.43601036
+    assert "head_uv_range" in report
+    assert "head_uv_range" not in layers(output="linear")
+    assert "head_uv_bn" in layers(output="normalized")
+
+
+def test_bad_options():
+    with pytest.raises(UsageError, match="activation must be one of leaky_relu, relu, not 'gelu'"):
+        zoo.create("residual", activation="gelu", encoder_weights="none")
+    with pytest.raises(UsageError, match="unknown model option 'activaton'.*Did you mean 'activation'"):
+        zoo.create("residual", activaton="relu")
+    with pytest.raises(UsageError, match="bins head answers with logits"):
+        zoo.create("classifier", output="linear", encoder_weights="none")
+    with pytest.raises(UsageError, match="momentum"):
+        zoo.create("residual", momentum=1.0, encoder_weights="none")
+
+
+def test_load_names_what_is_missing(tmp_path):
+    with pytest.raises(UsageError, match=r"no model at .*run directory"):
+        zoo.load(tmp_path)
+    (tmp_path / "model.keras").write_text("not a model")
+    with pytest.raises(UsageError, match="is not a model"):
+        zoo.load(tmp_path / "model.keras")

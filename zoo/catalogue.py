@@ -1,0 +1,72 @@
+"""The models of the zoo. Builders import Keras only when called, so that listing them stays instant."""
+
+import inspect
+from typing import Any
+
+from zoo.errors import UsageError
+from zoo.registry import ModelCard, register_model, suggestion
+
+
+def _colorizer(card: ModelCard, options: dict[str, Any]) -> Any:
+    from zoo.models import colorizer
+
+    known = inspect.signature(colorizer).parameters
+    for option in options:
+        if option not in known:
+            raise UsageError(
+                f"unknown model option {option!r}.{suggestion(option, known)} Known options: {', '.join(known)}."
+            )
+    return colorizer(**({"trunk": card.trunk, "head": card.head, "name": card.name} | options))
+
+
+HYPERCOLUMN = ModelCard(
+    name="hypercolumn",
+    summary="VGG16's first four stages and the input, upsampled and stacked to 963 channels; 3×3 convolutions to UV.",
+    source="R. Meda, Colorize Black and White Images, section 3.6 (never run there: out of memory)",
+    trunk="hypercolumn",
+    head="uv",
+    output="uv",
+    parameters=8_820_296,
+    citation="B. Hariharan et al., Hypercolumns for object segmentation and fine-grained localization, CVPR 2015",
+    notes="The 963 channels are never built: the first convolution is computed at each map's own size.",
+)
+
+RESIDUAL = ModelCard(
+    name="residual",
+    summary="VGG16's taps added to a decoder on its way up, ×2 at a time; regression to UV.",
+    source="R. Dahl, Automatic Colorization, 2016, with the changes of R. Meda's report, section 3.7",
+    trunk="residual",
+    head="residual_uv",
+    output="uv",
+    parameters=8_142_515,
+    citation="R. Dahl, Automatic Colorization, 2016, https://tinyclouds.org/colorize",
+)
+
+CLASSIFIER = ModelCard(
+    name="classifier",
+    summary="The residual encoder with two softmaxes of 64 bins, one for U and one for V, in place of the regression.",
+    source="R. Meda, Colorize Black and White Images, section VI (proposed there, not built)",
+    trunk="residual",
+    head="bins",
+    output="logits",
+    parameters=8_186_048,
+    citation="R. Meda, Colorize Black and White Images; R. Zhang et al., Colorful Image Colorization, ECCV 2016",
+)
+
+
+@register_model(HYPERCOLUMN)
+def hypercolumn(**options: Any) -> Any:
+    """The hypercolumn network."""
+    return _colorizer(HYPERCOLUMN, options)
+
+
+@register_model(RESIDUAL)
+def residual(**options: Any) -> Any:
+    """The residual encoder."""
+    return _colorizer(RESIDUAL, options)
+
+
+@register_model(CLASSIFIER)
+def classifier(**options: Any) -> Any:
+    """The 64-bin classifier."""
+    return _colorizer(CLASSIFIER, options)

@@ -1,0 +1,127 @@
+"""Batches of random crops, with tf.data: the batch of step k depends on the seed and k alone.
+
+A run that is resumed at step k therefore sees what an uninterrupted one would have seen. TensorFlow is imported
+when a pipeline is built.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zoo.data.decode import ImageError
+from zoo.data.sources import ImageRef, Maps, Split
+from zoo.errors import RunError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+_DECODERS = (None, "jpeg", "png")
+
+
+@dataclass(frozen=True)
+class FixedCrop:
+    """A crop that is the same in every run with one seed.
+
+    Attributes:
+        name: of the image it is from.
+        rgb: uint8 (crop, crop, 3).
+        top: its first row in the image.
+        left: its first column.
+        maps: class, object and mode of each pixel, three uint8 (crop, crop) arrays; None unless the page was drawn.
+    """
+
+    name: str
+    rgb: np.ndarray
+    top: int
+    left: int
+    maps: Maps | None
+
+
+def crop_batches(
+    split: Split, *, batch_size: int, crop: int, seed: int, start_step: int = 0, flip: bool = False
+) -> "tf.data.Dataset":
+    """Endless batches of random crops: uint8 (batch_size, crop, crop, 3).
+
+    Every epoch shows each image once, in a new order; epochs run on across batches.
+
+    Args:
+        split: every image of it is at least `crop` pixels wide and high.
+        batch_size: crops in a batch.
+        crop: side of the crops in pixels; images are never resized.
+        seed: any 64-bit integer.
+        start_step: the step of the first batch.
+        flip: whether to mirror every other crop, at random, left to right.
+    """
+    import tensorflow as tf
+
+    images = split.images
+    zipped = images[0].archive is not None
+    paths = tf.constant([os.fsencode(image.path) for image in images])
+    sizes = tf.constant([(image.height, image.width) for image in images], tf.int64)
+    decoders = tf.constant([_DECODERS.index(image.fast) for image in images])
+
+    def example(n: "tf.Tensor") -> "tf.Tensor":
+        index = _shuffled(n, len(images), seed)
+        # Integers modulo the range: the bias is below 1e-5, and no rounding can reach the far edge.
+        bits = tf.random.stateless_uniform([3], [seed, n], minval=None, maxval=None, dtype=tf.int32)
+        window = tf.cast(sizes[index] - crop + 1, tf.int32)
+        top, left = bits[0] % window[0], bits[1] % window[1]
+
+        def contents() -> "tf.Tensor":
+            if zipped:
+                return tf.numpy_function(lambda i: images[i].read(), [index], tf.string)
+            return tf.io.read_file(paths[index])
+
+        def with_pillow() -> "tf.Tensor":
+            def cut(i: int, top: int, left: int) -> np.ndarray:
+                return images[i].decode()[top : top + crop, left : left + crop]
+
+            return tf.numpy_function(cut, [index, top, left], tf.uint8)
+
+        def jpeg() -> "tf.Tensor":
+            # Decodes nothing but the crop. The accurate transform is the one that Pillow uses.
+            box = [top, left, crop, crop]
+            return tf.io.decode_and_crop_jpeg(contents(), box, channels=3, dct_method="INTEGER_ACCURATE")
+
+        def png() -> "tf.Tensor":
+            return tf.io.decode_png(contents(), channels=3)[top : top + crop, left : left + crop]
+
+        rgb = tf.ensure_shape(tf.switch_case(decoders[index], [with_pillow, jpeg, png]), [crop, crop, 3])
+        return tf.cond(bits[2] % 2 == 1, lambda: rgb[:, ::-1], lambda: rgb) if flip else rgb
+
+    return _batches(example, batch_size, start_step)
+
+
+def repeat_batches(rgb: np.ndarray, *, batch_size: int, seed: int, start_step: int = 0) -> "tf.data.Dataset":
+    """Endless batches, uint8 (batch_size, crop, crop, 3), of the same few crops in a new order every epoch.
+
+    Args:
+        rgb: the crops, uint8 (count, crop, crop, 3).
+        batch_size: crops in a batch.
+        seed: any 64-bit integer.
+        start_step: the step of the first batch.
+    """
+    import tensorflow as tf
+
+    crops = tf.constant(rgb)
+    return _batches(lambda n: crops[_shuffled(n, len(rgb), seed)], batch_size, start_step)
+
+
+def _shuffled(n: "tf.Tensor", count: int, seed: int) -> "tf.Tensor":
+    """The index of the n-th example when epoch after epoch of `count` images is shuffled, without any state."""
+    import tensorflow as tf
+
+    key = tf.stack([tf.constant(seed, tf.int64), n // count])
+    return tf.random.experimental.index_shuffle(n % count, key, max_index=tf.constant(count - 1, tf.int64))
+
+
+def _batches(example, batch_size, start_step):
+    import tensorflow as tf
+
+    numbers = tf.data.Dataset.counter(start=start_step * batch_size, dtype=tf.int64)
+    examples = numbers.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return examples.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)

@@ -1,0 +1,369 @@
+"""Data sets: a card's name, a folder or an archive of images becomes three splits of usable colour images.
+
+Every file is read once: header, digest and a greyscale check. What cannot be used is left out, named and
+counted. Where the folders do not say which image is in which split, the images' contents decide, never the order
+of listing.
+"""
+
+import difflib
+import hashlib
+import os
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath, PurePosixPath
+
+import numpy as np
+
+from zoo.data.cards import SPLITS, get_card, list_datasets
+from zoo.data.decode import ImageError, decode_rgb, inspect
+from zoo.errors import UsageError
+
+READABLE = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif"})
+"""The extensions of formats that are read. Other files are ignored, but images in `UNREADABLE` are named."""
+
+UNREADABLE = frozenset({".avif", ".bmp", ".heic", ".jp2", ".jxl", ".tif", ".tiff"})
+
+MAX_FILE_BYTES = 1 << 28
+"""A larger file, or archive entry that says it is larger, is not read."""
+
+HASHED = {"val": (0.0, 0.1), "test": (0.1, 0.2)}
+"""Where a data set does not say: the ranges of the digest, read as a fraction, that go to val and to test."""
+
+_ALIASES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+
+Maps = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Class, object and mode of every pixel of a page: three uint8 arrays (height, width)."""
+
+Progress = Callable[[int, int], None]
+"""Called with the number of files done and the number of all."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the bytes of an image lie: a file, or an entry of an archive that is held open.
+
+    Attributes:
+        name: the path inside the data set, for messages; characters that do not print are replaced.
+        path: the file, or the archive.
+    """
+
+    name: str
+    path: Path
+    archive: zipfile.ZipFile | None = field(default=None, compare=False, repr=False)
+    entry: zipfile.ZipInfo | None = field(default=None, compare=False, repr=False)
+
+    def read(self) -> bytes:
+        """Returns the file's bytes; safe to call from several threads.
+
+        Raises:
+            ImageError: the file is not a regular one, too large, or its archive entry is damaged.
+            OSError: it cannot be read.
+        """
+        if self.archive is None or self.entry is None:
+            status = self.path.stat()
+            if not stat.S_ISREG(status.st_mode):  # reading a pipe would never end
+                raise ImageError("not a regular file")
+            _check_size(status.st_size)
+            return self.path.read_bytes()
+        _check_size(self.entry.file_size)
+        # Other methods unpack a whole block at once, however little of it is asked for.
+        if self.entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ImageError("compressed by a method other than deflate")
+        try:
+            with self.archive.open(self.entry) as stream:
+                return stream.read(self.entry.file_size)
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            raise ImageError(f"damaged archive entry ({error})") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRef(Source):
+    """An image that was found usable.
+
+    Attributes:
+        width: pixels, upright.
+        height: pixels, upright.
+        fast: "jpeg" or "png" when TensorFlow's decoder of that name gives the same pixels.
+        digest: SHA-256 (hex) of the file's bytes.
+    """
+
+    width: int
+    height: int
+    fast: str | None
+    digest: str
+
+    def decode(self) -> np.ndarray:
+        """Returns the image as uint8 RGB (height, width, 3); raises ImageError or OSError."""
+        return decode_rgb(self.read())
+
+
+@dataclass(frozen=True)
+class Split:
+    """The images of one split, ordered by digest, which no renaming changes.
+
+    Attributes:
+        name: "train", "val" or "test".
+        images: may be empty for "test" only.
+        read_maps: for drawn pages: gives the maps of the page at a path.
+    """
+
+    name: str
+    images: tuple[ImageRef, ...]
+    read_maps: Callable[[Path], Maps] | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Three splits with no image in common, and what was left out of them.
+
+    Attributes:
+        name: the card's name, or that of the folder or archive.
+        root: the folder or archive.
+        splits: "train", "val" and "test".
+        skipped: (name, reason) of each file that could not be decoded.
+        small: (name, "width x height") of each image smaller than the crop.
+        gray: names of the greyscale images.
+        duplicates: names of the images whose bytes are those of a kept one.
+        outside: how many images lie beside the split folders.
+        fingerprint: SHA-256 (hex) over the splits' digests: another one means other data.
+    """
+
+    name: str
+    root: Path
+    splits: dict[str, Split]
+    skipped: tuple[tuple[str, str], ...]
+    small: tuple[tuple[str, str], ...]
+    gray: tuple[str, ...]
+    duplicates: tuple[str, ...]
+    outside: int
+    fingerprint: str
+
+    def summary(self) -> str:
+        """One line: the sizes of the splits, and what was left out and why."""
+        sizes = ", ".join(f"{len(self.splits[name].images)} {name}" for name in SPLITS)
+        left_out = [
+            f"{len(self.gray)} grey" * bool(self.gray),
+            f"{len(self.skipped)} unreadable ({_some(self.skipped)})" * bool(self.skipped),
+            f"{len(self.small)} smaller than the crop ({_some(self.small)})" * bool(self.small),
+            f"{len(self.duplicates)} duplicates" * bool(self.duplicates),
+            f"{self.outside} outside the split folders" * bool(self.outside),
+        ]
+        listed = ", ".join(filter(None, left_out))
+        return f"{self.name}: {sizes} images" + (f"; left out: {listed}" if listed else "")
+
+
+def open_dataset(spec: str | Path, *, crop: int, max_bad: float = 0.1, progress: Progress | None = None) -> Dataset:
+    """Opens a data set and checks every image of it.
+
+    Sub-folders called train, val (or valid, validation) and test are the splits, if there is train and one of
+    the others; a missing one is taken from train. Otherwise images are assigned by the hash of their bytes, so
+    that an image stays in its split when others are added.
+
+    Args:
+        spec: a card's name, or the path of a folder (searched with its sub-folders) or of a .zip or .cbz file.
+        crop: side of the training crops in pixels; images smaller than that are left out.
+        max_bad: the share of files, from 0 to 1, that may be unreadable or too small.
+        progress: called after each file.
+
+    Raises:
+        UsageError: nothing usable is there, or too much of it is bad; the message says what to do.
+    """
+    if isinstance(spec, str) and spec in list_datasets():
+        return _open_card(spec, crop, max_bad, progress)
+    path = Path(spec).expanduser()
+    if path.is_dir():
+        sources = list(_folder(path))
+    elif path.is_file():
+        sources = list(_archive(path))
+    else:
+        raise UsageError(_unknown(str(spec)))
+    return _scan(path.resolve().name, path, sources, crop, max_bad, progress)
+
+
+def _open_card(name: str, crop: int, max_bad: float, progress: Progress | None) -> Dataset:
+    from zoo.data import procedural
+
+    pages = procedural.materialise(progress) / "pages"
+    dataset = _scan(get_card(name).name, pages, list(_folder(pages)), crop, max_bad, progress)
+    splits = {key: replace(split, read_maps=procedural.read_maps) for key, split in dataset.splits.items()}
+    return replace(dataset, splits=splits)
+
+
+def _folder(root: Path) -> Iterator[Source]:
+    """The image files below a folder, following links, but visiting no folder twice."""
+
+    def fail(error: OSError) -> None:
+        raise UsageError(f"{error.filename}: {error.strerror}")
+
+    visited = set()
+    for directory, folders, files in os.walk(root, followlinks=True, onerror=fail):
+        real = os.path.realpath(directory)
+        if real in visited:  # a link to a folder above would lead round for ever
+            folders.clear()
+            continue
+        visited.add(real)
+        folders.sort()
+        for file in sorted(files):
+            path = Path(directory, file)
+            if _is_image(path.relative_to(root)):
+                yield Source(_printable(path.relative_to(root).as_posix()), path)
+
+
+def _archive(path: Path) -> Iterator[Source]:
+    """The image entries of a zip file. They are read in place: nothing is ever extracted."""
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
+        raise UsageError(f"{path}: neither a folder nor a readable .zip or .cbz archive ({error})") from None
+    for entry in archive.infolist():
+        if not entry.is_dir() and _is_image(PurePosixPath(entry.filename)):
+            if entry.flag_bits & 1:
+                raise UsageError(f"{path}: the archive is encrypted; unpack it and give the folder")
+            yield Source(_printable(entry.filename), path, archive, entry)
+
+
+def _is_image(name: PurePath) -> bool:
+    """Whether a relative path has an image's extension and no part of it is hidden."""
+    hidden = any(part.startswith(".") and part != ".." for part in name.parts) or "__MACOSX" in name.parts
+    return not hidden and name.suffix.lower() in READABLE | UNREADABLE
+
+
+def _printable(name: str) -> str:
+    """The name without control characters and undecodable bytes, which must not reach a terminal."""
+    return "".join(character if character.isprintable() else "?" for character in name)
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_FILE_BYTES:
+        raise ImageError(f"{size} bytes: a decompression bomb")
+
+
+def _scan(
+    name: str, root: Path, sources: Sequence[Source], crop: int, max_bad: float, progress: Progress | None
+) -> Dataset:
+    """Examines all sources and makes the data set of the usable ones."""
+    given = _given_splits([source.name for source in sources])
+    wanted = [source for source, split in zip(sources, given, strict=True) if split]
+    if not wanted:
+        raise UsageError(f"{root}: no images in it (looked for {', '.join(sorted(READABLE))})")
+    found: dict[str, list[ImageRef]] = {split: [] for split in SPLITS}
+    skipped, small, gray = [], [], []
+    with ThreadPoolExecutor() as pool:
+        results = zip(wanted, filter(None, given), pool.map(_examine, wanted), strict=True)
+        for done, (source, split, result) in enumerate(results, 1):
+            if isinstance(result, str):
+                skipped.append((source.name, result))
+            elif result is None:
+                gray.append(source.name)
+            elif min(result.width, result.height) < crop:
+                small.append(result)
+            else:
+                found[split].append(result)
+            if progress:
+                progress(done, len(wanted))
+
+    too_small = [(image.name, f"{image.width} x {image.height}") for image in small]
+    bad = len(skipped) + len(small)
+    if bad > max_bad * len(wanted):
+        message = (
+            f"{root}: {bad} of {len(wanted)} images cannot be used, and at most {max_bad:.0%} may be bad: "
+            f"{_some(skipped + too_small)}. Repair or remove them"
+        )
+        if small:
+            largest = min(min(image.width, image.height) for image in small)
+            message += f"; {len(small)} are smaller than the crop: --crop {largest} would take them all"
+        raise UsageError(message)
+    if len(gray) == len(wanted):
+        raise UsageError(f"{root}: all {len(gray)} images are greyscale; colour images are needed")
+    duplicates = _drop_duplicates(found)
+    _fill_missing(found)
+    if not found["train"] or not found["val"]:
+        raise UsageError(
+            f"{root}: {sum(map(len, found.values()))} of {len(wanted)} images are usable ({len(gray)} greyscale, "
+            f"{len(duplicates)} duplicates, {bad} bad); one to train on and one for val are the least"
+        )
+    listing = "".join(f"{split} {image.digest}\n" for split in SPLITS for image in found[split])
+    return Dataset(
+        name=name,
+        root=root,
+        splits={split: Split(split, tuple(found[split])) for split in SPLITS},
+        skipped=tuple(skipped),
+        small=tuple(too_small),
+        gray=tuple(gray),
+        duplicates=duplicates,
+        outside=len(sources) - len(wanted),
+        fingerprint=hashlib.sha256(listing.encode()).hexdigest(),
+    )
+
+
+def _examine(source: Source) -> ImageRef | str | None:
+    """The image; None if it is greyscale; or the reason why it cannot be used."""
+    try:
+        data = source.read()
+        header, gray = inspect(data)
+    except ImageError as error:
+        return str(error)
+    except OSError as error:
+        return error.strerror or str(error)
+    if gray:
+        return None
+    digest = hashlib.sha256(data).hexdigest()
+    return ImageRef(**vars(source), width=header.width, height=header.height, fast=header.fast, digest=digest)
+
+
+def _given_splits(names: Sequence[str]) -> list[str | None]:
+    """The split each path is in: by its folder, or "train" for all of them if the folders are no splits.
+
+    None is for images beside the split folders. A folder that holds all the others, as archives often have,
+    is looked through.
+    """
+    paths = [PurePosixPath(name).parts for name in names]
+    while len({path[0] for path in paths}) == 1 and all(len(path) > 2 for path in paths):
+        paths = [path[1:] for path in paths]
+    given = [_ALIASES.get(path[0].lower()) if len(path) > 1 else None for path in paths]
+    if "train" in given and ("val" in given or "test" in given):
+        return given
+    return ["train"] * len(names)
+
+
+def _drop_duplicates(found: dict[str, list[ImageRef]]) -> tuple[str, ...]:
+    """Keeps one image of each digest, in test rather than val rather than train; sorts by digest."""
+    seen, dropped = set(), []
+    for split in reversed(SPLITS):
+        kept = []
+        for image in sorted(found[split], key=lambda image: (image.digest, image.name)):
+            if image.digest in seen:
+                dropped.append(image.name)
+            else:
+                seen.add(image.digest)
+                kept.append(image)
+        found[split] = kept
+    return tuple(sorted(dropped))
+
+
+def _fill_missing(found: dict[str, list[ImageRef]]) -> None:
+    """Takes an empty val, then an empty test, from train: by hash, or its first image; one is always left."""
+    for split, (low, high) in HASHED.items():
+        if not found[split]:
+            pool = found["train"]
+            hashed = [image for image in pool if low <= int(image.digest[:8], 16) / 2**32 < high]
+            taken = (hashed or pool[:1])[: len(pool) - 1] if pool else []
+            found[split] = taken
+            found["train"] = [image for image in pool if image not in taken]
+
+
+def _some(pairs: Sequence[tuple[str, str]], limit: int = 3) -> str:
+    """The first few (name, reason) pairs and how many more there are."""
+    shown = [f"{name}: {reason}" for name, reason in pairs[:limit]]
+    return "; ".join(shown + [f"and {len(pairs) - limit} more"] * (len(pairs) > limit))
+
+
+def _unknown(spec: str) -> str:
+    """The message for a spec that is neither a name nor a path."""
+    near = difflib.get_close_matches(spec, list_datasets(), n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"data sets: {', '.join(list_datasets())}."
+    return f"no data set, folder or file {spec!r}; {hint} A path may be that of a folder, a .zip or a .cbz file"

@@ -1,0 +1,1 @@
+"""The training harness: configuration, run directory, validation, and the loop."""

@@ -1,0 +1,81 @@
+"""Progress on standard error: a bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class TrainingProgress:
+    """Loss, images a second and time left of a run from step `start` to `steps`."""
+
+    def __init__(self, steps: int, start: int, batch_size: int, console: Console) -> None:
+        self._steps, self._start, self._batch_size = steps, start, batch_size
+        self._console = console
+        self._began = self._shown = time.monotonic()
+        self._paused = 0.0
+        self._bar: Progress | None = None
+        self._task: Any = None
+        if console.is_terminal:
+            self._bar = Progress(
+                TextColumn("step"),
+                MofNCompleteColumn(),
+                BarColumn(),
+                TextColumn("loss {task.fields[loss]}"),
+                TextColumn("{task.fields[speed]} images/s"),
+                TimeRemainingColumn(elapsed_when_finished=True),
+                console=console,
+            )
+
+    def __enter__(self) -> Self:
+        if self._bar:
+            self._bar.start()
+            self._task = self._bar.add_task("", total=self._steps, completed=self._start, loss="–", speed="–")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def pause(self, seconds: float) -> None:
+        """Time that was not spent training, such as a validation: it does not count as speed."""
+        self._paused += seconds
+
+    def images_per_second(self, step: int) -> float:
+        """Training speed since the start, pauses left out."""
+        spent = time.monotonic() - self._began - self._paused
+        return (step - self._start) * self._batch_size / max(spent, 1e-9)
+
+    def update(self, step: int, loss: float) -> None:
+        """Shows where step `step` got to."""
+        speed = self.images_per_second(step)
+        if self._bar:
+            self._bar.update(self._task, completed=step, loss=f"{loss:.4g}", speed=f"{speed:.1f}")
+            return
+        now = time.monotonic()
+        if now - self._shown >= SECONDS_BETWEEN_LINES or step == self._steps:
+            self._shown = now
+            left = (self._steps - step) * self._batch_size / max(speed, 1e-9)
+            self.say(f"step {step}/{self._steps}  loss {loss:.4g}  {speed:.1f} images/s  {_clock(left)} left")
+
+    def say(self, line: str) -> None:
+        """A line above the bar, or just a line."""
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def stderr_console() -> Console:
+    """The console that everything but results goes to."""
+    return Console(file=sys.stderr)

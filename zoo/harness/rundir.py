@@ -1,0 +1,153 @@
+"""The run directory: what a run is, where it got to, and what it made.
+
+config.json       the run's configuration: another one is refused
+environment.json  machine, versions, precision; a list, one entry a start
+metrics.jsonl     one JSON object a line: training losses and validations
+checkpoint.npz    weights, optimizer and step of the newest checkpoint
+best.keras        the model with the lowest validation loss
+last.keras        the model as it was at the newest validation
+summary-*.png     grey | output | truth on validation crops, as training went; summary.png is the last
+result.json       the final scores, once the run is done
+"""
+
+import errno
+import json
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.errors import RunError, UsageError
+from zoo.harness.config import differences
+from zoo.paths import atomic_path, write_text
+
+
+class RunDirectory:
+    """One run's files. Nothing is written before `create`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def check(self, identity: dict[str, Any]) -> bool:
+        """Whether the directory already holds this run; False if it holds none.
+
+        Raises:
+            UsageError: it holds another run, something else, or cannot be a directory.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise UsageError(f"--run-dir {self.path} is a file: give a directory")
+        file = self.path / "config.json"
+        if not file.exists():
+            if self.path.is_dir() and any(self.path.iterdir()):
+                raise UsageError(f"{self.path} is not empty and holds no run: choose another --run-dir")
+            return False
+        try:
+            held = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{file} cannot be read ({error}): choose another --run-dir") from error
+        changed = differences(held, json.loads(json.dumps(identity)))
+        if changed:
+            lines = "\n  ".join(changed)
+            raise UsageError(
+                f"{self.path} holds a run of another configuration:\n  {lines}\n"
+                "Choose another --run-dir, or ask for what it holds."
+            )
+        return True
+
+    def create(self, identity: dict[str, Any], environment: dict[str, Any]) -> None:
+        """Makes the directory, and records what runs in it and on what."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"--run-dir {self.path} cannot be made: {error.strerror}") from error
+        starts: list[Any] = []
+        file = self.path / "environment.json"
+        if file.exists():
+            starts = json.loads(file.read_text(encoding="utf-8"))
+        write_text(file, json.dumps([*starts, environment], indent=2) + "\n")
+        # Last, since its presence says that the directory holds a run.
+        write_text(self.path / "config.json", json.dumps(identity, indent=2) + "\n")
+
+    @property
+    def checkpoint(self) -> Path:
+        """The newest checkpoint."""
+        return self.path / "checkpoint.npz"
+
+    def log(self, **record: Any) -> None:
+        """Appends a line to metrics.jsonl."""
+        with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def records(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl; a last line that a crash cut short is left out."""
+        file = self.path / "metrics.jsonl"
+        if not file.exists():
+            return []
+        records = []
+        for line in file.read_text(encoding="utf-8").splitlines():
+            try:
+                records.append(json.loads(line))
+            except ValueError:
+                break
+        return records
+
+    def rewind(self, step: int) -> list[dict[str, Any]]:
+        """Drops the records after `step`, which are about to be made again; returns what is left."""
+        kept = [record for record in self.records() if record["step"] <= step]
+        write_text(self.path / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in kept))
+        return kept
+
+    def save_checkpoint(self, step: int, variables: Sequence[Any]) -> None:
+        """Writes step and variables, atomically."""
+        arrays: dict[str, Any] = {f"v{index:04d}": np.asarray(variable) for index, variable in enumerate(variables)}
+        with atomic_path(self.checkpoint) as temporary, open(temporary, "wb") as file:
+            np.savez(file, step=np.int64(step), **arrays)
+
+    def load_checkpoint(self, variables: Sequence[Any]) -> int:
+        """Puts the newest checkpoint into `variables` and returns its step.
+
+        Raises:
+            UsageError: the file is damaged or of another model. The variables are then as they were.
+        """
+        try:
+            with np.load(self.checkpoint) as held:
+                step = int(held["step"])
+                values = [held[f"v{index:04d}"] for index in range(len(variables))]
+                if len(held.files) != len(variables) + 1:
+                    raise ValueError(f"{len(held.files) - 1} variables, not {len(variables)}")
+        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise UsageError(
+                f"{self.checkpoint} is damaged ({error}): delete it to start again, or choose another --run-dir"
+            ) from error
+        for variable, value in zip(variables, values, strict=True):
+            if tuple(variable.shape) != value.shape:
+                raise UsageError(f"{self.checkpoint} is of another model: choose another --run-dir")
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        return step
+
+    def save_model(self, model: Any, name: str) -> None:
+        """Writes a model as `name`, atomically."""
+        with atomic_path(self.path / name) as temporary:
+            model.save(temporary)
+
+    def save_result(self, result: dict[str, Any]) -> None:
+        """Writes result.json, atomically: the run is then done."""
+        write_text(self.path / "result.json", json.dumps(result, indent=2) + "\n")
+
+    def result(self) -> dict[str, Any] | None:
+        """The final scores, or None while the run is not done."""
+        file = self.path / "result.json"
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+
+
+def disk_error(error: OSError, path: Path) -> RunError:
+    """What to tell the user when a file of the run could not be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return RunError(
+            f"the disk is full: {error.filename or path} could not be written. What was there before is intact;"
+            " free some space and give the same command to go on from the last checkpoint."
+        )
+    return RunError(f"{error.filename or path} could not be written: {error.strerror or error}")

@@ -1,0 +1,51 @@
+"""Summary images, as in the report's Figure 1: grey | output | truth, a row a crop."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from zoo.color import compose, to_uint8
+from zoo.paths import atomic_path
+
+GUTTER = 4
+
+
+def summary_image(luma: np.ndarray, uv: np.ndarray, truth: np.ndarray, columns: int = 2) -> np.ndarray:
+    """Tiles grey | output | truth.
+
+    Args:
+        luma: (N, H, W, 1) in [0, 1].
+        uv: predicted chroma, (N, H, W, 2).
+        truth: uint8 RGB, (N, H, W, 3).
+        columns: triples a row.
+
+    Returns:
+        uint8 RGB, white gutters.
+    """
+    triples = []
+    for y, c, t in zip(luma, uv, truth, strict=True):
+        grey = to_uint8(np.repeat(y, 3, axis=-1))
+        triples.append(_join([grey, to_uint8(compose(y, c)[0]), t], axis=1, gutter=GUTTER))
+    blank = np.full_like(triples[0], 255)
+    rows = [
+        _join([*triples[i : i + columns], *[blank] * (columns - len(triples[i : i + columns]))], 1, 4 * GUTTER)
+        for i in range(0, len(triples), columns)
+    ]
+    return _join(rows, axis=0, gutter=GUTTER)
+
+
+def _join(tiles: list[np.ndarray], axis: int, gutter: int) -> np.ndarray:
+    shape = list(tiles[0].shape)
+    shape[axis] = gutter
+    gap = np.full(shape, 255, np.uint8)
+    parts = [tiles[0]]
+    for tile in tiles[1:]:
+        parts += [gap, tile]
+    return np.concatenate(parts, axis=axis)
+
+
+def save_png(path: Path, image: np.ndarray) -> None:
+    """Writes uint8 RGB as PNG, atomically."""
+    with atomic_path(path) as temporary:
+        Image.fromarray(image).save(temporary, format="PNG", compress_level=6)

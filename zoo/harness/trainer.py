@@ -1,0 +1,282 @@
+"""The training loop: one step function over a Keras model, for every model and every loss."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import zoo
+from zoo.codec import decode
+from zoo.color import split_luma
+from zoo.data.pipeline import FixedCrop, crop_batches, fixed_crops, repeat_batches
+from zoo.data.sources import Dataset
+from zoo.errors import InterruptError, RunError
+from zoo.harness import environment
+from zoo.harness.config import RunConfig
+from zoo.harness.progress import TrainingProgress
+from zoo.harness.rundir import RunDirectory, disk_error
+from zoo.harness.summary import save_png, summary_image
+from zoo.harness.validation import Scores, Validation, mean_chroma
+from zoo.losses import get_loss
+
+CHECK_EVERY = 10  # steps between looks at the loss: each look waits for the device
+SUMMARY_CROPS = 8
+MEAN_COLOR_CROPS = 64
+# Offsets that keep the crops of training, validation and the mean colour apart under one seed.
+VALIDATION_SEED, MEAN_COLOR_SEED, OVERFIT_SEED = 1_000_003, 2_000_003, 3_000_017
+
+
+class Trainer:
+    """One run: builds the model, trains it, and keeps its directory.
+
+    Args:
+        config: what to compute.
+        dataset: where the crops come from.
+        run: where the results go.
+        say: where messages go.
+        offline: never look for encoder weights on a network.
+    """
+
+    def __init__(
+        self, config: RunConfig, dataset: Dataset, run: RunDirectory, say: Any, *, offline: bool = False
+    ) -> None:
+        self.config, self.dataset, self.run_dir, self._console = config, dataset, run, say
+        self.precision = environment.resolve_precision(config.precision)
+        self._offline = offline
+        self._resuming = run.checkpoint.exists()
+        self.model = self._build_model()
+        self._output = "logits" if len(self.model.output_shape) == 5 else "uv"
+        self._loss = get_loss(config.loss, self._output)
+        self.optimizer = make_optimizer(config, self.precision)
+        self.optimizer.build(self.model.trainable_variables)
+        self._best = float("inf")
+
+    def _build_model(self) -> keras.Model:
+        before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(environment.policy_name(self.precision))
+        try:
+            return zoo.create(
+                self.config.model,
+                # A checkpoint holds the encoder too.
+                encoder_weights="none" if self._resuming else self.config.encoder_weights,
+                train_encoder=self.config.train_encoder,
+                seed=self.config.seed,
+                offline=self._offline,
+                **self.config.model_options,
+            )
+        finally:
+            keras.config.set_dtype_policy(before)
+
+    def train(self) -> Scores:
+        """Trains to the last step, from the newest checkpoint if there is one.
+
+        Returns:
+            The scores of the last validation.
+
+        Raises:
+            InterruptError: Ctrl-C; the run is saved.
+            RunError: the loss is not finite, or a file could not be written.
+        """
+        try:
+            return self._train()
+        except OSError as error:
+            raise disk_error(error, self.run_dir.path) from error
+
+    def _train(self) -> Scores:
+        config = self.config
+        start = self._resume() if self._resuming else 0
+        validation, shown = self._validation()
+        batches = self._batches(start)
+        step_function = self._step_function()
+        scores: Scores | None = None
+        losses: list[Any] = []
+        if start == 0:
+            scores = self._validate(0, validation, shown)
+        with (
+            TrainingProgress(config.steps, start, config.batch_size, self._console) as progress,
+            _deferred_interrupt() as interrupted,
+        ):
+            for step in range(start + 1, config.steps + 1):
+                losses.append(step_function(next(batches)))
+                due = step == config.steps or step % config.validate_every == 0
+                saving = due or step % config.checkpoint_every == 0 or interrupted.is_set()
+                if step % CHECK_EVERY == 0 or saving:
+                    loss = self._check(step, losses)
+                    progress.update(step, loss)
+                    self.run_dir.log(step=step, loss=loss, images_per_second=progress.images_per_second(step))
+                    losses.clear()
+                if due:
+                    began = time.monotonic()
+                    scores = self._validate(step, validation, shown)
+                    progress.say(validation_line(scores))
+                    progress.pause(time.monotonic() - began)
+                if saving:
+                    self.run_dir.save_checkpoint(step, self._variables())
+                if interrupted.is_set() and step < config.steps:
+                    raise InterruptError(
+                        f"stopped at step {step} of {config.steps}, saved in {self.run_dir.path}:"
+                        " give the same command again to go on"
+                    )
+        if scores is None:  # resumed at the last step
+            scores = self._validate(config.steps, validation, shown)
+        return scores
+
+    def _check(self, step: int, losses: list[Any]) -> float:
+        values = np.array([float(value) for value in losses])
+        if not np.isfinite(values).all():
+            bad = step - len(values) + 1 + int(np.argmin(np.isfinite(values)))
+            kept = (
+                f"the checkpoint before it is intact in {self.run_dir.path}"
+                if self.run_dir.checkpoint.exists()
+                else "there was no checkpoint yet"
+            )
+            raise RunError(
+                f"the loss of step {bad} is {values[bad - step - 1]}: training diverged; {kept}."
+                " Try a lower --learning-rate, --precision float32 or, for a regression, the sigmoid output."
+            )
+        return float(values.mean())
+
+    def _step_function(self) -> Callable[[Any], Any]:
+        model, optimizer, loss_function = self.model, self.optimizer, self._loss
+        # The order is part of the checkpoint's layout.
+        variables = model.trainable_variables
+
+        @tf.function
+        def step(rgb: tf.Tensor) -> tf.Tensor:
+            luma, uv = split_luma(tf.cast(rgb, tf.float32) / 255.0)
+            with tf.GradientTape() as tape:
+                loss = loss_function(uv, model(luma, training=True))
+                scaled = optimizer.scale_loss(loss)
+            optimizer.apply(tape.gradient(scaled, variables), variables)
+            return loss
+
+        return step
+
+    def _predict(self) -> Callable[[np.ndarray], np.ndarray]:
+        model = self.model
+
+        @tf.function(reduce_retracing=True)
+        def forward(luma: tf.Tensor) -> tf.Tensor:
+            return model(luma, training=False)
+
+        return lambda luma: forward(tf.convert_to_tensor(luma)).numpy()
+
+    def _fixed_training_crops(self) -> list[FixedCrop]:
+        config = self.config
+        return fixed_crops(
+            self.dataset.splits["train"],
+            count=config.overfit,
+            crop=config.crop,
+            seed=config.seed + OVERFIT_SEED,
+        )
+
+    def _batches(self, start: int) -> Iterator[Any]:
+        config = self.config
+        if config.overfit:
+            crops = np.stack([crop.rgb for crop in self._fixed_training_crops()])
+            data = repeat_batches(crops, batch_size=config.batch_size, seed=config.seed, start_step=start)
+        else:
+            data = crop_batches(
+                self.dataset.splits["train"],
+                batch_size=config.batch_size,
+                crop=config.crop,
+                seed=config.seed,
+                start_step=start,
+                flip=config.flip,
+            )
+        return iter(data)
+
+    def _validation(self) -> tuple[Validation, slice]:
+        config = self.config
+        train = self.dataset.splits["train"]
+        if config.overfit:
+            crops = self._fixed_training_crops()
+            mean_uv = mean_chroma(crops)
+        else:
+            crops = fixed_crops(
+                self.dataset.splits["val"],
+                count=config.validation_crops,
+                crop=config.crop,
+                seed=config.seed + VALIDATION_SEED,
+            )
+            mean_uv = mean_chroma(
+                fixed_crops(train, count=MEAN_COLOR_CROPS, crop=config.crop, seed=config.seed + MEAN_COLOR_SEED)
+            )
+        self._forward = self._predict()
+        return Validation(crops, mean_uv), slice(0, SUMMARY_CROPS)
+
+    def _validate(self, step: int, validation: Validation, shown: slice) -> Scores:
+        scores = validation.run(step, self._forward, self._loss, self.config.model)
+        self.run_dir.log(step=step, validation=scores.as_json())
+        output = self._forward(validation.luma[shown])
+        uv = decode(output, self.config.decode) if self._output == "logits" else output
+        picture = summary_image(validation.luma[shown], uv, validation.rgb[shown])
+        save_png(self.run_dir.path / f"summary-{step:06d}.png", picture)
+        save_png(self.run_dir.path / "summary.png", picture)
+        if step:
+            if scores.loss < self._best:
+                self._best = scores.loss
+                self.run_dir.save_model(self.model, "best.keras")
+            self.run_dir.save_model(self.model, "last.keras")
+        return scores
+
+    def _variables(self) -> list[Any]:
+        return [*self.model.variables, *self.optimizer.variables]
+
+    def _resume(self) -> int:
+        step = self.run_dir.load_checkpoint(self._variables())
+        kept = self.run_dir.rewind(step)
+        losses = [r["validation"]["loss"] for r in kept if "validation" in r and r["step"]]
+        self._best = min(losses, default=float("inf"))
+        self._console.print(f"going on from step {step} in {self.run_dir.path}", highlight=False, soft_wrap=True)
+        return step
+
+
+def make_optimizer(config: RunConfig, precision: str) -> keras.optimizers.Optimizer:
+    """The optimizer of a run; under float16 with loss scaling."""
+    rate: Any = config.learning_rate
+    if config.schedule == "cosine":
+        warmup = max(1, config.steps // 20)
+        rate = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=rate / warmup,
+            decay_steps=max(1, config.steps - warmup),
+            warmup_target=rate,
+            warmup_steps=warmup,
+        )
+    kinds = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}
+    optimizer = kinds[config.optimizer](learning_rate=rate)
+    return keras.optimizers.LossScaleOptimizer(optimizer) if precision == "float16" else optimizer
+
+
+def validation_line(scores: Scores) -> str:
+    """One line that says how a validation went."""
+    row, (grey, mean) = scores.rows[0], scores.baselines
+    return (
+        f"validation at step {scores.step}: loss {scores.loss:.4g}, RMSE-ab {row.rmse_ab:.2f}"
+        f" (grey image {grey.rmse_ab:.2f}, mean colour {mean.rmse_ab:.2f})"
+    )
+
+
+@contextmanager
+def _deferred_interrupt() -> Iterator[threading.Event]:
+    """Turns the first Ctrl-C into an event, so that a step is never cut in two; the second interrupts at once."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def handler(number: int, frame: Any) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)

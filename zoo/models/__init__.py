@@ -1,0 +1,5 @@
+"""Trunks, heads and layers. Importing this module lets `keras.models.load_model` read the zoo's models."""
+
+from zoo.models.build import HEADS, TRUNKS, colorizer
+
+__all__ = ["HEADS", "TRUNKS", "colorizer"]

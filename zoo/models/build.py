@@ -1,0 +1,208 @@
+"""Models as encoder × trunk × head: any trunk takes any head, since each trunk ends with 64 channels at full size."""
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from zoo.codec import BINS
+from zoo.errors import UsageError
+from zoo.models.encoder import TAPS, assign_weights, vgg16_encoder
+from zoo.models.layers import (
+    BilinearUpsampling,
+    ChromaRange,
+    CropLike,
+    FusedBatchNormalization,
+    HypercolumnConv,
+    PadToMultiple,
+    SplitChannels,
+    VGGInput,
+)
+
+ACTIVATIONS = ("leaky_relu", "relu")
+INITIALIZERS = ("truncated_normal", "he_normal", "glorot_uniform")
+OUTPUTS = ("sigmoid", "normalized", "linear")
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """How the layers after the encoder are made: the options that Dahl and the report differ in."""
+
+    activation: str
+    initializer: str
+    output: str
+    momentum: float
+    factored: bool
+    seed: int
+
+    def kernel(self, name: str) -> keras.initializers.Initializer:
+        """The kernel initialiser of the layer `name`, with a seed of its own that depends on (seed, name) alone."""
+        seed = zlib.crc32(f"{self.seed}/{name}".encode())
+        if self.initializer == "truncated_normal":  # the report, section 3.4
+            return keras.initializers.TruncatedNormal(stddev=0.01, seed=seed)
+        if self.initializer == "he_normal":
+            return keras.initializers.HeNormal(seed=seed)
+        return keras.initializers.GlorotUniform(seed=seed)
+
+    def normalize(self, x: Any, name: str, dtype: Any = None) -> Any:
+        """Batch normalisation named `name`."""
+        return FusedBatchNormalization(momentum=self.momentum, name=name, dtype=dtype)(x)
+
+    def activate(self, x: Any, name: str) -> Any:
+        """Batch normalisation, which stands in for the bias, then the non-linearity."""
+        x = self.normalize(x, f"{name}_bn")
+        if self.activation == "relu":
+            return keras.layers.ReLU(name=f"{name}_relu")(x)
+        return keras.layers.LeakyReLU(negative_slope=0.01, name=f"{name}_leaky_relu")(x)
+
+    def conv(self, x: Any, filters: int, size: int, name: str, *, bias: bool = False, dtype: Any = None) -> Any:
+        """A convolution, "same" padding."""
+        return keras.layers.Conv2D(
+            filters,
+            size,
+            padding="same",
+            use_bias=bias,
+            kernel_initializer=self.kernel(name),
+            name=name,
+            dtype=dtype,
+        )(x)
+
+    def block(self, x: Any, filters: int, size: int, name: str) -> Any:
+        """Convolution, batch normalisation, non-linearity."""
+        return self.activate(self.conv(x, filters, size, name), name)
+
+
+def residual_trunk(vgg_input: Any, taps: dict[str, Any], decoder: Decoder) -> Any:
+    """Dahl's residual encoder down to 64 channels at full size: each tap is added on the way up."""
+    x = decoder.normalize(taps["conv4_3"], "conv4_3_bn")
+    x = decoder.block(x, 256, 1, "trunk_conv4")
+    for level, tap, filters in ((3, "conv3_3", 128), (2, "conv2_2", 64)):
+        x = BilinearUpsampling(2, name=f"trunk_up{level}")(x)
+        x = keras.layers.Add(name=f"trunk_add{level}")([x, decoder.normalize(taps[tap], f"{tap}_bn")])
+        x = decoder.block(x, filters, 3, f"trunk_conv{level}")
+    x = BilinearUpsampling(2, name="trunk_up1")(x)
+    return keras.layers.Add(name="trunk_add1")([x, decoder.normalize(taps["conv1_2"], "conv1_2_bn")])
+
+
+def hypercolumn_trunk(vgg_input: Any, taps: dict[str, Any], decoder: Decoder) -> Any:
+    """The hypercolumn of 963 channels (input and four taps at full size), then 3×3 → 128 and 3×3 → 64."""
+    maps = [vgg_input, *(taps[name] for name in TAPS)]
+    x = HypercolumnConv(
+        128, factored=decoder.factored, kernel_initializer=decoder.kernel("trunk_conv1"), name="trunk_conv1"
+    )(maps)
+    return decoder.block(decoder.activate(x, "trunk_conv1"), 64, 3, "trunk_conv2")
+
+
+def _uv_output(x: Any, decoder: Decoder) -> Any:
+    """3×3 → 2 in float32, then the output's squashing: UV (B, H, W, 2)."""
+    x = decoder.conv(x, 2, 3, "head_uv", bias=decoder.output == "linear", dtype="float32")
+    if decoder.output == "linear":
+        return x
+    x = decoder.normalize(x, "head_uv_bn", dtype="float32")
+    return x if decoder.output == "normalized" else ChromaRange(name="head_uv_range", dtype="float32")(x)
+
+
+def uv_head(x: Any, vgg_input: Any, decoder: Decoder) -> Any:
+    """Regression by one 3×3 convolution, as Dahl's hypercolumn ends."""
+    return _uv_output(x, decoder)
+
+
+def residual_uv_head(x: Any, vgg_input: Any, decoder: Decoder) -> Any:
+    """Regression as Dahl's residual encoder ends: 3×3 → 3, the input added, 3×3 → 3, 3×3 → 2."""
+    x = decoder.block(x, 3, 3, "head_conv1")
+    x = keras.layers.Add(name="head_add")([x, decoder.normalize(vgg_input, "input_bn")])
+    return _uv_output(decoder.block(x, 3, 3, "head_conv2"), decoder)
+
+
+def bins_head(x: Any, vgg_input: Any, decoder: Decoder) -> Any:
+    """Classification: 3×3 → 64, then 1×1 to 64 logits for U and 64 for V, (B, H, W, 2, 64), float32."""
+    x = decoder.block(x, 64, 3, "head_conv1")
+    x = decoder.conv(x, 2 * BINS, 1, "head_logits", bias=True, dtype="float32")
+    return SplitChannels(BINS, name="head_split", dtype="float32")(x)
+
+
+TRUNKS: dict[str, Callable[[Any, dict[str, Any], Decoder], Any]] = {
+    "residual": residual_trunk,
+    "hypercolumn": hypercolumn_trunk,
+}
+HEADS: dict[str, Callable[[Any, Any, Decoder], Any]] = {
+    "uv": uv_head,
+    "residual_uv": residual_uv_head,
+    "bins": bins_head,
+}
+
+
+def _choose(option: str, value: Any, choices: Any) -> Any:
+    if value not in choices:
+        raise UsageError(f"{option} must be one of {', '.join(choices)}, not {value!r}")
+    return value
+
+
+def colorizer(
+    *,
+    trunk: str,
+    head: str,
+    name: str = "colorizer",
+    encoder_weights: str | Path = "imagenet",
+    train_encoder: bool = False,
+    activation: str = "leaky_relu",
+    initializer: str = "truncated_normal",
+    output: str | None = None,
+    momentum: float = 0.99,
+    factored: bool = True,
+    seed: int = 0,
+    offline: bool = False,
+) -> keras.Model:
+    """Builds a colouriser: luma (B, H, W, 1) in [0, 1] to UV (B, H, W, 2) or to logits (B, H, W, 2, 64).
+
+    Height and width may be anything, known or not; outputs are float32 under every precision policy.
+
+    Args:
+        trunk: `residual` or `hypercolumn`.
+        head: `uv` (one convolution), `residual_uv` (the residual encoder's last rows) or `bins` (64-bin logits).
+        name: the model's name.
+        encoder_weights: `imagenet`, `none` (random) or a file: see `zoo.weights.load_encoder_weights`.
+        train_encoder: whether the encoder's weights are trained; they are frozen otherwise.
+        activation: `leaky_relu` with slope 0.01 (the report) or `relu` (Dahl).
+        initializer: of the decoder's kernels: `truncated_normal` with standard deviation 0.01 (the report),
+            `he_normal` or `glorot_uniform`.
+        output: of a regression head: `sigmoid`, batch normalisation and a sigmoid mapped to the range of UV (Dahl);
+            `normalized`, batch normalisation alone; `linear`, neither. None is `sigmoid`. A bins head takes none.
+        momentum: of the moving averages of batch normalisation. Short runs want less than 0.99.
+        factored: the hypercolumn's form: see `zoo.models.layers.HypercolumnConv`. The weights are the same.
+        seed: of the initial weights.
+        offline: never look for encoder weights on a network.
+
+    Raises:
+        UsageError: an option with a value it does not take, or encoder weights that cannot be had.
+    """
+    _choose("head", head, HEADS)
+    if head == "bins" and output is not None:
+        raise UsageError(f"output={output!r} is for regression heads: a bins head answers with logits")
+    decoder = Decoder(
+        activation=_choose("activation", activation, ACTIVATIONS),
+        initializer=_choose("initializer", initializer, INITIALIZERS),
+        output=_choose("output", output or "sigmoid", OUTPUTS),
+        momentum=float(momentum),
+        factored=bool(factored),
+        seed=int(seed),
+    )
+    build_trunk = TRUNKS[_choose("trunk", trunk, TRUNKS)]
+    build_head = HEADS[head]
+    if not 0 <= decoder.momentum < 1:
+        raise UsageError(f"momentum must be in [0, 1), not {momentum}")
+
+    luma = keras.Input((None, None, 1), name="luma")
+    encoder = vgg16_encoder(decoder.seed)
+    encoder.trainable = train_encoder
+    if str(encoder_weights) != "none":
+        from zoo.weights import load_encoder_weights
+
+        assign_weights(encoder, load_encoder_weights(encoder_weights, offline=offline))
+    vgg_input = VGGInput(name="vgg_preprocess")(PadToMultiple(8, name="pad")(luma))
+    taps = dict(zip(TAPS, encoder(vgg_input), strict=True))
+    outputs = build_head(build_trunk(vgg_input, taps, decoder), vgg_input, decoder)
+    return keras.Model(luma, CropLike(name="output", dtype="float32")([outputs, luma]), name=name)
