@@ -1,4 +1,4 @@
-"""What the commands share: error messages, exit codes, tables."""
+"""What the commands share: error messages, exit codes, and an import of TensorFlow that keeps quiet."""
 
 import os
 import sys
@@ -9,8 +9,6 @@ from zoo.errors import ZooError
 
 def run(command: Callable[[], None]) -> int:
     """Runs a command; an error made on purpose becomes a message on standard error and its exit code."""
-    # TensorFlow reports on absent GPUs at start; what it has to say about errors comes as exceptions.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         command()
     except ZooError as error:
@@ -20,3 +18,25 @@ def run(command: Callable[[], None]) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow without its remarks about absent GPUs.
+
+    Some of them are written before its logging is set up, whatever the level: the file descriptor itself has to be
+    turned away. What goes wrong in the import still comes as an exception.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    saved = os.dup(2)
+    try:
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        import keras  # noqa: F401
+        import tensorflow as tf
+
+        tf.config.list_logical_devices()
+    finally:
+        sys.stderr.flush()
+        os.dup2(saved, 2)
+        os.close(saved)

@@ -8,38 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import zoo
-from zoo.cli import run
+from zoo.cli import import_tensorflow, run
 from zoo.codec import DECODERS
 from zoo.errors import UsageError
 from zoo.harness.config import (
     OPTIMIZERS,
     PRECISIONS,
     SCHEDULES,
+    SETTINGS,
     RunConfig,
     list_recipes,
     load_recipe,
     resolve,
-)
-
-SETTINGS = (
-    "data",
-    "steps",
-    "batch_size",
-    "crop",
-    "flip",
-    "precision",
-    "seed",
-    "encoder_weights",
-    "train_encoder",
-    "loss",
-    "optimizer",
-    "learning_rate",
-    "schedule",
-    "overfit",
-    "validation_crops",
-    "validate_every",
-    "checkpoint_every",
-    "decode",
 )
 
 
@@ -178,6 +158,7 @@ def train(arguments: argparse.Namespace) -> None:
     held = run_dir.check(identity)
     result = run_dir.result() if held else None
     if result is None or arguments.dry_run:
+        import_tensorflow()
         from zoo.harness import environment
         from zoo.harness.trainer import Trainer
 

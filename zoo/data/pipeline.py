@@ -6,15 +6,15 @@ when a pipeline is built.
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo.data.decode import ImageError
+from zoo.data.decode import ImageError, decode_rgb
 from zoo.data.sources import ImageRef, Maps, Split
-from zoo.errors import RunError
+from zoo.errors import RunError, UsageError
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -49,15 +49,19 @@ def crop_batches(
     Every epoch shows each image once, in a new order; epochs run on across batches.
 
     Args:
-        split: every image of it is at least `crop` pixels wide and high.
+        split: where the images come from.
         batch_size: crops in a batch.
         crop: side of the crops in pixels; images are never resized.
         seed: any 64-bit integer.
         start_step: the step of the first batch.
         flip: whether to mirror every other crop, at random, left to right.
+
+    Raises:
+        UsageError: the split is empty, or an image of it is smaller than the crop.
     """
     import tensorflow as tf
 
+    _check_crop(split, crop)
     images = split.images
     zipped = images[0].archive is not None
     paths = tf.constant([os.fsencode(image.path) for image in images])
@@ -111,6 +115,59 @@ def repeat_batches(rgb: np.ndarray, *, batch_size: int, seed: int, start_step: i
     return _batches(lambda n: crops[_shuffled(n, len(rgb), seed)], batch_size, start_step)
 
 
+def iterate(batches: "Iterable[tf.Tensor]", split: Split) -> "Iterator[tf.Tensor]":
+    """Yields the batches; if a file was changed or removed since the scan, names it.
+
+    TensorFlow's error does not tell which file it is about, so all are read again, once something has failed.
+
+    Raises:
+        RunError: a file of the split is not what it was.
+    """
+    import tensorflow as tf
+
+    try:
+        yield from batches
+    except tf.errors.OpError:
+        for image in split.images:
+            _read_unchanged(image)
+        raise
+
+
+def fixed_crops(split: Split, *, count: int, crop: int, seed: int) -> list[FixedCrop]:
+    """Returns `count` crops, the i-th depending on the split, the seed and i alone.
+
+    No image is used twice before all have been used. Order and places come from a hash rather than from a
+    random generator, so that no library version changes them.
+
+    Raises:
+        UsageError: the split is empty, or an image of it is smaller than the crop.
+        RunError: a file is not what it was when the data set was opened.
+    """
+    _check_crop(split, crop)
+    crops: list[FixedCrop] = []
+    order: list[tuple[bytes, ImageRef]] = []
+    for i in range(count):
+        epoch, position = divmod(i, len(split.images))
+        if position == 0:
+            order = sorted(((_hash(seed, epoch, image), image) for image in split.images), key=lambda pair: pair[0])
+        key, image = order[position]
+        # The first bytes of the hash made the order; the next ones are independent of it.
+        top = int.from_bytes(key[8:16]) % (image.height - crop + 1)
+        left = int.from_bytes(key[16:24]) % (image.width - crop + 1)
+        box = np.s_[top : top + crop, left : left + crop]
+        maps = None
+        if split.read_maps:
+            classes, objects, modes = split.read_maps(image.path)
+            maps = classes[box], objects[box], modes[box]
+        rgb = decode_rgb(_read_unchanged(image))[box].copy()  # a view would keep the whole page in memory
+        crops.append(FixedCrop(image.name, rgb, top, left, maps))
+    return crops
+
+
+def _hash(seed: int, epoch: int, image: ImageRef) -> bytes:
+    return hashlib.sha256(f"{seed} {epoch} {image.digest}".encode()).digest()
+
+
 def _shuffled(n: "tf.Tensor", count: int, seed: int) -> "tf.Tensor":
     """The index of the n-th example when epoch after epoch of `count` images is shuffled, without any state."""
     import tensorflow as tf
@@ -119,9 +176,29 @@ def _shuffled(n: "tf.Tensor", count: int, seed: int) -> "tf.Tensor":
     return tf.random.experimental.index_shuffle(n % count, key, max_index=tf.constant(count - 1, tf.int64))
 
 
-def _batches(example, batch_size, start_step):
+def _batches(example: Callable[["tf.Tensor"], "tf.Tensor"], batch_size: int, start_step: int) -> "tf.data.Dataset":
+    """Batches of `example(n)` for n from the first of `start_step` on."""
     import tensorflow as tf
 
     numbers = tf.data.Dataset.counter(start=start_step * batch_size, dtype=tf.int64)
+    example = tf.autograph.experimental.do_not_convert(example)
     examples = numbers.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return examples.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+
+
+def _check_crop(split: Split, crop: int) -> None:
+    if not split.images:
+        raise UsageError(f"the {split.name} split has no images")
+    for image in split.images:
+        if min(image.width, image.height) < crop:
+            raise UsageError(f"{image.name}: {image.width} x {image.height} is smaller than the crop, {crop}")
+
+
+def _read_unchanged(image: ImageRef) -> bytes:
+    try:
+        data = image.read()
+    except (ImageError, OSError) as error:
+        raise RunError(f"{image.name} can no longer be read: {error}") from None
+    if hashlib.sha256(data).hexdigest() != image.digest:
+        raise RunError(f"{image.name} has changed since the data set was opened")
+    return data

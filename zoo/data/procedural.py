@@ -1,9 +1,9 @@
 """The data set `procedural`: comic pages drawn by this package, on which the colours are known to be ambiguous.
 
-Each object of an ambiguous class (car, shirt, roof ...) has one of a few colours of equal luma, all equally likely; the
-grey page does not tell which. The classes with one colour (sky, grass, skin ...) are the controls. A page is drawn
-without colours first (`zoo.data.scenes`), and coloured by draws of their own, so that nothing visible in grey can depend
-on the colour. A shade adds the same number to R, G and B, which leaves U and V as they are.
+Each object of an ambiguous class (car, shirt, roof ...) has one of a few colours of equal luma, all equally
+likely; the grey page does not tell which. The classes with one colour (sky, grass, skin ...) are the controls.
+A page is drawn without colours first (`zoo.data.scenes`), then coloured by draws of their own, so that nothing
+visible in grey can depend on a colour. A shade adds the same number to R, G and B, which leaves U and V as they are.
 """
 
 import hashlib
@@ -138,23 +138,22 @@ def color_page(sketch: Sketch, modes: list[int]) -> Page:
     # NumPy refuses values outside 0 .. 255 here: a clipped colour or a 256th object cannot go unnoticed.
     color_of, labels_of = np.array(colors, np.uint8), np.array(labels, np.uint8)
 
-    numbers = np.asarray(sketch.image).astype(np.uint16)
-    height, width = (side // SCALE for side in numbers.shape)
-    cells = numbers.reshape(height, SCALE, width, SCALE).transpose(0, 2, 1, 3).reshape(height, width, SCALE**2)
-    blended = (cells != cells[..., :1]).any(axis=-1)
-    rgb, maps = color_of[cells[..., 0]], labels_of[cells[..., 0]]
-    rgb[blended] = _blend(color_of[cells[blended]])
+    numbers = np.asarray(sketch.image)
+    first, *others = (numbers[row::SCALE, column::SCALE] for row in range(SCALE) for column in range(SCALE))
+    blended = np.any([first != other for other in others], axis=0)
+    rgb, maps = color_of[first], labels_of[first]
+    rgb[blended] = _blend(color_of[np.stack([part[blended] for part in (first, *others)])])
     maps[blended] = 0
     return Page(rgb, maps[..., 0], maps[..., 1], maps[..., 2])
 
 
 def _blend(colors: np.ndarray) -> np.ndarray:
-    """The mean of uint8 colours (N, n, 3) over their second axis, (N, 3), with the mean's luma.
+    """The mean (N, 3) of uint8 colours (n, N, 3) over their first axis, with the mean's luma.
 
-    Rounding each channel by itself would move luma by up to half a level, otherwise for each mode. So blue, which counts
-    least in luma, makes up for what the rounding of red and green did to it.
+    Rounding each channel by itself would move luma by up to half a level, differently for each mode. So blue, which
+    counts least in luma, makes up for what the rounding of red and green did to it.
     """
-    mean = colors.mean(axis=1)
+    mean = colors.mean(axis=0)
     rounded = np.rint(mean)
     rounded[:, 2] = np.rint(mean[:, 2] + ((mean - rounded)[:, :2] @ [0.299, 0.587]) / 0.114)
     return rounded.clip(0, 255).astype(np.uint8)
@@ -185,9 +184,9 @@ def materialise(
 ) -> Path:
     """Writes the pages that are not there yet, as `pages/{split}/{index:05d}.png` and, beside them, their maps.
 
-    Files appear whole or not at all, and hold the same bytes whoever writes them, so that any number of processes may do
-    this at once. A map is an RGB PNG in `maps/`: class label, object id, mode. Pages of an earlier call with larger
-    `counts` stay.
+    Files appear whole or not at all, and hold the same bytes whoever writes them, so that any number of processes
+    may do this at once. A map is an RGB PNG in `maps/`: class label, object id, mode. Pages of an earlier call with
+    larger `counts` stay.
 
     Args:
         root: Where to; by default a folder of the cache, named after `VERSION` and `seed`.
@@ -262,8 +261,8 @@ def read_maps(page_path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     Raises:
         UsageError: There are no maps for this file.
     """
-    root, split = page_path.parents[2], page_path.parent.name
-    map_path = root / "maps" / split / page_path.name
+    split = page_path.parent
+    map_path = split.parent.parent / "maps" / split.name / page_path.name
     try:
         with Image.open(map_path) as image:
             maps = np.array(image)

@@ -252,8 +252,8 @@ def balloon(canvas: Canvas, x: float, y: float, size: float) -> None:
         canvas.line([(x + side * radius * 0.4, middle + radius), (x + side * size * 0.07, y - size * 0.1)], 2)
     dome = ellipse(x, middle, radius * 0.95, radius)[24:]
     neck = placed(((0.9, -0.3), (0.28, -1.12), (-0.28, -1.12), (-0.9, -0.3)), x, middle, radius)
-    skin = [*dome, *neck]
-    canvas.solid(skin, bag, (x - radius * 0.4, middle - radius * 0.4), 0.82)
+    hull = [*dome, *neck]
+    canvas.solid(hull, bag, (x - radius * 0.4, middle - radius * 0.4), 0.82)
     canvas.fill(ellipse(x - radius * 0.4, middle - radius * 0.45, radius * 0.16, radius * 0.24), bag.paint(LIGHT))
     for bend in (-0.38, 0.38):
         gore = [(0, 1), (bend * 0.75, 0.7), (bend, 0.1), (bend * 0.95, -0.35), (bend * 0.4, -1.12)]

@@ -13,19 +13,7 @@ SCALE = 2  # a sketch has this many pixels a page pixel along each axis
 MARGIN, GUTTER = 28, 20  # in pixels of the sketch, as everything below
 
 # Panels a row, rows from the top.
-_LAYOUTS = (
-    (2, 2),
-    (1, 2, 1),
-    (1, 2, 2),
-    (2, 1, 2),
-    (2, 2, 1),
-    (2, 2, 2),
-    (2, 3),
-    (3, 2),
-    (1, 3, 2),
-    (2, 3, 2),
-    (3, 1, 2),
-)
+_LAYOUTS = ((2, 2), (1, 2, 1), (1, 2, 2), (2, 1, 2), (2, 2, 1), (2, 2, 2), (1, 3, 2), (2, 3, 2), (3, 1, 2), (2, 1, 3))
 
 Prop = Callable[[Canvas, float, float, float], Point | None]
 
@@ -185,7 +173,7 @@ def _row(canvas: Canvas, y: float, kinds: Sequence[Prop], size: float) -> None:
 
 
 # How high (a car: how long) a thing in the middle distance is, as a share of the panel's unit.
-_SIZES = {props.tree: 0.6, props.bush: 0.18, props.rock: 0.24, props.car: 0.6, props.person: 0.55}
+_SIZES: dict[Prop, float] = {props.tree: 0.6, props.bush: 0.18, props.rock: 0.24, props.car: 0.6, props.person: 0.55}
 
 
 def _stage(canvas: Canvas, top: float, kinds: Sequence[Prop], people: int) -> None:
@@ -212,7 +200,9 @@ def _say(canvas: Canvas, mouth: Point) -> None:
     dice, width, height = canvas.dice, canvas.width, canvas.height
     wide, high = min(width * 0.62, height * 0.6), canvas.unit * dice.between(0.13, 0.2)
     if dice.chance(0.25):
-        props.speech(canvas, wide / 2 + 14, high / 2 + 14, wide, high, None)
+        inset = wide / 2 + 14
+        props.speech(canvas, inset if mouth[0] > width / 2 else width - inset, high / 2 + 14, wide, high, None)
         return
-    x = wide * 0.56 + (width - wide * 1.12) * dice.between(0, 1)
-    props.speech(canvas, x, high * 0.5 + height * 0.05, wide, high, mouth)
+    x = min(max(mouth[0] + wide * dice.between(-0.5, 0.5), wide * 0.56), width - wide * 0.56)
+    y = max(high * 0.5 + height * 0.05, mouth[1] - canvas.unit * 0.45)
+    props.speech(canvas, x, y, wide, high, mouth)

@@ -8,7 +8,6 @@ of listing.
 import difflib
 import hashlib
 import os
-import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -22,10 +21,9 @@ from zoo.data.cards import SPLITS, get_card, list_datasets
 from zoo.data.decode import ImageError, decode_rgb, inspect
 from zoo.errors import UsageError
 
-READABLE = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif"})
-"""The extensions of formats that are read. Other files are ignored, but images in `UNREADABLE` are named."""
-
-UNREADABLE = frozenset({".avif", ".bmp", ".heic", ".jp2", ".jxl", ".tif", ".tiff"})
+READABLE = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif"}
+UNREADABLE = {".avif", ".bmp", ".heic", ".jp2", ".jxl", ".tif", ".tiff"}
+"""Extensions: files with another are ignored; those of unreadable formats are named when they are left out."""
 
 MAX_FILE_BYTES = 1 << 28
 """A larger file, or archive entry that says it is larger, is not read."""
@@ -63,19 +61,19 @@ class Source:
             ImageError: the file is not a regular one, too large, or its archive entry is damaged.
             OSError: it cannot be read.
         """
+        size = self.entry.file_size if self.entry else self.path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise ImageError(f"{size} bytes: a decompression bomb")
         if self.archive is None or self.entry is None:
-            status = self.path.stat()
-            if not stat.S_ISREG(status.st_mode):  # reading a pipe would never end
+            if not self.path.is_file():  # reading a pipe would never end
                 raise ImageError("not a regular file")
-            _check_size(status.st_size)
             return self.path.read_bytes()
-        _check_size(self.entry.file_size)
         # Other methods unpack a whole block at once, however little of it is asked for.
         if self.entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ImageError("compressed by a method other than deflate")
         try:
             with self.archive.open(self.entry) as stream:
-                return stream.read(self.entry.file_size)
+                return stream.read(size)
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
             raise ImageError(f"damaged archive entry ({error})") from None
 
@@ -85,8 +83,7 @@ class ImageRef(Source):
     """An image that was found usable.
 
     Attributes:
-        width: pixels, upright.
-        height: pixels, upright.
+        width, height: pixels, with the image upright.
         fast: "jpeg" or "png" when TensorFlow's decoder of that name gives the same pixels.
         digest: SHA-256 (hex) of the file's bytes.
     """
@@ -180,14 +177,18 @@ def open_dataset(spec: str | Path, *, crop: int, max_bad: float = 0.1, progress:
     elif path.is_file():
         sources = list(_archive(path))
     else:
-        raise UsageError(_unknown(str(spec)))
+        near = difflib.get_close_matches(str(spec), list_datasets(), n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"data sets: {', '.join(list_datasets())}."
+        raise UsageError(
+            f"no data set, folder or file {str(spec)!r}; {hint} A path of a folder, .zip or .cbz file may be given too"
+        )
     return _scan(path.resolve().name, path, sources, crop, max_bad, progress)
 
 
 def _open_card(name: str, crop: int, max_bad: float, progress: Progress | None) -> Dataset:
     from zoo.data import procedural
 
-    pages = procedural.materialise(progress) / "pages"
+    pages = procedural.materialise(progress=progress) / "pages"
     dataset = _scan(get_card(name).name, pages, list(_folder(pages)), crop, max_bad, progress)
     splits = {key: replace(split, read_maps=procedural.read_maps) for key, split in dataset.splits.items()}
     return replace(dataset, splits=splits)
@@ -235,11 +236,6 @@ def _is_image(name: PurePath) -> bool:
 def _printable(name: str) -> str:
     """The name without control characters and undecodable bytes, which must not reach a terminal."""
     return "".join(character if character.isprintable() else "?" for character in name)
-
-
-def _check_size(size: int) -> None:
-    if size > MAX_FILE_BYTES:
-        raise ImageError(f"{size} bytes: a decompression bomb")
 
 
 def _scan(
@@ -305,10 +301,8 @@ def _examine(source: Source) -> ImageRef | str | None:
     try:
         data = source.read()
         header, gray = inspect(data)
-    except ImageError as error:
-        return str(error)
-    except OSError as error:
-        return error.strerror or str(error)
+    except (ImageError, OSError) as error:
+        return getattr(error, "strerror", None) or str(error)
     if gray:
         return None
     digest = hashlib.sha256(data).hexdigest()
@@ -322,7 +316,7 @@ def _given_splits(names: Sequence[str]) -> list[str | None]:
     is looked through.
     """
     paths = [PurePosixPath(name).parts for name in names]
-    while len({path[0] for path in paths}) == 1 and all(len(path) > 2 for path in paths):
+    while len({path[0] for path in paths}) == 1 and all(len(path) > 1 for path in paths):
         paths = [path[1:] for path in paths]
     given = [_ALIASES.get(path[0].lower()) if len(path) > 1 else None for path in paths]
     if "train" in given and ("val" in given or "test" in given):
@@ -332,16 +326,16 @@ def _given_splits(names: Sequence[str]) -> list[str | None]:
 
 def _drop_duplicates(found: dict[str, list[ImageRef]]) -> tuple[str, ...]:
     """Keeps one image of each digest, in test rather than val rather than train; sorts by digest."""
-    seen, dropped = set(), []
+    seen: set[str] = set()
+    dropped = []
     for split in reversed(SPLITS):
-        kept = []
-        for image in sorted(found[split], key=lambda image: (image.digest, image.name)):
+        images, found[split] = sorted(found[split], key=lambda image: (image.digest, image.name)), []
+        for image in images:
             if image.digest in seen:
                 dropped.append(image.name)
             else:
-                seen.add(image.digest)
-                kept.append(image)
-        found[split] = kept
+                found[split].append(image)
+            seen.add(image.digest)
     return tuple(sorted(dropped))
 
 
@@ -351,19 +345,12 @@ def _fill_missing(found: dict[str, list[ImageRef]]) -> None:
         if not found[split]:
             pool = found["train"]
             hashed = [image for image in pool if low <= int(image.digest[:8], 16) / 2**32 < high]
-            taken = (hashed or pool[:1])[: len(pool) - 1] if pool else []
-            found[split] = taken
-            found["train"] = [image for image in pool if image not in taken]
+            found[split] = (hashed or pool[:1])[: max(0, len(pool) - 1)]
+            taken = {image.digest for image in found[split]}
+            found["train"] = [image for image in pool if image.digest not in taken]
 
 
 def _some(pairs: Sequence[tuple[str, str]], limit: int = 3) -> str:
     """The first few (name, reason) pairs and how many more there are."""
     shown = [f"{name}: {reason}" for name, reason in pairs[:limit]]
     return "; ".join(shown + [f"and {len(pairs) - limit} more"] * (len(pairs) > limit))
-
-
-def _unknown(spec: str) -> str:
-    """The message for a spec that is neither a name nor a path."""
-    near = difflib.get_close_matches(spec, list_datasets(), n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"data sets: {', '.join(list_datasets())}."
-    return f"no data set, folder or file {spec!r}; {hint} A path may be that of a folder, a .zip or a .cbz file"

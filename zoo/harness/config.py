@@ -29,7 +29,7 @@ class Recipe:
         expected_score: what it reaches.
         run: settings of `RunConfig`.
         model: model options for every model.
-        outputs: by kind of output (`uv`, `logits`): the loss, and model options that only such heads take.
+        outputs: by kind of output (`uv`, `logits`): the loss, other settings, and model options of such heads.
     """
 
     name: str
@@ -97,6 +97,10 @@ class RunConfig:
         return dataclasses.asdict(self)
 
 
+SETTINGS = tuple(f.name for f in dataclasses.fields(RunConfig) if f.name not in ("model", "recipe", "model_options"))
+"""What a recipe or a flag may set."""
+
+
 def list_recipes() -> list[str]:
     """The names of the recipes that come with the package."""
     return sorted(path.stem for path in RECIPES_DIR.glob("*.toml"))
@@ -122,9 +126,8 @@ def load_recipe(name: str) -> Recipe:
     run, model = content.pop("run", {}), content.pop("model", {})
     if content:
         raise UsageError(f"{path}: unknown key {next(iter(content))!r}")
-    allowed = {f.name for f in dataclasses.fields(RunConfig)} - {"model", "recipe", "model_options", "loss"}
     for key in run:
-        if key not in allowed:
+        if key not in SETTINGS or key == "loss":
             raise UsageError(f"{path}: unknown key {key!r} in [run]")
     return Recipe(name=name, **texts, run=run, model=model, outputs=outputs)
 
@@ -145,12 +148,10 @@ def resolve(model: str, recipe_name: str, flags: dict[str, Any], model_options: 
     output = "logits" if model_options.get("head") == "bins" else get_card(model).output
     if "head" in model_options and model_options["head"] != "bins":
         output = "uv"
-    of_output = dict(recipe.outputs[output])
-    settings = dict(recipe.run)
-    if "loss" in of_output:
-        settings["loss"] = of_output.pop("loss")
+    of_output = recipe.outputs[output]
+    settings = recipe.run | {key: value for key, value in of_output.items() if key in SETTINGS}
     settings |= {key: value for key, value in flags.items() if value is not None}
-    options = recipe.model | of_output | model_options
+    options = recipe.model | {key: value for key, value in of_output.items() if key not in SETTINGS} | model_options
     try:
         config = RunConfig(model=model, recipe=recipe_name, model_options=options, **settings)
     except TypeError as error:

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,16 +58,22 @@ class Decoder:
             return keras.layers.ReLU(name=f"{name}_relu")(x)
         return keras.layers.LeakyReLU(negative_slope=0.01, name=f"{name}_leaky_relu")(x)
 
-    def conv(self, x: Any, filters: int, size: int, name: str, *, bias: bool = False, dtype: Any = None) -> Any:
-        """A convolution, "same" padding."""
+    def conv(self, x: Any, filters: int, size: int, name: str) -> Any:
+        """A convolution without a bias, "same" padding."""
+        return keras.layers.Conv2D(
+            filters, size, padding="same", use_bias=False, kernel_initializer=self.kernel(name), name=name
+        )(x)
+
+    def last(self, x: Any, filters: int, size: int, name: str, *, bias: bool) -> Any:
+        """The convolution a head ends with: in float32, and small at first, so that training begins at grey."""
         return keras.layers.Conv2D(
             filters,
             size,
             padding="same",
             use_bias=bias,
-            kernel_initializer=self.kernel(name),
+            kernel_initializer=replace(self, initializer="truncated_normal").kernel(name),
             name=name,
-            dtype=dtype,
+            dtype="float32",
         )(x)
 
     def block(self, x: Any, filters: int, size: int, name: str) -> Any:
@@ -98,7 +104,7 @@ def hypercolumn_trunk(vgg_input: Any, taps: dict[str, Any], decoder: Decoder) ->
 
 def _uv_output(x: Any, decoder: Decoder) -> Any:
     """3×3 → 2 in float32, then the output's squashing: UV (B, H, W, 2)."""
-    x = decoder.conv(x, 2, 3, "head_uv", bias=decoder.output == "linear", dtype="float32")
+    x = decoder.last(x, 2, 3, "head_uv", bias=decoder.output == "linear")
     if decoder.output == "linear":
         return x
     x = decoder.normalize(x, "head_uv_bn", dtype="float32")
@@ -120,7 +126,7 @@ def residual_uv_head(x: Any, vgg_input: Any, decoder: Decoder) -> Any:
 def bins_head(x: Any, vgg_input: Any, decoder: Decoder) -> Any:
     """Classification: 3×3 → 64, then 1×1 to 64 logits for U and 64 for V, (B, H, W, 2, 64), float32."""
     x = decoder.block(x, 64, 3, "head_conv1")
-    x = decoder.conv(x, 2 * BINS, 1, "head_logits", bias=True, dtype="float32")
+    x = decoder.last(x, 2 * BINS, 1, "head_logits", bias=True)
     return SplitChannels(BINS, name="head_split", dtype="float32")(x)
 
 
@@ -168,7 +174,7 @@ def colorizer(
         train_encoder: whether the encoder's weights are trained; they are frozen otherwise.
         activation: `leaky_relu` with slope 0.01 (the report) or `relu` (Dahl).
         initializer: of the decoder's kernels: `truncated_normal` with standard deviation 0.01 (the report),
-            `he_normal` or `glorot_uniform`.
+            `he_normal` or `glorot_uniform`. The last convolution always has the first of these.
         output: of a regression head: `sigmoid`, batch normalisation and a sigmoid mapped to the range of UV (Dahl);
             `normalized`, batch normalisation alone; `linear`, neither. None is `sigmoid`. A bins head takes none.
         momentum: of the moving averages of batch normalisation. Short runs want less than 0.99.

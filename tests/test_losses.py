@@ -1,0 +1,60 @@
+import keras
+import numpy as np
+import pytest
+from scipy.ndimage import convolve
+
+from zoo import losses
+from zoo.codec import two_hot
+from zoo.errors import UsageError
+
+
+@pytest.fixture
+def pair():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(3, 8, 9, 2)).astype(np.float32), rng.normal(size=(3, 8, 9, 2)).astype(np.float32)
+
+
+def test_euclidean_is_summed_over_the_image_and_averaged_over_the_batch(pair):
+    uv, predicted = pair
+    assert float(losses.euclidean(uv, predicted)) == pytest.approx(((predicted - uv) ** 2).sum() / 3, rel=1e-5)
+
+
+def test_mse(pair):
+    uv, predicted = pair
+    assert float(losses.mse(uv, predicted)) == pytest.approx(((predicted - uv) ** 2).mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("size", [3, 5])
+def test_blur_is_depthwise_gaussian(pair, size):
+    uv, _ = pair
+    kernel = losses.gaussian_kernel(size)
+    assert kernel.sum() == pytest.approx(1)
+    np.testing.assert_allclose(kernel, kernel.T)
+    blurred = keras.ops.convert_to_numpy(losses.blur(uv, size))
+    for channel in range(2):
+        expected = np.stack([convolve(image[..., channel], kernel, mode="constant") for image in uv])
+        np.testing.assert_allclose(blurred[..., channel], expected, atol=1e-5)
+
+
+def test_dahl_is_the_mean_of_three_scales(pair):
+    uv, predicted = pair
+    images = [(uv, predicted), *((losses.blur(uv, s), losses.blur(predicted, s)) for s in (3, 5))]
+    expected = np.mean([float(losses.mse(a, b)) for a, b in images])
+    assert float(losses.dahl(uv, predicted)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_cross_entropy_is_the_sum_of_two(pair):
+    uv = pair[0] * 0.1
+    logits = np.random.default_rng(1).normal(size=(3, 8, 9, 2, 64)).astype(np.float32)
+    p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    expected = -(two_hot(uv) * np.log(p)).sum(-1).sum(-1).mean()
+    assert float(losses.cross_entropy(uv, logits)) == pytest.approx(expected, rel=1e-5)
+    uniform = np.zeros_like(logits)
+    assert float(losses.cross_entropy(uv, uniform)) == pytest.approx(2 * np.log(64), rel=1e-6)
+
+
+def test_a_loss_that_does_not_fit_is_refused():
+    with pytest.raises(UsageError, match="'mse' does not fit a model that answers with logits.*cross_entropy"):
+        losses.get_loss("mse", "logits")
+    with pytest.raises(UsageError, match="Did you mean 'euclidean'"):
+        losses.get_loss("euclidian", "uv")
