@@ -143,7 +143,7 @@ def train(arguments: argparse.Namespace) -> None:
     config = resolve(arguments.model, arguments.recipe, flags, model_options(arguments.option))
 
     from zoo.data.sources import open_dataset
-    from zoo.harness.progress import stderr_console
+    from zoo.harness.progress import scanning, stderr_console
     from zoo.harness.rundir import RunDirectory
 
     console = stderr_console()
@@ -152,8 +152,9 @@ def train(arguments: argparse.Namespace) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     run_dir = RunDirectory(arguments.run_dir or default_run_dir(config))
-    dataset = open_dataset(config.data, crop=config.crop, max_bad=arguments.max_bad)
-    say(f"{config.data}: {dataset.summary()}")
+    with scanning(console) as progress:
+        dataset = open_dataset(config.data, crop=config.crop, max_bad=arguments.max_bad, progress=progress)
+    say(dataset.summary())
     identity = config.as_json() | {"data_fingerprint": dataset.fingerprint}
     held = run_dir.check(identity)
     result = run_dir.result() if held else None

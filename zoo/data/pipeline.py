@@ -64,9 +64,10 @@ def crop_batches(
     _check_crop(split, crop)
     images = split.images
     zipped = images[0].archive is not None
-    paths = tf.constant([os.fsencode(image.path) for image in images])
-    sizes = tf.constant([(image.height, image.width) for image in images], tf.int64)
-    decoders = tf.constant([_DECODERS.index(image.fast) for image in images])
+    with tf.device("CPU"):  # where tf.data runs
+        paths = tf.constant([os.fsencode(image.path) for image in images])
+        sizes = tf.constant([(image.height, image.width) for image in images], tf.int64)
+        decoders = tf.constant([_DECODERS.index(image.fast) for image in images])
 
     def example(n: "tf.Tensor") -> "tf.Tensor":
         index = _shuffled(n, len(images), seed)
@@ -87,9 +88,13 @@ def crop_batches(
             return tf.numpy_function(cut, [index, top, left], tf.uint8)
 
         def jpeg() -> "tf.Tensor":
-            # Decodes nothing but the crop. The accurate transform is the one that Pillow uses.
-            box = [top, left, crop, crop]
-            return tf.io.decode_and_crop_jpeg(contents(), box, channels=3, dct_method="INTEGER_ACCURATE")
+            # Decodes the crop alone. A column more on either side keeps the chroma exact where the crop ends on
+            # a block: its upsampling looks at neighbours. The accurate transform is the one that Pillow uses.
+            start = tf.maximum(left - 1, 0)
+            stop = tf.minimum(left + crop + 1, tf.cast(sizes[index, 1], tf.int32))
+            box = tf.stack([top, start, crop, stop - start])
+            wide = tf.io.decode_and_crop_jpeg(contents(), box, channels=3, dct_method="INTEGER_ACCURATE")
+            return wide[:, left - start : left - start + crop]
 
         def png() -> "tf.Tensor":
             return tf.io.decode_png(contents(), channels=3)[top : top + crop, left : left + crop]
@@ -111,7 +116,8 @@ def repeat_batches(rgb: np.ndarray, *, batch_size: int, seed: int, start_step: i
     """
     import tensorflow as tf
 
-    crops = tf.constant(rgb)
+    with tf.device("CPU"):  # where tf.data runs
+        crops = tf.constant(rgb)
     return _batches(lambda n: crops[_shuffled(n, len(rgb), seed)], batch_size, start_step)
 
 

@@ -1,8 +1,7 @@
 """Data sets: a card's name, a folder or an archive of images becomes three splits of usable colour images.
 
-Every file is read once: header, digest and a greyscale check. What cannot be used is left out, named and
-counted. Where the folders do not say which image is in which split, the images' contents decide, never the order
-of listing.
+Every file is read once, for its header, digest and a greyscale check. What cannot be used is left out, named and
+counted. Where folders do not say which split an image is in, its content decides.
 """
 
 import difflib
@@ -17,7 +16,7 @@ from pathlib import Path, PurePath, PurePosixPath
 
 import numpy as np
 
-from zoo.data.cards import SPLITS, get_card, list_datasets
+from zoo.data.cards import SPLITS, list_datasets
 from zoo.data.decode import ImageError, decode_rgb, inspect
 from zoo.errors import UsageError
 
@@ -42,11 +41,9 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Source:
-    """Where the bytes of an image lie: a file, or an entry of an archive that is held open.
+    """Where an image lies: the file at `path`, or an entry of the archive there, which is held open.
 
-    Attributes:
-        name: the path inside the data set, for messages; characters that do not print are replaced.
-        path: the file, or the archive.
+    The name is the path inside the data set, for messages; characters that do not print are replaced.
     """
 
     name: str
@@ -74,7 +71,7 @@ class Source:
         try:
             with self.archive.open(self.entry) as stream:
                 return stream.read(size)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
             raise ImageError(f"damaged archive entry ({error})") from None
 
 
@@ -142,15 +139,15 @@ class Dataset:
     def summary(self) -> str:
         """One line: the sizes of the splits, and what was left out and why."""
         sizes = ", ".join(f"{len(self.splits[name].images)} {name}" for name in SPLITS)
-        left_out = [
+        parts = [
             f"{len(self.gray)} grey" * bool(self.gray),
             f"{len(self.skipped)} unreadable ({_some(self.skipped)})" * bool(self.skipped),
             f"{len(self.small)} smaller than the crop ({_some(self.small)})" * bool(self.small),
-            f"{len(self.duplicates)} duplicates" * bool(self.duplicates),
+            f"{len(self.duplicates)} duplicate{'s' * (len(self.duplicates) > 1)}" * bool(self.duplicates),
             f"{self.outside} outside the split folders" * bool(self.outside),
         ]
-        listed = ", ".join(filter(None, left_out))
-        return f"{self.name}: {sizes} images" + (f"; left out: {listed}" if listed else "")
+        left_out = ", ".join(filter(None, parts))
+        return f"{self.name}: {sizes} images" + f"; left out: {left_out}" * bool(left_out)
 
 
 def open_dataset(spec: str | Path, *, crop: int, max_bad: float = 0.1, progress: Progress | None = None) -> Dataset:
@@ -172,16 +169,13 @@ def open_dataset(spec: str | Path, *, crop: int, max_bad: float = 0.1, progress:
     if isinstance(spec, str) and spec in list_datasets():
         return _open_card(spec, crop, max_bad, progress)
     path = Path(spec).expanduser()
-    if path.is_dir():
-        sources = list(_folder(path))
-    elif path.is_file():
-        sources = list(_archive(path))
-    else:
+    if not path.exists():
         near = difflib.get_close_matches(str(spec), list_datasets(), n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"data sets: {', '.join(list_datasets())}."
         raise UsageError(
             f"no data set, folder or file {str(spec)!r}; {hint} A path of a folder, .zip or .cbz file may be given too"
         )
+    sources = list(_folder(path) if path.is_dir() else _archive(path))
     return _scan(path.resolve().name, path, sources, crop, max_bad, progress)
 
 
@@ -189,7 +183,7 @@ def _open_card(name: str, crop: int, max_bad: float, progress: Progress | None) 
     from zoo.data import procedural
 
     pages = procedural.materialise(progress=progress) / "pages"
-    dataset = _scan(get_card(name).name, pages, list(_folder(pages)), crop, max_bad, progress)
+    dataset = _scan(name, pages, list(_folder(pages)), crop, max_bad, progress)
     splits = {key: replace(split, read_maps=procedural.read_maps) for key, split in dataset.splits.items()}
     return replace(dataset, splits=splits)
 
@@ -310,10 +304,9 @@ def _examine(source: Source) -> ImageRef | str | None:
 
 
 def _given_splits(names: Sequence[str]) -> list[str | None]:
-    """The split each path is in: by its folder, or "train" for all of them if the folders are no splits.
+    """The split each path is in by its folder, None beside the split folders; all "train" if the folders are none.
 
-    None is for images beside the split folders. A folder that holds all the others, as archives often have,
-    is looked through.
+    A folder that holds everything, as archives often have, is looked through.
     """
     paths = [PurePosixPath(name).parts for name in names]
     while len({path[0] for path in paths}) == 1 and all(len(path) > 1 for path in paths):
@@ -326,8 +319,7 @@ def _given_splits(names: Sequence[str]) -> list[str | None]:
 
 def _drop_duplicates(found: dict[str, list[ImageRef]]) -> tuple[str, ...]:
     """Keeps one image of each digest, in test rather than val rather than train; sorts by digest."""
-    seen: set[str] = set()
-    dropped = []
+    seen, dropped = set[str](), list[str]()
     for split in reversed(SPLITS):
         images, found[split] = sorted(found[split], key=lambda image: (image.digest, image.name)), []
         for image in images:

@@ -2,6 +2,8 @@
 
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -74,6 +76,23 @@ def _clock(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+@contextmanager
+def scanning(console: Console) -> Iterator[Callable[[int, int], None]]:
+    """A callback (done, all) that shows how far the reading of a data set got, on a terminal or every ten seconds."""
+    shown = time.monotonic()
+    with console.status("reading the data set") as status:
+
+        def progress(done: int, total: int) -> None:
+            nonlocal shown
+            if console.is_terminal:
+                status.update(f"reading the data set: {done} of {total} images")
+            elif time.monotonic() - shown >= SECONDS_BETWEEN_LINES:
+                shown = time.monotonic()
+                console.print(f"reading the data set: {done} of {total} images", highlight=False)
+
+        yield progress
 
 
 def stderr_console() -> Console:

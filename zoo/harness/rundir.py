@@ -112,7 +112,8 @@ class RunDirectory:
             UsageError: the file is damaged or of another model. The variables are then as they were.
         """
         try:
-            with np.load(self.checkpoint) as held:
+            # Opened here: np.load leaves the file of a damaged archive open.
+            with open(self.checkpoint, "rb") as file, np.load(file) as held:
                 step = int(held["step"])
                 values = [held[f"v{index:04d}"] for index in range(len(variables))]
                 if len(held.files) != len(variables) + 1:

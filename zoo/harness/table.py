@@ -1,42 +1,42 @@
 """The tables that a run ends with."""
 
+import sys
 from typing import Any
+
+from rich.console import Console
+from rich.table import Table
 
 from zoo.harness.config import RunConfig
 
 
 def print_scores(config: RunConfig, scores: dict[str, Any]) -> None:
     """Prints the final scores of a run, `Scores.as_json()`, to standard output."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console()
+    # A file or a pipe has no width of its own.
+    console = Console() if sys.stdout.isatty() else Console(width=120)
     where = f"the {config.overfit} crops trained on" if config.overfit else f"{scores['crops']} validation crops"
-    table = Table(title=f"{config.model} on {config.data}, step {scores['step']}, {where} of {config.crop}²")
-    table.add_column("")
-    for heading in ("RMSE-ab ↓", "− grey image [95 %]", "− mean colour [95 %]", "chroma ratio → 1"):
+    console.print(f"{config.model} on {config.data}, step {scores['step']}, {where} of {config.crop}²", highlight=False)
+    grey, mean = scores["baselines"]
+    rows = [grey, mean, *scores["rows"]]
+    table = Table("", caption="difference of RMSE-ab to each baseline, with its paired 95 % bootstrap interval")
+    for heading in ("RMSE-ab ↓", "to grey image", "to mean colour", "chroma ratio → 1"):
         table.add_column(heading, justify="right")
-    rows = [*scores["baselines"], *scores["rows"]]
     for row in rows:
         ratio = row["chroma_ratio"]
         table.add_row(
             row["name"],
             f"{row['rmse_ab']:.2f}",
-            _interval(row["against_grey"]) if row is not rows[0] else "",
-            _interval(row["against_mean"]) if row is not rows[1] else "",
+            "" if row is grey else _interval(row["against_grey"]),
+            "" if row is mean else _interval(row["against_mean"]),
             "–" if ratio is None else f"{ratio:.2f}",
         )
     console.print(table)
-    controls = rows[1]["controls"]
-    if not controls:
+    if not mean["controls"]:
         return
-    table = Table(title="RMSE-ab ↓ by single-colour class (share of the mean colour's)")
-    table.add_column("")
-    for name in controls:
-        table.add_column(name, justify="right")
+    table = Table("class", caption="RMSE-ab ↓ on classes of one colour, and as a share of the mean colour's")
     for row in rows:
-        cells = [f"{row['controls'][n]:.1f} ({row['controls'][n] / controls[n]:.2f})" for n in controls]
-        table.add_row(row["name"], *cells)
+        table.add_column(row["name"], justify="right")
+    for name, base in mean["controls"].items():
+        table.add_row(name, *(f"{row['controls'][name]:.1f} ({row['controls'][name] / base:.2f})" for row in rows))
     console.print(table)
 
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 import zoo
 from zoo.codec import decode
 from zoo.color import split_luma
-from zoo.data.pipeline import FixedCrop, crop_batches, fixed_crops, repeat_batches
+from zoo.data.pipeline import FixedCrop, crop_batches, fixed_crops, iterate, repeat_batches
 from zoo.data.sources import Dataset
 from zoo.errors import InterruptError, RunError
 from zoo.harness import environment
@@ -93,7 +93,7 @@ class Trainer:
         start = self._resume() if self._resuming else 0
         validation, shown = self._validation()
         batches = self._batches(start)
-        step_function = self._step_function()
+        step_function = build_step(self.model, self.optimizer, self._loss)
         scores: Scores | None = None
         losses: list[Any] = []
         if start == 0:
@@ -142,22 +142,6 @@ class Trainer:
             )
         return float(values.mean())
 
-    def _step_function(self) -> Callable[[Any], Any]:
-        model, optimizer, loss_function = self.model, self.optimizer, self._loss
-        # The order is part of the checkpoint's layout.
-        variables = model.trainable_variables
-
-        @tf.function
-        def step(rgb: tf.Tensor) -> tf.Tensor:
-            luma, uv = split_luma(tf.cast(rgb, tf.float32) / 255.0)
-            with tf.GradientTape() as tape:
-                loss = loss_function(uv, model(luma, training=True))
-                scaled = optimizer.scale_loss(loss)
-            optimizer.apply(tape.gradient(scaled, variables), variables)
-            return loss
-
-        return step
-
     def _predict(self) -> Callable[[np.ndarray], np.ndarray]:
         model = self.model
 
@@ -177,20 +161,19 @@ class Trainer:
         )
 
     def _batches(self, start: int) -> Iterator[Any]:
-        config = self.config
+        config, train = self.config, self.dataset.splits["train"]
         if config.overfit:
             crops = np.stack([crop.rgb for crop in self._fixed_training_crops()])
-            data = repeat_batches(crops, batch_size=config.batch_size, seed=config.seed, start_step=start)
-        else:
-            data = crop_batches(
-                self.dataset.splits["train"],
-                batch_size=config.batch_size,
-                crop=config.crop,
-                seed=config.seed,
-                start_step=start,
-                flip=config.flip,
-            )
-        return iter(data)
+            return iter(repeat_batches(crops, batch_size=config.batch_size, seed=config.seed, start_step=start))
+        batches = crop_batches(
+            train,
+            batch_size=config.batch_size,
+            crop=config.crop,
+            seed=config.seed,
+            start_step=start,
+            flip=config.flip,
+        )
+        return iterate(batches, train)
 
     def _validation(self) -> tuple[Validation, slice]:
         config = self.config
@@ -236,6 +219,24 @@ class Trainer:
         self._best = min(losses, default=float("inf"))
         self._console.print(f"going on from step {step} in {self.run_dir.path}", highlight=False, soft_wrap=True)
         return step
+
+
+def build_step(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer, loss_function: Callable[[Any, Any], Any]
+) -> Callable[[Any], Any]:
+    """The training step: uint8 RGB (B, H, W, 3) in, the loss before the update out. The optimizer is built."""
+    variables = model.trainable_variables
+
+    @tf.function
+    def step(rgb: tf.Tensor) -> tf.Tensor:
+        luma, uv = split_luma(tf.cast(rgb, tf.float32) / 255.0)
+        with tf.GradientTape() as tape:
+            loss = loss_function(uv, model(luma, training=True))
+            scaled = optimizer.scale_loss(loss)
+        optimizer.apply(tape.gradient(scaled, variables), variables)
+        return loss
+
+    return step
 
 
 def make_optimizer(config: RunConfig, precision: str) -> keras.optimizers.Optimizer:

@@ -1,0 +1,89 @@
+import dataclasses
+
+import pytest
+
+from zoo.errors import UsageError
+from zoo.harness.config import RunConfig, differences, list_recipes, load_recipe, resolve
+
+NO_FLAGS: dict = {}
+
+
+@pytest.mark.parametrize("name", list_recipes())
+@pytest.mark.parametrize("model", ["residual", "hypercolumn", "classifier"])
+def test_every_recipe_resolves_for_every_model(name, model):
+    recipe = load_recipe(name)
+    assert recipe.summary
+    assert recipe.command.startswith("python -m zoo.train ")
+    assert recipe.expected_time
+    assert recipe.expected_score
+    config = resolve(model, name, NO_FLAGS, {})
+    assert config.loss == recipe.outputs["logits" if model == "classifier" else "uv"]["loss"]
+
+
+def test_recipe_beats_default_and_flag_beats_recipe(tmp_path):
+    file = tmp_path / "mine.toml"
+    uv = '[uv]\nloss = "dahl"\noutput = "linear"\n'
+    file.write_text(f'[run]\nsteps = 7\ncrop = 64\n{uv}[model]\nactivation = "relu"\n')
+    config = resolve("residual", str(file), {"crop": 32, "seed": None}, {"activation": "leaky_relu"})
+    assert (config.steps, config.crop, config.seed, config.loss) == (7, 32, 0, "dahl")
+    assert config.model_options == {"activation": "leaky_relu", "output": "linear"}
+
+
+def test_the_head_decides_which_loss(tmp_path):
+    assert resolve("residual", "quick", NO_FLAGS, {"head": "bins"}).loss == "cross_entropy"
+    assert resolve("classifier", "quick", NO_FLAGS, {"head": "uv"}).loss == "mse"
+
+
+def test_paper_is_the_report_s_training():
+    config = resolve("residual", "paper", NO_FLAGS, {})
+    assert (config.steps, config.batch_size, config.crop) == (30_000, 1, 224)
+    assert (config.optimizer, config.learning_rate, config.schedule) == ("sgd", 1e-4, "constant")
+    assert (config.loss, config.train_encoder) == ("euclidean", True)
+    assert config.model_options["activation"] == "leaky_relu"
+    assert config.model_options["initializer"] == "truncated_normal"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[run]\nstepz = 7\n", r"mine.toml: unknown key 'stepz' in \[run\]"),
+        ("[runs]\nsteps = 7\n", r"mine.toml: unknown key 'runs'"),
+        ("steps =", "mine.toml is not a TOML file"),
+    ],
+)
+def test_bad_recipe_files_are_named(tmp_path, text, message):
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        load_recipe(str(file))
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"steps": 0}, "--steps must be at least 1, not 0"),
+        ({"crop": 100}, "--crop must be a multiple of 8"),
+        ({"overfit": 2, "batch_size": 4}, "--overfit 2 is fewer crops than a batch of 4"),
+        ({"overfit": -1}, "--overfit takes a number of crops"),
+        ({"learning_rate": -1.0}, "--learning-rate must be above 0"),
+        ({"seed": -1}, "--seed must not be negative"),
+        ({"optimizer": "lion"}, "--optimizer must be one of sgd, adam, adamw, not 'lion'"),
+        ({"decode": "best"}, "--decode must be one of"),
+    ],
+)
+def test_values_out_of_range_are_named(flags, message):
+    with pytest.raises(UsageError, match=message):
+        resolve("residual", "quick", flags, {})
+
+
+def test_unknown_names_suggest():
+    with pytest.raises(UsageError, match="unknown recipe 'quik'. Did you mean 'quick'"):
+        resolve("residual", "quik", NO_FLAGS, {})
+    with pytest.raises(UsageError, match="Did you mean 'residual'"):
+        resolve("resdual", "quick", NO_FLAGS, {})
+
+
+def test_differences_name_the_key():
+    one = dataclasses.asdict(RunConfig("residual"))
+    assert differences(one, one) == []
+    assert differences(one, one | {"seed": 3}) == ["seed: 0 there, 3 asked for"]

@@ -1,0 +1,76 @@
+"""The `paper` recipe: gradient descent on the summed squared distance, which stays finite and learns."""
+
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from rich.console import Console
+from skimage.color import rgb2yuv
+
+import zoo
+from zoo.data import procedural
+from zoo.data.pipeline import crop_batches
+from zoo.data.sources import open_dataset
+from zoo.harness.config import resolve
+from zoo.harness.rundir import RunDirectory
+from zoo.harness.trainer import Trainer
+from zoo.weights import cache_file
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    root = tmp_path_factory.mktemp("pages")
+    procedural.materialise(root, counts={"train": 8, "val": 2, "test": 1}, workers=1)
+    return root / "pages"
+
+
+def train_paper(pages, folder, **flags):
+    config = resolve("residual", "paper", {"data": str(pages), "validation_crops": 2, **flags}, {})
+    dataset = open_dataset(config.data, crop=config.crop)
+    run = RunDirectory(folder)
+    run.create(config.as_json(), {})
+    trainer = Trainer(config, dataset, run, Console(file=io.StringIO()))
+    trainer.train()
+    return trainer, dataset, run
+
+
+def test_three_steps_are_hand_written_gradient_descent(pages, tmp_path):
+    trainer, dataset, _ = train_paper(
+        pages, tmp_path / "run", steps=3, crop=32, precision="float32", encoder_weights="none"
+    )
+    model = zoo.create("residual", encoder_weights="none", train_encoder=True)  # the report's defaults
+    batches = iter(crop_batches(dataset.splits["train"], batch_size=1, crop=32, seed=0))
+    for _ in range(3):
+        yuv = rgb2yuv(next(batches).numpy() / 255.0).astype(np.float32)
+        with tf.GradientTape() as tape:
+            difference = model(yuv[..., :1], training=True) - yuv[..., 1:]
+            distance = tf.reduce_sum(difference * difference)  # a batch of one
+        weights = model.trainable_variables
+        for weight, gradient in zip(weights, tape.gradient(distance, weights), strict=True):
+            weight.assign(weight - 1e-4 * gradient)
+    moved = 0
+    start = zoo.create("residual", encoder_weights="none", train_encoder=True)
+    for ours, theirs, first in zip(trainer.model.variables, model.variables, start.variables, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6, err_msg=ours.path)
+        moved += not np.array_equal(ours, first)
+    assert moved == len(model.variables)  # moving averages included
+
+
+def finite_and_falling(run) -> None:
+    losses = np.array([r["loss"] for r in run.records() if "loss" in r])
+    assert len(losses) == 100
+    assert np.isfinite(losses).all()
+    assert losses[-30:].mean() < losses[:30].mean()
+
+
+def test_a_thousand_small_steps_stay_finite_and_learn(pages, tmp_path):
+    _, _, run = train_paper(pages, tmp_path / "run", steps=1000, crop=32, encoder_weights="none", validate_every=1000)
+    finite_and_falling(run)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not cache_file().exists(), reason="needs the ImageNet weights in the cache")
+def test_a_thousand_steps_of_the_recipe_as_it_is_stay_finite_and_learn(tmp_path):
+    _, _, run = train_paper("procedural", tmp_path / "run", steps=1000, validate_every=1000)
+    finite_and_falling(run)

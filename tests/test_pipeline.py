@@ -1,0 +1,194 @@
+"""Batches and fixed crops: they are what the images hold, and the seed and the step alone decide which."""
+
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zoo.data.pipeline import crop_batches, fixed_crops, iterate, repeat_batches
+from zoo.data.sources import Split, open_dataset
+from zoo.errors import RunError, UsageError
+
+CROP = 24
+
+
+def coordinates(image: int, height: int = 50, width: int = 70) -> np.ndarray:
+    """A page whose pixels tell where they are: red is the column, green the row, blue the page."""
+    rgb = np.zeros((height, width, 3), np.uint8)
+    rgb[..., 0], rgb[..., 1], rgb[..., 2] = np.arange(width), np.arange(height)[:, None], 100 + image
+    return rgb
+
+
+@pytest.fixture
+def split(tmp_path: Path) -> Split:
+    """Seven pages: PNG that TensorFlow decodes, and PNG, WebP and GIF that Pillow decodes."""
+    for index in range(9):
+        image = Image.fromarray(coordinates(index, 50 + index, 70 - index))
+        if index == 0:
+            image.save(tmp_path / "0.webp", lossless=True)
+        elif index == 1:
+            image.convert("RGBA").save(tmp_path / "1.png")
+        else:
+            image.save(tmp_path / f"{index}.png")
+    return open_dataset(tmp_path, crop=CROP).splits["train"]
+
+
+def take(batches: object, count: int) -> list[np.ndarray]:
+    return [batch.numpy() for batch in batches.take(count)]
+
+
+def test_every_crop_is_a_window_of_its_page(split: Split) -> None:
+    assert {image.fast for image in split.images} == {"png", None}
+    batches = crop_batches(split, batch_size=4, crop=CROP, seed=0)
+    assert batches.element_spec.shape == (4, CROP, CROP, 3)
+    corners = set()
+    for rgb in np.concatenate(take(batches, 40)):
+        left, top, page = rgb[0, 0]
+        np.testing.assert_array_equal(rgb, coordinates(page - 100, 60, 70)[top : top + CROP, left : left + CROP])
+        corners.add((left, top))
+    assert len(corners) > 100
+    assert min(left for left, _ in corners) < 5 < 35 < max(left for left, _ in corners)
+    assert min(top for _, top in corners) < 4 < 22 < max(top for _, top in corners)
+
+
+def test_an_epoch_shows_every_page_once(split: Split) -> None:
+    count = len(split.images)
+    pages = np.concatenate(take(crop_batches(split, batch_size=3, crop=CROP, seed=0), count))[:, 0, 0, 2]
+    epochs = pages.reshape(3, count)
+    assert all(len(set(epoch)) == count for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+
+
+def test_a_batch_depends_on_seed_and_step_alone(split: Split) -> None:
+    whole = take(crop_batches(split, batch_size=4, crop=CROP, seed=1, flip=True), 8)
+    resumed = take(crop_batches(split, batch_size=4, crop=CROP, seed=1, flip=True, start_step=5), 3)
+    np.testing.assert_array_equal(whole[5:], resumed)
+    other = take(crop_batches(split, batch_size=4, crop=CROP, seed=2, flip=True), 8)
+    assert sum(np.array_equal(a, b) for a, b in zip(whole, other, strict=True)) == 0
+
+
+def test_flip_mirrors_about_half_and_moves_no_crop(split: Split) -> None:
+    plain = np.concatenate(take(crop_batches(split, batch_size=8, crop=CROP, seed=3), 20))
+    flipped = np.concatenate(take(crop_batches(split, batch_size=8, crop=CROP, seed=3, flip=True), 20))
+    mirrored = 0
+    for a, b in zip(plain, flipped, strict=True):
+        if not np.array_equal(a, b):
+            np.testing.assert_array_equal(a[:, ::-1], b)
+            mirrored += 1
+    assert 50 < mirrored < 110
+
+
+def test_archive_gives_the_batches_of_its_folder(tmp_path: Path, split: Split) -> None:
+    archive = tmp_path / "book.zip"
+    with zipfile.ZipFile(archive, "w") as zipped:
+        for path in sorted(tmp_path.glob("*.*[gp]")):
+            if path != archive:
+                zipped.write(path, path.name)
+    packed = open_dataset(archive, crop=CROP).splits["train"]
+    assert [image.digest for image in packed.images] == [image.digest for image in split.images]
+    np.testing.assert_array_equal(
+        take(crop_batches(packed, batch_size=4, crop=CROP, seed=0), 5),
+        take(crop_batches(split, batch_size=4, crop=CROP, seed=0), 5),
+    )
+
+
+@pytest.mark.parametrize("subsampling", [0, 2])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_jpeg_crops_agree_with_pillow(tmp_path: Path, subsampling: int, progressive: bool) -> None:
+    y, x = np.mgrid[:157, :203]
+    for index in range(4):
+        wave = 127 + 120 * np.sin(x / (3 + index)) * np.cos(y / 5)
+        rgb = np.stack([wave, x, 255 - wave], -1).astype(np.uint8)
+        options = {"quality": 90, "subsampling": subsampling, "progressive": progressive}
+        Image.fromarray(rgb).save(tmp_path / f"{index}.jpg", **options)
+    split = open_dataset(tmp_path, crop=CROP).splits["train"]
+    assert {image.fast for image in split.images} == {"jpeg"}
+    with_pillow = Split(split.name, tuple(replace(image, fast=None) for image in split.images))
+    fast, slow = (
+        np.stack(take(crop_batches(images, batch_size=5, crop=CROP, seed=0), 8)).astype(int)
+        for images in (split, with_pillow)
+    )
+    # Exact with this Pillow; another build's chroma upsampling may round otherwise.
+    assert np.abs(fast - slow).max() <= 2
+    assert len({crop.tobytes() for crop in slow.reshape(-1, CROP, CROP, 3)}) == 40
+
+
+def test_repeat_batches() -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), np.uint8)
+    whole = take(repeat_batches(rgb, batch_size=3, seed=0), 6)
+    for epoch in range(3):
+        shown = np.concatenate(whole[2 * epoch : 2 * epoch + 2])
+        assert {crop.tobytes() for crop in shown} == {crop.tobytes() for crop in rgb}
+    np.testing.assert_array_equal(whole[4:], take(repeat_batches(rgb, batch_size=3, seed=0, start_step=4), 2))
+    assert not np.array_equal(whole, take(repeat_batches(rgb, batch_size=3, seed=1), 6))
+
+
+def test_fixed_crops(split: Split) -> None:
+    count = len(split.images)
+    crops = fixed_crops(split, count=2 * count + 1, crop=CROP, seed=0)
+    assert len(crops) == 2 * count + 1
+    assert len({crop.name for crop in crops[:count]}) == len({crop.name for crop in crops[count:-1]}) == count
+    pages = {image.name: image.decode() for image in split.images}
+    for crop in crops:
+        assert crop.maps is None
+        window = pages[crop.name][crop.top : crop.top + CROP, crop.left : crop.left + CROP]
+        np.testing.assert_array_equal(crop.rgb, window)
+    assert len({(crop.top, crop.left) for crop in crops}) > count
+    for crop, again in zip(crops, fixed_crops(split, count=5, crop=CROP, seed=0), strict=False):
+        np.testing.assert_array_equal(crop.rgb, again.rgb)
+    others = fixed_crops(split, count=count, crop=CROP, seed=1)
+    assert [crop.name for crop in others] != [crop.name for crop in crops[:count]]
+
+
+def test_fixed_crops_cut_the_maps_alike(split: Split) -> None:
+    heights = {image.path: (image.height, image.width) for image in split.images}
+
+    def read_maps(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        rows, columns = np.indices(heights[path], np.uint8)
+        return rows, columns, rows + columns
+
+    drawn = Split(split.name, split.images, read_maps)
+    for crop in fixed_crops(drawn, count=4, crop=CROP, seed=0):
+        assert crop.maps is not None
+        rows, columns, _ = crop.maps
+        assert rows.shape == (CROP, CROP)
+        assert (rows[0, 0], columns[0, 0]) == (crop.top, crop.left)
+
+
+def test_wrong_crops_are_usage_errors(split: Split) -> None:
+    with pytest.raises(UsageError, match=r"\d\.(png|webp): \d+ x \d+ is smaller than the crop, 60"):
+        crop_batches(split, batch_size=1, crop=60, seed=0)
+    with pytest.raises(UsageError, match="the test split has no images"):
+        fixed_crops(Split("test", ()), count=1, crop=CROP, seed=0)
+
+
+@pytest.mark.parametrize("damage", ["missing", "changed"])
+@pytest.mark.parametrize("suffix", [".png", ".webp"])
+def test_a_file_that_breaks_after_the_scan_is_named(split: Split, damage: str, suffix: str) -> None:
+    paths = [image.path for image in split.images if image.path.suffix == suffix]
+    if not paths:
+        pytest.skip("the page with this suffix is in another split")
+    if damage == "missing":
+        paths[0].unlink()
+        message = f"{paths[0].name} can no longer be read"
+    else:
+        paths[0].write_bytes(paths[0].read_bytes()[:50])
+        message = f"{paths[0].name} has changed since the data set was opened"
+    batches = crop_batches(split, batch_size=len(split.images), crop=CROP, seed=0)
+    with pytest.raises(RunError, match=message):
+        next(iterate(batches, split))
+    with pytest.raises(RunError, match=message):
+        fixed_crops(split, count=len(split.images), crop=CROP, seed=0)
+
+
+def test_iterate_passes_batches_and_other_errors_on(split: Split) -> None:
+    import tensorflow as tf
+
+    batches = crop_batches(split, batch_size=2, crop=CROP, seed=0).take(3)
+    assert len(list(iterate(batches, split))) == 3
+    wrong = batches.map(lambda rgb: tf.io.decode_jpeg(tf.strings.as_string(rgb[0, 0, 0, 0])))
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        list(iterate(wrong, split))

@@ -1,0 +1,232 @@
+"""The harness, through its command line, on small folders of made-up images."""
+
+import errno
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zoo import train
+from zoo.harness.rundir import RunDirectory
+
+FAST = ["--encoder-weights", "none", "--crop", "16", "--batch-size", "2", "--validation-crops", "4"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "images"
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 6), ("val", 3)):
+        (folder / split).mkdir(parents=True)
+        for index in range(count):
+            coarse = Image.fromarray(rng.integers(0, 256, (5, 4, 3), dtype=np.uint8))
+            coarse.resize((40, 48), Image.Resampling.NEAREST).save(folder / split / f"{index}.png")
+    return folder
+
+
+def run(capsys, *arguments: object) -> tuple[int, str, str]:
+    code = train.main([str(a) for a in arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def records(folder: Path, kind: str) -> list[dict]:
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [line for line in lines if kind in line]
+
+
+@pytest.mark.parametrize("model", ["hypercolumn", "residual", "classifier"])
+def test_a_run_leaves_what_it_promises(capsys, data, tmp_path, model):
+    folder = tmp_path / "run"
+    command = [model, "--data", data, *FAST, "--steps", 4, "--validate-every", 2, "--run-dir", folder]
+    code, out, err = run(capsys, *command)
+    assert code == 0, err
+    for word in ("grey image", "mean colour", model, "RMSE-ab"):
+        assert word in out
+    assert "4 train, 3 val, 2 test" in err
+    expected = {
+        *("config.json", "environment.json", "metrics.jsonl", "checkpoint.npz", "best.keras", "last.keras"),
+        *("result.json", "summary.png", "summary-000000.png", "summary-000002.png", "summary-000004.png"),
+    }
+    assert {p.name for p in folder.iterdir()} == expected
+    with Image.open(folder / "summary.png") as picture:
+        assert picture.height > 2 * 16
+    assert [r["step"] for r in records(folder, "validation")] == [0, 2, 4]
+    environment = json.loads((folder / "environment.json").read_text())[0]
+    assert environment["precision"] in ("float32", "bfloat16")
+    assert environment["libraries"]["keras"]
+
+    import zoo
+
+    x = np.zeros((1, 9, 11, 1), np.float32)
+    assert zoo.load(folder)(x).shape[1:3] == (9, 11)
+
+    code, out, err = run(capsys, *command, "--json")
+    assert code == 0
+    assert "done already" in err
+    rows = json.loads(out)["scores"]["rows"]
+    names = ["mean", "median", "annealed", "mode", "sample"]
+    assert [r["name"] for r in rows] == ([f"classifier, {n}" for n in names] if model == "classifier" else [model])
+
+
+def test_resuming_ends_where_an_uninterrupted_run_ends(capsys, data, tmp_path):
+    common = ["residual", "--data", data, *FAST, "--steps", 6, "--validate-every", 3, "--recipe", "quick"]
+    assert run(capsys, *common, "--run-dir", tmp_path / "whole")[0] == 0
+
+    original = RunDirectory.save_checkpoint
+
+    def stop_after_three(self, step, variables):
+        original(self, step, variables)
+        if step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunDirectory, "save_checkpoint", stop_after_three)
+        assert run(capsys, *common, "--run-dir", tmp_path / "cut")[0] == 130
+    code, _, err = run(capsys, *common, "--run-dir", tmp_path / "cut")
+    assert code == 0
+    assert "going on from step 3" in err
+    with np.load(tmp_path / "whole" / "checkpoint.npz") as whole, np.load(tmp_path / "cut" / "checkpoint.npz") as cut:
+        assert whole.files == cut.files
+        for name in whole.files:
+            np.testing.assert_allclose(whole[name], cut[name], rtol=1e-4, atol=1e-6, err_msg=name)
+    steps = [r["step"] for r in records(tmp_path / "cut", "loss")]
+    assert steps == sorted(set(steps))
+    assert len(json.loads((tmp_path / "cut" / "environment.json").read_text())) == 2
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(data, tmp_path):
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "zoo.train", "residual", "--data", str(data), *FAST, "--steps", "100000"]
+    process = subprocess.Popen(
+        [*command, "--run-dir", str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        for _ in range(600):
+            if (folder / "metrics.jsonl").exists() and len((folder / "metrics.jsonl").read_text().splitlines()) > 2:
+                break
+            time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 130, err
+    assert "give the same command again to go on" in err
+    assert out == ""
+    assert (folder / "checkpoint.npz").exists()
+
+
+def test_another_configuration_is_refused_and_nothing_is_touched(capsys, data, tmp_path):
+    folder = tmp_path / "run"
+    common = ["residual", "--data", data, *FAST, "--steps", 1, "--run-dir", folder]
+    assert run(capsys, *common)[0] == 0
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    code, _, err = run(capsys, *common, "--seed", 5)
+    assert code == 2
+    assert "seed: 0 there, 5 asked for" in err
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+
+
+def test_a_folder_of_other_things_is_not_a_run_directory(capsys, data, tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    code, _, err = run(capsys, "residual", "--data", data, *FAST, "--run-dir", tmp_path)
+    assert code == 2
+    assert "not empty and holds no run" in err
+    code, _, err = run(capsys, "residual", "--data", data, *FAST, "--run-dir", tmp_path / "thesis.txt")
+    assert code == 2
+    assert "is a file" in err
+
+
+def test_a_damaged_checkpoint_is_named(capsys, data, tmp_path):
+    folder = tmp_path / "run"
+    common = ["residual", "--data", data, *FAST, "--steps", 1, "--run-dir", folder]
+    assert run(capsys, *common)[0] == 0
+    (folder / "result.json").unlink()
+    content = (folder / "checkpoint.npz").read_bytes()
+    (folder / "checkpoint.npz").write_bytes(content[: len(content) // 2])
+    code, _, err = run(capsys, *common)
+    assert code == 2
+    assert "checkpoint.npz is damaged" in err
+
+
+def test_a_diverging_run_stops_and_keeps_its_checkpoint(capsys, data, tmp_path):
+    folder = tmp_path / "run"
+    arguments = ["--recipe", "paper", "--option", "output=linear", "--learning-rate", "1e6", "--steps", 40]
+    code, _, err = run(capsys, "residual", "--data", data, *FAST, *arguments, "--run-dir", folder)
+    assert code == 1
+    assert "training diverged" in err
+    assert "loss of step" in err
+    assert not (folder / "result.json").exists()
+
+
+def test_a_full_disk_is_reported_and_nothing_is_lost(capsys, data, tmp_path):
+    folder = tmp_path / "run"
+    common = ["residual", "--data", data, *FAST, "--steps", 4, "--checkpoint-every", 1, "--run-dir", folder]
+    written = []
+
+    def full(file, **arrays):
+        file.write(b"half a checkpoint")
+        written.append(file.name)
+        if len(written) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device", file.name)
+        file.seek(0)
+        original(file, **arrays)
+
+    original = np.savez
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(np, "savez", full)
+        code, _, err = run(capsys, *common)
+    assert code == 1
+    assert "the disk is full" in err
+    with np.load(folder / "checkpoint.npz") as held:
+        assert held["step"] == 2
+    assert not [p for p in folder.iterdir() if p.name.startswith(".")]
+    code, _, err = run(capsys, *common)
+    assert code == 0
+    assert "going on from step 2" in err
+
+
+def test_dry_run_writes_nothing(capsys, data, tmp_path):
+    code, out, err = run(capsys, "residual", "--data", data, *FAST, "--run-dir", tmp_path / "run", "--dry-run")
+    assert code == 0
+    assert "8,142,509 weights" in err
+    assert "nothing trained" in err
+    assert out == ""
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["residul"], "Did you mean 'residual'"),
+        (["residual", "--data", "no-such-set"], "no-such-set"),
+        (["residual", "--recipe", "quik"], "Did you mean 'quick'"),
+        (["residual", "--option", "activation"], "--option takes KEY=VALUE"),
+        (["residual", "--option", "activaton=relu"], "Did you mean 'activation'"),
+        (["residual", "--loss", "cross_entropy"], "does not fit a model that answers with uv"),
+        (["residual", "--encoder-weights", "none.h5", "--crop", "16"], "none.h5"),
+        (["residual", "--crop", "64"], "--crop"),
+    ],
+)
+def test_bad_input_is_exit_code_2_and_makes_nothing(capsys, data, tmp_path, arguments, message):
+    if "--data" not in arguments:
+        arguments = [*arguments, "--data", data]
+    fast = [] if "--crop" in arguments or "--encoder-weights" in arguments else FAST
+    code, out, err = run(capsys, *arguments, *fast, "--run-dir", tmp_path / "run")
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in err
+    assert out == ""
+    assert not (tmp_path / "run").exists()
+
+
+def test_unknown_flag_is_exit_code_2(capsys):
+    with pytest.raises(SystemExit) as error:
+        train.main(["residual", "--stepz", "3"])
+    assert error.value.code == 2
