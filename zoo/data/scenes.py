@@ -6,7 +6,7 @@ from itertools import pairwise
 from PIL import Image, ImageDraw
 
 from zoo.data import props
-from zoo.data.canvas import LIGHT, SHADOW, Canvas, Dice, Point, Sketch, box, ellipse
+from zoo.data.canvas import LIGHT, SHADOW, Canvas, Dice, Point, Sketch, Thing, box, ellipse
 
 WIDTH, HEIGHT = 512, 768
 SCALE = 2  # a sketch has this many pixels a page pixel along each axis
@@ -139,10 +139,25 @@ def _outdoors(canvas: Canvas, ground: str, *, hills: bool) -> float:
     canvas.shape(_ridge(canvas, horizon, height * 0.012, height + 9), floor.paint())
     near = height * dice.between(0.8, 0.92)
     canvas.fill(_ridge(canvas, near, height * 0.02, height + 9), floor.paint(SHADOW // 2))
+    _texture(canvas, ground, floor, horizon + height * 0.03)
     for _ in range(3 + dice.below(6)):
         x, y = width * dice.between(0, 1), horizon + (height - horizon) * dice.between(0.15, 1)
         canvas.line([(x - 8, y - 9), (x - 3, y), (x, y - 13), (x + 3, y), (x + 9, y - 8)], 2)
     return horizon
+
+
+def _texture(canvas: Canvas, ground: str, floor: Thing, top: float) -> None:
+    """Blades on grass and grains on sand: a flat patch of either then tells what it is."""
+    dice, spacing = canvas.dice, 36
+    for row in range(int((canvas.height - top) / spacing) + 1):
+        for column in range(int(canvas.width / spacing) + 2):
+            x = (column - 0.5 * (row % 2) + dice.between(-0.25, 0.25)) * spacing
+            y = top + (row + dice.between(-0.25, 0.25)) * spacing
+            if ground == "grass":
+                blade = [(x - 5, y), (x + dice.between(-5, 5), y - dice.between(12, 20)), (x + 5, y)]
+                canvas.fill(blade, floor.paint(SHADOW if (row + column) % 3 else LIGHT))
+            else:
+                canvas.fill(ellipse(x, y, 4, 3), floor.paint(SHADOW))
 
 
 def _ridge(canvas: Canvas, level: float, swing: float, bottom: float) -> list[Point]:
