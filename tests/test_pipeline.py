@@ -1,5 +1,7 @@
 """Batches and fixed crops: they are what the images hold, and the seed and the step alone decide which."""
 
+import subprocess
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -192,3 +194,18 @@ def test_iterate_passes_batches_and_other_errors_on(split: Split) -> None:
     wrong = batches.map(lambda rgb: tf.io.decode_jpeg(tf.strings.as_string(rgb[0, 0, 0, 0])))
     with pytest.raises(tf.errors.InvalidArgumentError):
         list(iterate(wrong, split))
+
+
+def test_a_process_ends_while_pages_are_being_decoded_in_python(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for index in range(3):
+        rgb = random.integers(0, 256, (900, 900, 3), np.uint8)
+        Image.fromarray(rgb).save(tmp_path / f"{index}.webp", quality=50)
+    code = f"""
+from zoo.data.pipeline import crop_batches, iterate
+from zoo.data.sources import open_dataset
+split = open_dataset({str(tmp_path)!r}, crop={CROP}).splits["train"]
+batches = iterate(crop_batches(split, batch_size=2, crop={CROP}, seed=0), split)
+next(batches)  # still alive, and working ahead, when the interpreter is torn down
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -4,9 +4,11 @@ A run that is resumed at step k therefore sees what an uninterrupted one would h
 when a pipeline is built.
 """
 
+import atexit
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+import weakref
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,7 +48,7 @@ def crop_batches(
 ) -> "tf.data.Dataset":
     """Endless batches of random crops: uint8 (batch_size, crop, crop, 3).
 
-    Every epoch shows each image once, in a new order; epochs run on across batches.
+    Every epoch shows each image once, in a new order; epochs run on across batches. Go through them with `iterate`.
 
     Args:
         split: where the images come from.
@@ -121,19 +123,35 @@ def repeat_batches(rgb: np.ndarray, *, batch_size: int, seed: int, start_step: i
     return _batches(lambda n: crops[_shuffled(n, len(rgb), seed)], batch_size, start_step)
 
 
-def iterate(batches: "Iterable[tf.Tensor]", split: Split) -> "Iterator[tf.Tensor]":
-    """Yields the batches; if a file was changed or removed since the scan, names it.
-
-    TensorFlow's error does not tell which file it is about, so all are read again, once something has failed.
+def iterate(batches: "Iterable[tf.Tensor]", split: Split) -> "Generator[tf.Tensor, None, None]":
+    """Yields the batches; names the file if one was changed or removed since the scan; ends cleanly at exit.
 
     Raises:
         RunError: a file of the split is not what it was.
     """
+    iterator = _naming_broken_files(batches, split)
+    _iterators.add(iterator)
+    return iterator
+
+
+_iterators: "weakref.WeakSet[Generator[tf.Tensor, None, None]]" = weakref.WeakSet()
+
+
+@atexit.register
+def _close_iterators() -> None:
+    # A tf.data iterator waits for the calls to Python that it has made. Once the interpreter is being torn down
+    # they never return, so one that is still alive by then would hang the process.
+    for iterator in list(_iterators):
+        iterator.close()
+
+
+def _naming_broken_files(batches: "Iterable[tf.Tensor]", split: Split) -> "Generator[tf.Tensor, None, None]":
     import tensorflow as tf
 
     try:
         yield from batches
     except tf.errors.OpError:
+        # The error does not tell which file it is about, so all are read again.
         for image in split.images:
             _read_unchanged(image)
         raise
