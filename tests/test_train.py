@@ -122,6 +122,34 @@ def test_ctrl_c_saves_and_says_how_to_go_on(data, tmp_path):
     assert (folder / "checkpoint.npz").exists()
 
 
+def test_ctrl_c_at_any_moment_of_a_step_is_saved(capsys, data, tmp_path, monkeypatch):
+    """The signal comes while step 10 is being logged, after the step has decided that it need not save."""
+    folder = tmp_path / "run"
+    log = RunDirectory.log
+
+    def interrupted_log(self, **record):
+        log(self, **record)
+        if record["step"] == 10:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(RunDirectory, "log", interrupted_log)
+    code, _, err = run(capsys, "residual", "--data", data, *FAST, "--steps", 30, "--run-dir", folder)
+    assert code == 130
+    with np.load(folder / "checkpoint.npz") as held:
+        assert f"stopped at step {held['step']} of 30" in err
+
+
+def test_a_run_cut_before_its_first_checkpoint_leaves_no_records_twice(capsys, data, tmp_path):
+    folder = tmp_path / "run"
+    common = ["residual", "--data", data, *FAST, "--steps", 1, "--run-dir", folder]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunDirectory, "save_checkpoint", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run(capsys, *common)
+    assert run(capsys, *common)[0] == 0
+    assert [r["step"] for r in records(folder, "validation")] == [0, 1]
+
+
 def test_another_configuration_is_refused_and_nothing_is_touched(capsys, data, tmp_path):
     folder = tmp_path / "run"
     common = ["residual", "--data", data, *FAST, "--steps", 1, "--run-dir", folder]

@@ -55,6 +55,7 @@ class Trainer:
         self._loss = get_loss(config.loss, self._output)
         self.optimizer = make_optimizer(config, self.precision)
         self.optimizer.build(self.model.trainable_variables)
+        self._forward = self._predict()
         self._best = float("inf")
 
     def _build_model(self) -> keras.Model:
@@ -91,21 +92,24 @@ class Trainer:
     def _train(self) -> Scores:
         config = self.config
         start = self._resume() if self._resuming else 0
-        validation, shown = self._validation()
+        validation = self._validation()
         batches = self._batches(start)
         step_function = build_step(self.model, self.optimizer, self._loss)
         scores: Scores | None = None
         losses: list[Any] = []
         if start == 0:
-            scores = self._validate(0, validation, shown)
+            self.run_dir.rewind(-1)  # what a run that was cut before its first checkpoint left
+            scores = self._validate(0, validation)
         with (
             TrainingProgress(config.steps, start, config.batch_size, self._console) as progress,
             _deferred_interrupt() as interrupted,
         ):
             for step in range(start + 1, config.steps + 1):
                 losses.append(step_function(next(batches)))
+                # Asked once a step: a Ctrl-C that comes after this line is for the next step, which saves.
+                stopping = interrupted.is_set() and step < config.steps
                 due = step == config.steps or step % config.validate_every == 0
-                saving = due or step % config.checkpoint_every == 0 or interrupted.is_set()
+                saving = due or step % config.checkpoint_every == 0 or stopping
                 if step % CHECK_EVERY == 0 or saving:
                     loss = self._check(step, losses)
                     progress.update(step, loss)
@@ -113,18 +117,18 @@ class Trainer:
                     losses.clear()
                 if due:
                     began = time.monotonic()
-                    scores = self._validate(step, validation, shown)
+                    scores = self._validate(step, validation)
                     progress.say(validation_line(scores))
                     progress.pause(time.monotonic() - began)
                 if saving:
                     self.run_dir.save_checkpoint(step, self._variables())
-                if interrupted.is_set() and step < config.steps:
+                if stopping:
                     raise InterruptError(
                         f"stopped at step {step} of {config.steps}, saved in {self.run_dir.path}:"
                         " give the same command again to go on"
                     )
         if scores is None:  # resumed at the last step
-            scores = self._validate(config.steps, validation, shown)
+            scores = self._validate(config.steps, validation)
         return scores
 
     def _check(self, step: int, losses: list[Any]) -> float:
@@ -175,7 +179,7 @@ class Trainer:
         )
         return iterate(batches, train)
 
-    def _validation(self) -> tuple[Validation, slice]:
+    def _validation(self) -> Validation:
         config = self.config
         train = self.dataset.splits["train"]
         if config.overfit:
@@ -191,12 +195,12 @@ class Trainer:
             mean_uv = mean_chroma(
                 fixed_crops(train, count=MEAN_COLOR_CROPS, crop=config.crop, seed=config.seed + MEAN_COLOR_SEED)
             )
-        self._forward = self._predict()
-        return Validation(crops, mean_uv), slice(0, SUMMARY_CROPS)
+        return Validation(crops, mean_uv)
 
-    def _validate(self, step: int, validation: Validation, shown: slice) -> Scores:
+    def _validate(self, step: int, validation: Validation) -> Scores:
         scores = validation.run(step, self._forward, self._loss, self.config.model)
         self.run_dir.log(step=step, validation=scores.as_json())
+        shown = slice(0, SUMMARY_CROPS)
         output = self._forward(validation.luma[shown])
         uv = decode(output, self.config.decode) if self._output == "logits" else output
         picture = summary_image(validation.luma[shown], uv, validation.rgb[shown])
