@@ -1,58 +1,79 @@
-"""Throughput of a training step, of inference and of the loader: seconds by pytest-benchmark, images/s beside them."""
+"""Time of a training step and of inference, over the whole registry, and of what makes them fast."""
 
-import keras
-import numpy as np
 import pytest
-import tensorflow as tf
+from conftest import needs_bfloat16
 
-import zoo
-from zoo.data.pipeline import crop_batches
-from zoo.data.sources import open_dataset
-from zoo.harness.config import resolve
-from zoo.harness.environment import policy_name, resolve_precision
-from zoo.harness.trainer import build_step, make_optimizer
-from zoo.losses import get_loss
+PEAK_CALLS = 5
 
 
 @pytest.fixture
-def model(model_name, options):
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy_name(resolve_precision(options.precision)))
-    try:
-        return zoo.create(model_name, encoder_weights="none", train_encoder=True)
-    finally:
-        keras.config.set_dtype_policy(before)
+def peak(start, record, precision):
+    """The machine's own peak, operations a second, measured in the same test."""
+
+    def measure():
+        worker = start(work="convolution", precision=precision)
+        operations = worker.order("operations")["operations"]
+        best = min(worker.order("call", 1)["seconds"] for _ in range(PEAK_CALLS))
+        return operations / best
+
+    return measure
 
 
-def measure(benchmark, options, function):
-    benchmark.extra_info |= {
-        "batch_size": options.batch_size,
+def shares(record, worker, name, seconds, peak):
+    """Rows for the operations of the graph, a second and as a share of the peak."""
+    operations = worker.order("operations")["operations"]
+    about = record.describe(worker, name, samples=len(seconds))
+    rates = [operations / s for s in seconds]
+    record.rows(about, {"operations_per_second": rates, "share_of_peak": [rate / peak for rate in rates]})
+
+
+def test_training_step(benchmark, record, start, options, model, batch_size, precision, peak):
+    worker = start(work="training_step", model=model, batch_size=batch_size, crop=options.crop, precision=precision)
+    seconds = record.time(benchmark, {"": worker}, "training_step")[""]
+    shares(record, worker, "training_step", seconds, peak())
+
+
+def test_inference(benchmark, record, start, options, model, batch_size, precision, peak):
+    worker = start(work="inference", model=model, batch_size=batch_size, crop=options.crop, precision=precision)
+    seconds = record.time(benchmark, {"": worker}, "inference")[""]
+    shares(record, worker, "inference", seconds, peak())
+
+
+@pytest.mark.parametrize(("precision", "batch_size"), [("float32", 1), ("float32", 4), ("bfloat16", 4)])
+def test_hypercolumn_factored_against_plain(benchmark, record, start, options, request, precision, batch_size):
+    needs_bfloat16(precision, request)
+    if options.quick and (precision, batch_size) != ("float32", 1):
+        pytest.skip("--quick runs one of these")
+    common = {
+        "work": "training_step",
+        "model": "hypercolumn",
+        "batch_size": batch_size,
         "crop": options.crop,
-        "precision": resolve_precision(options.precision),
+        "precision": precision,
     }
-    benchmark.pedantic(function, rounds=5, warmup_rounds=2)
-    if benchmark.stats:  # none under --benchmark-disable
-        benchmark.extra_info["images_per_second"] = options.batch_size / benchmark.stats.stats.median
+    workers = {"factored": start(**common), "plain": start(**common, factored=False)}
+    record.time(benchmark, workers, "training_step")
 
 
-def test_training_step(benchmark, model, model_name, options):
-    config = resolve(model_name, "quick", {}, {})
-    optimizer = make_optimizer(config, resolve_precision(options.precision))
-    optimizer.build(model.trainable_variables)
-    step = build_step(model, optimizer, get_loss(config.loss, zoo.get_card(model_name).output))
-    rgb = tf.constant(
-        np.random.default_rng(0).integers(0, 256, (options.batch_size, options.crop, options.crop, 3), dtype=np.uint8)
-    )
-    measure(benchmark, options, lambda: step(rgb).numpy())
+def test_frozen_encoder_against_all_weights_trained(benchmark, record, start, options, model, precision):
+    batch_size = 1 if options.quick else 4
+    common = {
+        "work": "training_step",
+        "model": model,
+        "batch_size": batch_size,
+        "crop": options.crop,
+        "precision": precision,
+    }
+    workers = {"frozen encoder": start(**common, train_encoder=False), "all weights": start(**common)}
+    record.time(benchmark, workers, "training_step")
 
 
-def test_inference(benchmark, model, options):
-    forward = tf.function(lambda luma: model(luma, training=False))
-    luma = tf.random.stateless_uniform((options.batch_size, options.crop, options.crop, 1), (0, 0))
-    measure(benchmark, options, lambda: forward(luma).numpy())
-
-
-def test_loader(benchmark, options):
-    split = open_dataset("procedural", crop=options.crop).splits["train"]
-    batches = iter(crop_batches(split, batch_size=options.batch_size, crop=options.crop, seed=0))
-    measure(benchmark, options, lambda: next(batches).numpy())
+def test_jit_against_none(benchmark, record, start, options, precision):
+    common = {
+        "work": "training_step",
+        "model": "residual",
+        "batch_size": 1,
+        "crop": options.crop,
+        "precision": precision,
+    }
+    record.time(benchmark, {"jit": start(**common, jit=True), "no jit": start(**common)}, "training_step")

@@ -70,6 +70,7 @@ def test_a_thousand_small_steps_stay_finite_and_learn(pages, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(7200)  # a thousand steps at full size
 @pytest.mark.skipif(not cache_file().exists(), reason="needs the ImageNet weights in the cache")
 def test_a_thousand_steps_of_the_recipe_as_it_is_stay_finite_and_learn(tmp_path):
     _, _, run = train_paper("procedural", tmp_path / "run", steps=1000, validate_every=1000)

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from zoo.data.cache import DecodedImages
 from zoo.data.pipeline import crop_batches, fixed_crops, iterate, repeat_batches
-from zoo.data.sources import Split, open_dataset
+from zoo.data.sources import ImageRef, Split, open_dataset
 from zoo.errors import RunError, UsageError
 
 CROP = 24
@@ -209,3 +210,55 @@ batches = iterate(crop_batches(split, batch_size=2, crop={CROP}, seed=0), split)
 next(batches)  # still alive, and working ahead, when the interpreter is torn down
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("kind", ["memory", "disk"])
+def test_a_cache_changes_no_crop(
+    split: Split, kind: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("COLORIZATION_ZOO_CACHE", str(folder))
+    options = {"batch_size": 4, "crop": CROP, "seed": 3, "flip": True}
+    want = take(crop_batches(split, **options), 6)
+    first = take(crop_batches(split, **options, cache=kind), 6)
+    files = sorted((folder / "decoded").glob("*.npy")) if kind == "disk" else []
+    assert len(files) == (len(split.images) if kind == "disk" else 0)
+    if files:
+        files[0].write_bytes(b"cut off")  # decoded again
+    again = take(crop_batches(split, **options, cache=kind), 6)
+    np.testing.assert_array_equal(first, want)
+    np.testing.assert_array_equal(again, want)
+    if files:
+        assert np.load(files[0]).ndim == 3
+
+
+def test_a_cached_image_is_decoded_once(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    decode = ImageRef.decode
+    asked = []
+    monkeypatch.setattr(ImageRef, "decode", lambda image: asked.append(image.name) or decode(image))
+    cached = DecodedImages(split, "memory")
+    for _ in range(3):
+        np.testing.assert_array_equal(cached.crop(1, 2, 3, CROP), decode(split.images[1])[2 : 2 + CROP, 3 : 3 + CROP])
+    assert asked == [split.images[1].name]
+
+
+def test_a_cache_without_room_is_refused_before_training(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoo.data.cache.available_memory", lambda: 1000)
+    with pytest.raises(UsageError, match=r"a memory cache of 7 decoded images takes .* use --cache disk"):
+        crop_batches(split, batch_size=1, crop=CROP, seed=0, cache="memory")
+    with pytest.raises(UsageError, match="memory, disk"):
+        DecodedImages(split, "cloud")
+
+
+def test_a_disk_cache_that_cannot_be_written_warns_and_goes_on(
+    split: Split, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("COLORIZATION_ZOO_CACHE", str(folder))
+    cached = DecodedImages(split, "disk")
+    (folder / "decoded").rmdir()
+    (folder / "decoded").write_text("not a folder")
+    want = [image.decode()[:CROP, :CROP] for image in split.images[:2]]
+    with pytest.warns(UserWarning, match="decoded images stay in memory"):
+        first = cached.crop(0, 0, 0, CROP)
+    np.testing.assert_array_equal([first, cached.crop(1, 0, 0, CROP)], want)  # the second warning would fail here

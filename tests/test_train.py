@@ -70,7 +70,10 @@ def test_a_run_leaves_what_it_promises(capsys, data, tmp_path, model):
     code, out, err = run(capsys, *command, "--json")
     assert code == 0
     assert "done already" in err
-    rows = json.loads(out)["scores"]["rows"]
+    result = json.loads(out)
+    assert result["environment"] == environment
+    assert result["images_per_second"] > 0
+    rows = result["scores"]["rows"]
     names = ["mean", "median", "annealed", "mode", "sample"]
     assert [r["name"] for r in rows] == ([f"classifier, {n}" for n in names] if model == "classifier" else [model])
 

@@ -10,6 +10,7 @@ from typing import Any
 import zoo
 from zoo.cli import import_tensorflow, run
 from zoo.codec import DECODERS
+from zoo.data.cache import CACHES
 from zoo.errors import UsageError
 from zoo.harness.config import (
     OPTIMIZERS,
@@ -108,6 +109,11 @@ def parser() -> argparse.ArgumentParser:
         help="stop when more than this share of the files cannot be used (default: 0.1)",
     )
     p.add_argument(
+        "--cache",
+        choices=CACHES,
+        help="keep decoded images, for a machine that trains faster than it decodes (default: decode crops alone)",
+    )
+    p.add_argument(
         "--dry-run",
         action="store_true",
         help="check settings, data and weights, say what would be trained, and train nothing",
@@ -163,7 +169,7 @@ def train(arguments: argparse.Namespace) -> None:
         from zoo.harness import environment
         from zoo.harness.trainer import Trainer
 
-        trainer = Trainer(config, dataset, run_dir, console, offline=arguments.offline)
+        trainer = Trainer(config, dataset, run_dir, console, offline=arguments.offline, cache=arguments.cache)
         say(
             f"{config.model}: {trainer.model.count_params():,} weights, encoder"
             f" {'trained' if config.train_encoder else 'frozen'} from {config.encoder_weights};"
@@ -173,9 +179,16 @@ def train(arguments: argparse.Namespace) -> None:
         if arguments.dry_run:
             say(f"dry run: nothing trained; results would go to {run_dir.path}")
             return
-        run_dir.create(identity, environment.describe(trainer.precision))
+        here = environment.describe(trainer.precision)
+        run_dir.create(identity, here)
         scores = trainer.train()
-        result = {"config": identity, "scores": scores.as_json()}
+        speeds = [record["images_per_second"] for record in run_dir.records() if "images_per_second" in record]
+        result = {
+            "config": identity,
+            "environment": here,
+            "images_per_second": speeds[-1],
+            "scores": scores.as_json(),
+        }
         run_dir.save_result(result)
     else:
         say(f"{run_dir.path} holds this run, done already")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zoo.data.cache import DecodedImages
 from zoo.data.decode import ImageError, decode_rgb
 from zoo.data.sources import ImageRef, Maps, Split
 from zoo.errors import RunError, UsageError
@@ -44,7 +45,14 @@ class FixedCrop:
 
 
 def crop_batches(
-    split: Split, *, batch_size: int, crop: int, seed: int, start_step: int = 0, flip: bool = False
+    split: Split,
+    *,
+    batch_size: int,
+    crop: int,
+    seed: int,
+    start_step: int = 0,
+    flip: bool = False,
+    cache: str | None = None,
 ) -> "tf.data.Dataset":
     """Endless batches of random crops: uint8 (batch_size, crop, crop, 3).
 
@@ -57,13 +65,16 @@ def crop_batches(
         seed: any 64-bit integer.
         start_step: the step of the first batch.
         flip: whether to mirror every other crop, at random, left to right.
+        cache: `memory` or `disk` keeps decoded images (see `zoo.data.cache`); None decodes the crop alone, each
+            time. The crops are the same.
 
     Raises:
-        UsageError: the split is empty, or an image of it is smaller than the crop.
+        UsageError: the split is empty, an image of it is smaller than the crop, or the cache has no room.
     """
     import tensorflow as tf
 
     _check_crop(split, crop)
+    decoded = DecodedImages(split, cache) if cache else None
     images = split.images
     zipped = images[0].archive is not None
     with tf.device("CPU"):  # where tf.data runs
@@ -101,7 +112,15 @@ def crop_batches(
         def png() -> "tf.Tensor":
             return tf.io.decode_png(contents(), channels=3)[top : top + crop, left : left + crop]
 
-        rgb = tf.ensure_shape(tf.switch_case(decoders[index], [with_pillow, jpeg, png]), [crop, crop, 3])
+        def kept(i: int, top: int, left: int) -> np.ndarray:
+            assert decoded
+            return decoded.crop(int(i), int(top), int(left), crop)
+
+        if decoded:
+            rgb = tf.numpy_function(kept, [index, top, left], tf.uint8)
+        else:
+            rgb = tf.switch_case(decoders[index], [with_pillow, jpeg, png])
+        rgb = tf.ensure_shape(rgb, [crop, crop, 3])
         return tf.cond(bits[2] % 2 == 1, lambda: rgb[:, ::-1], lambda: rgb) if flip else rgb
 
     return _batches(example, batch_size, start_step)

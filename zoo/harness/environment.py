@@ -35,6 +35,14 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
+def cores() -> int:
+    """How many processors this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        return os.cpu_count() or 1
+
+
 def resolve_precision(precision: str) -> str:
     """`auto` as bfloat16 where every device computes in it (Ampere and later, AMX, AVX512-BF16), else float32."""
     if precision != "auto":
@@ -85,7 +93,7 @@ def describe(precision: str) -> dict[str, Any]:
         "libraries": {name: metadata.version(name) for name in LIBRARIES},
         "cpu": cpu_name(),
         "cpu_flags": cpu_flags(),
-        "cores": os.cpu_count(),
+        "cores": cores(),
         "gpus": [tf.config.experimental.get_device_details(g).get("device_name", "unknown") for g in gpus],
         "precision": precision,
         "jit": False,

@@ -41,14 +41,22 @@ class Trainer:
         run: where the results go.
         say: where messages go.
         offline: never look for encoder weights on a network.
+        cache: `memory` or `disk` keeps decoded images: see `zoo.data.cache`. It changes no result.
     """
 
     def __init__(
-        self, config: RunConfig, dataset: Dataset, run: RunDirectory, say: Any, *, offline: bool = False
+        self,
+        config: RunConfig,
+        dataset: Dataset,
+        run: RunDirectory,
+        say: Any,
+        *,
+        offline: bool = False,
+        cache: str | None = None,
     ) -> None:
         self.config, self.dataset, self.run_dir, self._console = config, dataset, run, say
         self.precision = environment.resolve_precision(config.precision)
-        self._offline = offline
+        self._offline, self._cache = offline, cache
         self._resuming = run.checkpoint.exists()
         self.model = self._build_model()
         self._output = "logits" if len(self.model.output_shape) == 5 else "uv"
@@ -176,6 +184,7 @@ class Trainer:
             seed=config.seed,
             start_step=start,
             flip=config.flip,
+            cache=self._cache,
         )
         return iterate(batches, train)
 
@@ -226,18 +235,31 @@ class Trainer:
 
 
 def build_step(
-    model: keras.Model, optimizer: keras.optimizers.Optimizer, loss_function: Callable[[Any, Any], Any]
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    loss_function: Callable[[Any, Any], Any],
+    *,
+    jit: bool = False,
 ) -> Callable[[Any], Any]:
-    """The training step: uint8 RGB (B, H, W, 3) in, the loss before the update out. The optimizer is built."""
-    variables = model.trainable_variables
+    """The training step: uint8 RGB (B, H, W, 3) in, the loss before the update out.
 
-    @tf.function
+    Args:
+        model: what is trained.
+        optimizer: built for the model's trainable variables.
+        loss_function: of (uv, output).
+        jit: compile the step with XLA; on a CPU that makes it slower.
+    """
+    variables = [variable.value for variable in model.trainable_variables]
+
+    @tf.function(jit_compile=jit)
     def step(rgb: tf.Tensor) -> tf.Tensor:
         luma, uv = split_luma(tf.cast(rgb, tf.float32) / 255.0)
-        with tf.GradientTape() as tape:
+        # Watching no more than what is trained keeps a frozen encoder out of the backward pass.
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
             loss = loss_function(uv, model(luma, training=True))
             scaled = optimizer.scale_loss(loss)
-        optimizer.apply(tape.gradient(scaled, variables), variables)
+        optimizer.apply(tape.gradient(scaled, variables), model.trainable_variables)
         return loss
 
     return step

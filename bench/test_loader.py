@@ -1,0 +1,45 @@
+"""The loader: crops a second, against decoding whole images, with its caches, and hidden behind a training step."""
+
+import pytest
+
+
+@pytest.fixture
+def batches(options):
+    """Batches a round: enough for a rate, prefetching included."""
+    return 1 if options.quick else 25
+
+
+def test_crop_against_decode_whole(benchmark, record, start, options, jpeg_pages, batches):
+    common = {
+        "work": "loader",
+        "data": str(jpeg_pages),
+        "batch_size": 1 if options.quick else 8,
+        "crop": options.crop,
+    }
+    workers = {"crop": start(**common), "decode whole": start(**common, whole=True)}
+    record.time(benchmark, workers, "loader", calls=batches)
+
+
+@pytest.mark.parametrize("cache", ["memory", "disk"])
+def test_cache_against_none(benchmark, record, start, options, jpeg_pages, batches, cache, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLORIZATION_ZOO_CACHE", str(tmp_path))
+    common = {
+        "work": "loader",
+        "data": str(jpeg_pages),
+        "batch_size": 1 if options.quick else 8,
+        "crop": options.crop,
+    }
+    workers = {f"{cache} cache": start(**common, cache=cache), "no cache": start(**common)}
+    record.time(benchmark, workers, "loader", calls=batches)
+
+
+def test_training_loop_against_bare_step(benchmark, record, start, options, jpeg_pages, precision):
+    common = {
+        "work": "training_step",
+        "model": "residual",
+        "batch_size": 1 if options.quick else 4,
+        "crop": options.crop,
+        "precision": precision,
+    }
+    workers = {"loader and step": start(**common, data=str(jpeg_pages)), "step": start(**common)}
+    record.time(benchmark, workers, "training_loop", calls=1 if options.quick else 4)

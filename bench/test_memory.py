@@ -1,0 +1,23 @@
+"""Memory of training and inference, one process a number: TensorFlow's allocator, and the process as a whole."""
+
+
+def test_training_step(benchmark, record, start, options, model, batch_size, precision):
+    spec = {"model": model, "batch_size": batch_size, "crop": options.crop, "precision": precision}
+    record.memory(benchmark, {"": lambda: start(work="training_step", **spec)}, "training_step")
+
+
+def test_inference(benchmark, record, start, options, model, batch_size, precision):
+    spec = {"model": model, "batch_size": batch_size, "crop": options.crop, "precision": precision}
+    record.memory(benchmark, {"": lambda: start(work="inference", **spec)}, "inference")
+
+
+def test_hypercolumn_factored_against_plain(benchmark, record, start, options, precision):
+    spec = {
+        "work": "training_step",
+        "model": "hypercolumn",
+        "batch_size": 1 if options.quick else 8,
+        "crop": options.crop,
+        "precision": precision,
+    }
+    starts = {"factored": lambda: start(**spec), "plain": lambda: start(**spec, factored=False)}
+    record.memory(benchmark, starts, "training_step")

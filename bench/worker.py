@@ -1,0 +1,95 @@
+"""One process, one thing to measure: `python bench/worker.py '{"work": "training_step", ...}'`.
+
+It builds the work, calls it once, and says so in a line of JSON; then each line it is given is an order, and each is
+answered by a line: `call N` calls N times and answers with the seconds, `memory N` calls N times and answers with what
+that took; `operations 0` answers with the multiplications and additions of a call. Several workers wait at once, so
+that a test can give two things their turns in one run, and no two measured things share an allocator, a thread pool or
+a cache of compiled code.
+"""
+
+import contextlib
+import gc
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # workers that wait share a GPU
+
+
+def main() -> None:
+    spec = json.loads(sys.argv[1])
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever a library prints goes to standard error
+
+    def answer(**values: Any) -> None:
+        print(json.dumps(values), file=answers, flush=True)
+
+    if spec["work"].startswith("torch"):
+        import peers
+
+        call, about = peers.build(spec)
+        allocator = None
+    else:
+        import works
+
+        call, about = works.build(spec)
+        allocator = works.allocator
+    gc.collect()
+    before, before_rss = (allocator(reset=True)["current"] if allocator else None), resident()
+    reset_peak_resident()
+    operations = about.pop("operations")
+    began = time.perf_counter()
+    call()
+    answer(first_call_seconds=time.perf_counter() - began, **about)
+    for line in sys.stdin:
+        order, count = line.split()
+        if order == "operations":
+            answer(operations=operations())
+            continue
+        began = time.perf_counter()
+        for _ in range(int(count)):
+            call()
+        seconds = time.perf_counter() - began
+        if order == "call":
+            answer(seconds=seconds)
+            continue
+        peak, peak_rss = (allocator(reset=False)["peak"] if allocator else None), peak_resident()
+        answer(
+            held_memory=before,
+            working_memory=None if peak is None or before is None else peak - before,
+            rss_growth=None if peak_rss is None or before_rss is None else peak_rss - before_rss,
+        )
+
+
+def _status(field: str) -> int | None:
+    """A size of /proc/self/status in bytes; None where there is none."""
+    try:
+        found = re.search(rf"^{field}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.M)
+    except OSError:
+        return None
+    return int(found[1]) * 1024 if found else None
+
+
+def resident() -> int | None:
+    return _status("VmRSS")
+
+
+def peak_resident() -> int | None:
+    return _status("VmHWM")
+
+
+def reset_peak_resident() -> None:
+    with contextlib.suppress(OSError):  # not Linux: peak_resident() answers None there
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+Call = Callable[[], None]
+
+if __name__ == "__main__":
+    main()

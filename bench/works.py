@@ -1,0 +1,151 @@
+"""What a worker can be told to do, on TensorFlow. Each `build` returns a call and what there is to say about it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import zoo
+from zoo.data.pipeline import crop_batches, iterate
+from zoo.data.sources import Split, open_dataset
+from zoo.harness.config import resolve
+from zoo.harness.environment import policy_name, resolve_precision
+from zoo.harness.trainer import build_step, make_optimizer
+from zoo.losses import get_loss
+
+Call = Callable[[], Any]
+
+
+def build(spec: dict[str, Any]) -> tuple[Call, dict[str, Any]]:
+    """The work of `spec["work"]`; the other keys are its options."""
+    options = {key: value for key, value in spec.items() if key != "work"}
+    return WORKS[spec["work"]](**options)
+
+
+def allocator(*, reset: bool) -> dict[str, int] | None:
+    """TensorFlow's allocator on the first device: bytes held now, and the peak since the last reset."""
+    device = "GPU:0" if tf.config.list_physical_devices("GPU") else "CPU:0"
+    info = tf.config.experimental.get_memory_info(device)
+    if reset:
+        tf.config.experimental.reset_memory_stats(device)
+    return info
+
+
+def training_step(
+    *,
+    model: str,
+    batch_size: int,
+    crop: int,
+    precision: str = "auto",
+    train_encoder: bool = True,
+    jit: bool = False,
+    data: str | None = None,
+    **model_options: Any,
+) -> tuple[Call, dict[str, Any]]:
+    """A step of training on a tensor in memory or, with `data`, on what the loader brings."""
+    step, about = _step(model, batch_size, crop, precision, train_encoder, jit, model_options)
+    if data is not None:
+        split = open_dataset(data, crop=crop).splits["train"]
+        batches = iterate(crop_batches(split, batch_size=batch_size, crop=crop, seed=0), split)
+        return (lambda: float(step(next(batches)))), about
+    rgb = tf.constant(_noise(batch_size, crop))
+    return (lambda: float(step(rgb))), about
+
+
+def _step(model, batch_size, crop, precision, train_encoder, jit, model_options):
+    resolved = resolve_precision(precision)
+    network = _create(model, resolved, train_encoder=train_encoder, **model_options)
+    config = resolve(model, "modern", {}, {})
+    optimizer = make_optimizer(config, resolved)
+    optimizer.build(network.trainable_variables)
+    output = "logits" if len(network.output_shape) == 5 else "uv"
+    step = build_step(network, optimizer, get_loss(config.loss, output), jit=jit)
+    shape = tf.TensorSpec((batch_size, crop, crop, 3), tf.uint8)
+    return step, {"precision": resolved, "jit": jit, "operations": lambda: _operations(step, shape)}
+
+
+def inference(
+    *, model: str, batch_size: int, crop: int, precision: str = "auto", **model_options: Any
+) -> tuple[Call, dict[str, Any]]:
+    """Luma in, UV or logits out."""
+    resolved = resolve_precision(precision)
+    network = _create(model, resolved, **model_options)
+    forward = tf.function(lambda luma: network(luma, training=False))
+    luma = tf.constant(_noise(batch_size, crop)[..., :1] / np.float32(255))
+    shape = tf.TensorSpec(luma.shape, tf.float32)
+    return (lambda: forward(luma).numpy()), {
+        "precision": resolved,
+        "jit": False,
+        "operations": lambda: _operations(forward, shape),
+    }
+
+
+def loader(
+    *, data: str, batch_size: int, crop: int, whole: bool = False, cache: str | None = None
+) -> tuple[Call, dict[str, Any]]:
+    """A batch of crops; with `whole`, by decoding the whole image first, as one would write it without this loader."""
+    split = open_dataset(data, crop=crop).splits["train"]
+    if whole:
+        batches = iter(_decode_whole(split, batch_size, crop))
+    else:
+        batches = iterate(crop_batches(split, batch_size=batch_size, crop=crop, seed=0, cache=cache), split)
+    return (lambda: next(batches).numpy()), {"precision": None, "jit": False, "operations": lambda: None}
+
+
+def _decode_whole(split: Split, batch_size: int, crop: int) -> tf.data.Dataset:
+    def example(path: tf.Tensor) -> tf.Tensor:
+        rgb = tf.io.decode_jpeg(tf.io.read_file(path), channels=3, dct_method="INTEGER_ACCURATE")
+        return tf.image.random_crop(rgb, (crop, crop, 3))
+
+    paths = tf.data.Dataset.from_tensor_slices([str(image.path) for image in split.images])
+    shuffled = paths.shuffle(len(split.images)).repeat()
+    return shuffled.map(example, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size).prefetch(tf.data.AUTOTUNE)
+
+
+def convolution(*, precision: str = "auto", batch_size: int = 4) -> tuple[Call, dict[str, Any]]:
+    """The machine's peak: 3×3 convolutions of 256 channels at 56², as deep in VGG16, one after another."""
+    resolved = resolve_precision(precision)
+    dtype = tf.as_dtype(resolved)
+    x = tf.cast(tf.random.stateless_normal((batch_size, 56, 56, 256), (0, 1)), dtype)
+    kernel = tf.cast(tf.random.stateless_normal((3, 3, 256, 256), (0, 2)) * 0.02, dtype)
+
+    @tf.function
+    def chain(x: tf.Tensor) -> tf.Tensor:
+        for _ in range(8):
+            x = tf.nn.conv2d(x, kernel, 1, "SAME")
+        return x
+
+    operations = 8 * 2 * batch_size * 56 * 56 * 9 * 256 * 256
+    return (lambda: chain(x).numpy()), {"precision": resolved, "jit": False, "operations": lambda: operations}
+
+
+WORKS = {
+    "training_step": training_step,
+    "inference": inference,
+    "loader": loader,
+    "convolution": convolution,
+}
+
+
+def _create(model: str, precision: str, **options: Any) -> keras.Model:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy_name(precision))
+    try:
+        return zoo.create(model, encoder_weights="none", **options)
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _noise(batch_size: int, crop: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (batch_size, crop, crop, 3), dtype=np.uint8)
+
+
+def _operations(function: Any, *shapes: tf.TensorSpec) -> int:
+    """Multiplications and additions of a traced function, by TensorFlow's own count of its graph."""
+    from tensorflow.compat.v1.profiler import ProfileOptionBuilder, profile
+
+    graph = function.get_concrete_function(*shapes).graph
+    options = ProfileOptionBuilder(ProfileOptionBuilder.float_operation()).with_empty_output().build()
+    return int(profile(graph, options=options).total_float_ops)

@@ -1,0 +1,229 @@
+"""`python -m zoo.report build`: tables made from the files of `reports/results/`, and a check that they still are.
+
+`bench-*.json` are the rows of `pytest bench/` (`zoo.results`), `run-*.json` the `result.json` of training runs. What
+they say goes to `reports/benchmarks.md` in full and, shortened, between two markers in the README.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from zoo.cli import run
+from zoo.errors import UsageError
+from zoo.paths import write_text
+from zoo.results import METRICS, load_records
+
+MARKER = re.compile(r"(<!-- table: (?P<name>\w+) -->\n).*?(<!-- end of table -->)", re.S)
+MEMORY = ("working_memory", "held_memory", "rss_growth")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(prog="python -m zoo.report", description="Makes the tables of reports/ from results.")
+    commands = p.add_subparsers(dest="command", required=True)
+    build = commands.add_parser("build", help="write reports/benchmarks.md and the tables in the README")
+    build.add_argument("--root", type=Path, default=Path(), help="the project's directory (default: here)")
+    build.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a table is stale")
+    return p
+
+
+def build(root: Path, *, check: bool = False) -> list[Path]:
+    """Writes the tables, or with `check` only compares them.
+
+    Args:
+        root: the directory that holds `reports/results/` and `README.md`.
+        check: write nothing.
+
+    Returns:
+        The files that changed or, with `check`, would change.
+
+    Raises:
+        UsageError: no results, a file that is no result file, or a README with a marker of no known table.
+    """
+    results = root / "reports" / "results"
+    if not results.is_dir():
+        raise UsageError(f"{results}: no such directory. Run this where the project is, or give --root")
+    machines = {path: load_records(path) for path in sorted(results.glob("bench-*.json"))}
+    runs = {path: _load_run(path) for path in sorted(results.glob("run-*.json"))}
+    tables = {"runs": run_table(list(runs.values())), "ratios": "\n".join(map(ratio_table, machines.values()))}
+    readme = root / "README.md"
+    try:
+        text = readme.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{readme}: {error.strerror}") from None
+
+    def table(match: re.Match[str]) -> str:
+        name = match["name"]
+        if name not in tables:
+            raise UsageError(f"{readme}: no table {name!r}; there are {', '.join(tables)}")
+        return f"{match[1]}\n{tables[name]}\n{match[3]}"
+
+    wanted = {
+        root / "reports" / "benchmarks.md": benchmarks_page(list(machines.values())),
+        readme: MARKER.sub(table, text),
+    }
+    stale = [path for path, content in wanted.items() if not path.exists() or path.read_text("utf-8") != content]
+    if not check:
+        for path in stale:
+            write_text(path, wanted[path])
+    return stale
+
+
+def _load_run(path: Path) -> dict[str, Any]:
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+        for key in ("config", "environment", "images_per_second", "scores"):
+            result[key]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} is not the result.json of a run: {error!r}") from None
+    return dict(result)
+
+
+def run_table(runs: list[dict[str, Any]]) -> str:
+    """One line a run and decoder: RMSE-ab beside the baselines', the paired difference to the mean colour."""
+    rows = []
+    for result in sorted(runs, key=lambda r: (r["config"]["data"], r["config"]["recipe"], r["config"]["model"])):
+        config, scores, here = result["config"], result["scores"], result["environment"]
+        grey, mean = scores["baselines"]
+        minutes = config["steps"] * config["batch_size"] / result["images_per_second"] / 60
+        for index, row in enumerate(scores["rows"]):
+            difference, low, high = row["against_mean"]
+            crops = f"{config['steps']:,} × {config['batch_size']} crops of {config['crop']}², seed {config['seed']}"
+            device = ", ".join(here["gpus"]) or f"{here['cores']} core{'s' if here['cores'] > 1 else ''}"
+            time = f"{minutes:.0f} min, {device}, {here['precision']}"
+            rows.append(
+                (
+                    row["name"],
+                    *((config["data"], f"{config['recipe']}, {crops}", time) if index == 0 else ("", "", "")),
+                    *(f"{base['rmse_ab']:.2f}" for base in (grey, mean)),
+                    f"{row['rmse_ab']:.2f}",
+                    f"{difference:+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", "−"),
+                )
+            )
+    headings = ("model", "data", "recipe", "training", "grey image", "mean colour", "model ↓", "to mean colour")
+    return _markdown(headings, rows, numbers=4) + "\n" + _machines([result["environment"] for result in runs])
+
+
+def _machines(environments: list[dict[str, Any]]) -> str:
+    lines = set()
+    for here in environments:
+        versions = ", ".join(f"{name} {here['libraries'][name]}" for name in ("keras", "tensorflow"))
+        gpus = f", {', '.join(here['gpus'])}" if here["gpus"] else ""
+        lines.add(f"{here['cpu']} ({', '.join(here['cpu_flags'])}){gpus}, {versions}, Python {here['python']}")
+    return f"\nMeasured on: {'; '.join(sorted(lines))}.\n"
+
+
+def ratio_table(records: list[dict[str, Any]]) -> str:
+    """What was measured in turn with something else, as ratios."""
+    rows = []
+    for record in _sorted(records):
+        if record["against"] and record["value"] is not None:
+            spread = "" if record["low"] is None else f" [{record['low']:.3f}, {record['high']:.3f}]"
+            what = {"ratio": "time", "working_memory_ratio": "working memory", "rss_growth_ratio": "growth in RSS"}
+            rows.append(
+                (
+                    f"{record['model'] or 'loader'}, {record['benchmark'].replace('_', ' ')}",
+                    f"{record['variant']} / {record['against']}",
+                    _conditions(record),
+                    what[record["metric"]],
+                    f"{record['value']:.3f}{spread}",
+                )
+            )
+    headings = ("what", "of which", "conditions", "measured", "ratio ↓ [quartiles]")
+    return _markdown(headings, rows, numbers=1) + "\n" + _machine(records)
+
+
+def benchmarks_page(machines: list[list[dict[str, Any]]]) -> str:
+    """Everything that the benchmarks measured, a section a machine."""
+    parts = [
+        "# Benchmarks\n\nMade from `reports/results/bench-*.json` by `python -m zoo.report build`; the rows are from"
+        " `pytest bench/`.\nMedians, with quartiles in brackets. Compare numbers of one machine only.\n"
+    ]
+    for records in machines:
+        parts.append(f"## {records[0]['cpu']}, {records[0]['cores']} cores\n{_machine(records)}")
+        parts.append(f"### Ratios\n\n{ratio_table(records).split(chr(10) * 2)[0]}")
+        parts.append(f"### Time\n\n{_wide(records, ('seconds', 'images_per_second', 'share_of_peak'))}")
+        parts.append(f"### First calls\n\n{_wide(records, ('first_call_seconds',))}")
+        parts.append(f"### Memory\n\n{_wide(records, MEMORY)}")
+    meanings = [f"- `{name}` ({metric.unit}): {metric.meaning}" for name, metric in METRICS.items()]
+    parts.append("## What the metrics are\n\n" + "\n".join(meanings) + "\n")
+    return "\n".join(parts)
+
+
+def _wide(records: list[dict[str, Any]], metrics: tuple[str, ...]) -> str:
+    """A line a benchmark, a column a metric."""
+    found: dict[tuple[str, ...], dict[str, str]] = {}
+    for record in _sorted(records):
+        if record["metric"] in metrics and not record["against"]:
+            name = (record["benchmark"], record["model"] or "", record["variant"], _conditions(record))
+            found.setdefault((record["suite"], *name), {})[record["metric"]] = _value(record)
+    present = [metric for metric in metrics if any(metric in values for values in found.values())]
+    arrows = [f"{metric.replace('_', ' ')} {'↑' if METRICS[metric].higher_is_better else '↓'}" for metric in present]
+    rows = [(*name, *(values.get(metric, "") for metric in present)) for name, values in found.items()]
+    return _markdown(("suite", "benchmark", "model", "variant", "conditions", *arrows), rows, numbers=len(present))
+
+
+def _sorted(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    keys = ("suite", "benchmark", "model", "precision", "batch_size", "variant", "against")
+    return sorted(records, key=lambda record: tuple(str(record[key]) for key in keys))
+
+
+def _conditions(record: dict[str, Any]) -> str:
+    words = [f"batch {record['batch_size']}"] if record["batch_size"] else []
+    words += [f"{record['crop']}²"] if record["crop"] else []
+    return ", ".join([*words, record["precision"] or "uint8"])
+
+
+def _value(record: dict[str, Any]) -> str:
+    if record["value"] is None:
+        return "–"
+
+    def form(value: float) -> str:
+        if METRICS[record["metric"]].unit == "bytes":
+            return f"{value / 2**20:,.0f} MiB"
+        return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+
+    spread = "" if record["low"] is None else f" [{form(record['low'])}, {form(record['high'])}]"
+    return form(record["value"]) + spread
+
+
+def _machine(records: list[dict[str, Any]]) -> str:
+    def each(key: str) -> str:
+        return ", ".join(sorted({str(record[key]) for record in records if record[key]}))
+
+    first = records[0]
+    gpus = f", {', '.join(first['gpus'])}" if first["gpus"] else ""
+    libraries = ", ".join(f"{name} {each(name)}" for name in ("keras", "tensorflow", "torch") if each(name))
+    commits = ", ".join(sorted({record["commit"][:7] for record in records if record["commit"]}))
+    return (
+        f"\nMeasured on: {first['cpu']}, {first['cores']} cores ({', '.join(first['cpu_flags'])}){gpus};"
+        f" {libraries}, Python {each('python')}; seed {each('seed') or 0}; {each('date')}, commit {commits}.\n"
+    )
+
+
+def _markdown(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, numbers: int) -> str:
+    rules = ["---"] * (len(headings) - numbers) + ["--:"] * numbers
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in (headings, tuple(rules), *rows))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    parsed = parser().parse_args(arguments)
+    stale: list[Path] = []
+    code = run(lambda: stale.extend(build(parsed.root, check=parsed.check)))
+    if code or not stale:
+        return code
+    names = ", ".join(str(path) for path in stale)
+    if parsed.check:
+        print(f"stale: {names}; run python -m zoo.report build", file=sys.stderr)
+        return 1
+    print(f"written: {names}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
