@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo.harness import environment
+from zoo import environment
 from zoo.results import Row, as_record, save_records
 
 HERE = Path(__file__).parent
@@ -92,7 +92,7 @@ def resolve(precision: str) -> str:
 
 def _auto() -> str:
     # Asked in a process of its own: this one must not hold TensorFlow, nor a GPU.
-    code = "from zoo.harness.environment import resolve_precision as r; print(r('auto'))"
+    code = "from zoo.environment import resolve_precision as r; print(r('auto'))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return done.stdout.split()[-1]
 
@@ -290,7 +290,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def this_environment() -> dict[str, Any]:
     """The environment columns of `zoo.results`."""
-    code = "import json; from zoo.harness.environment import describe; d = describe('float32');print(json.dumps(d))"
+    code = "import json; from zoo.environment import describe; d = describe('float32');print(json.dumps(d))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     about = json.loads(done.stdout.splitlines()[-1])
     names = ("zoo", "commit", "dirty", "python", "platform", "cpu", "cpu_flags", "cores", "gpus")

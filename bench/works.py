@@ -10,8 +10,8 @@ import tensorflow as tf
 import zoo
 from zoo.data.pipeline import crop_batches, iterate
 from zoo.data.sources import Split, open_dataset
+from zoo.environment import policy_name, resolve_precision
 from zoo.harness.config import resolve
-from zoo.harness.environment import policy_name, resolve_precision
 from zoo.harness.trainer import build_step, make_optimizer
 from zoo.losses import get_loss
 

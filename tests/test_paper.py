@@ -12,6 +12,7 @@ import zoo
 from zoo.data import procedural
 from zoo.data.pipeline import crop_batches
 from zoo.data.sources import open_dataset
+from zoo.errors import RunError
 from zoo.harness.config import resolve
 from zoo.harness.rundir import RunDirectory
 from zoo.harness.trainer import Trainer
@@ -25,8 +26,8 @@ def pages(tmp_path_factory):
     return root / "pages"
 
 
-def train_paper(pages, folder, **flags):
-    config = resolve("residual", "paper", {"data": str(pages), "validation_crops": 2, **flags}, {})
+def train_paper(pages, folder, model_options=(), **flags):
+    config = resolve("residual", "paper", {"data": str(pages), "validation_crops": 2, **flags}, dict(model_options))
     dataset = open_dataset(config.data, crop=config.crop)
     run = RunDirectory(folder)
     run.create(config.as_json(), {})
@@ -69,9 +70,21 @@ def test_a_thousand_small_steps_stay_finite_and_learn(pages, tmp_path):
     finite_and_falling(run)
 
 
+needs_weights = pytest.mark.skipif(not cache_file().exists(), reason="needs the ImageNet weights in the cache")
+
+
+@pytest.mark.slow
+@needs_weights
+@pytest.mark.parametrize("output", ["linear", "normalized"])
+def test_the_readings_that_the_card_warns_of_diverge(output, tmp_path):
+    options = {"output": output}
+    with pytest.raises(RunError, match=r"the loss of step \d is nan: training diverged"):
+        train_paper("procedural", tmp_path / "run", options, steps=20, precision="float32")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(7200)  # a thousand steps at full size
-@pytest.mark.skipif(not cache_file().exists(), reason="needs the ImageNet weights in the cache")
+@needs_weights
 def test_a_thousand_steps_of_the_recipe_as_it_is_stay_finite_and_learn(tmp_path):
     _, _, run = train_paper("procedural", tmp_path / "run", steps=1000, validate_every=1000)
     finite_and_falling(run)

@@ -57,6 +57,11 @@ def test_every_crop_is_a_window_of_its_page(split: Split) -> None:
     assert min(top for _, top in corners) < 4 < 22 < max(top for _, top in corners)
 
 
+def test_nothing_tunes_the_pipeline_in_the_background(split: Split) -> None:
+    """TensorFlow's tuning thread sleeps up to a minute between two looks, and the end of an iterator waits for it."""
+    assert crop_batches(split, batch_size=2, crop=CROP, seed=0).options().autotune.enabled is False
+
+
 def test_an_epoch_shows_every_page_once(split: Split) -> None:
     count = len(split.images)
     pages = np.concatenate(take(crop_batches(split, batch_size=3, crop=CROP, seed=0), count))[:, 0, 0, 2]

@@ -40,6 +40,7 @@ RESIDUAL = ModelCard(
     output="uv",
     parameters=8_142_515,
     citation="R. Dahl, Automatic Colorization, 2016, https://tinyclouds.org/colorize",
+    notes="By the recipe paper, output=linear diverges at step 4 and output=normalized at step 8; sigmoid trains.",
 )
 
 CLASSIFIER = ModelCard(

@@ -166,7 +166,7 @@ def train(arguments: argparse.Namespace) -> None:
     result = run_dir.result() if held else None
     if result is None or arguments.dry_run:
         import_tensorflow()
-        from zoo.harness import environment
+        from zoo import environment
         from zoo.harness.trainer import Trainer
 
         trainer = Trainer(config, dataset, run_dir, console, offline=arguments.offline, cache=arguments.cache)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.data.sources import ImageRef, Split
+from zoo.environment import available_memory
 from zoo.errors import UsageError
 from zoo.paths import atomic_path, cache_dir
 
@@ -74,14 +75,3 @@ class DecodedImages:
                 self._warned = True
                 warnings.warn(f"decoded images stay in memory: {self._folder}: {error}", stacklevel=2)
             return pixels
-
-
-def available_memory() -> int | None:
-    """Bytes a process may still take without swapping; None where the system does not tell."""
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return None

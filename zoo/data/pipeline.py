@@ -17,11 +17,13 @@ import numpy as np
 from zoo.data.cache import DecodedImages
 from zoo.data.decode import ImageError, decode_rgb
 from zoo.data.sources import ImageRef, Maps, Split
+from zoo.environment import cores
 from zoo.errors import RunError, UsageError
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
+PREFETCHED_BATCHES = 4
 _DECODERS = (None, "jpeg", "png")
 
 
@@ -225,8 +227,13 @@ def _batches(example: Callable[["tf.Tensor"], "tf.Tensor"], batch_size: int, sta
 
     numbers = tf.data.Dataset.counter(start=start_step * batch_size, dtype=tf.int64)
     example = tf.autograph.experimental.do_not_convert(example)
-    examples = numbers.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return examples.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    examples = numbers.map(example, num_parallel_calls=cores(), deterministic=True)
+    batches = examples.batch(batch_size, drop_remainder=True).prefetch(PREFETCHED_BATCHES)
+    # Nothing is left to tune, and the thread that tunes can hold the end of a run up for a minute: it sleeps that long
+    # between two looks, and an iterator waits for it.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.with_options(options)
 
 
 def _check_crop(split: Split, crop: int) -> None:

@@ -12,12 +12,12 @@ import numpy as np
 import tensorflow as tf
 
 import zoo
+from zoo import environment
 from zoo.codec import decode
 from zoo.color import split_luma
 from zoo.data.pipeline import FixedCrop, crop_batches, fixed_crops, iterate, repeat_batches
 from zoo.data.sources import Dataset
 from zoo.errors import InterruptError, RunError
-from zoo.harness import environment
 from zoo.harness.config import RunConfig
 from zoo.harness.progress import TrainingProgress
 from zoo.harness.rundir import RunDirectory, disk_error

@@ -43,6 +43,17 @@ def cores() -> int:
         return os.cpu_count() or 1
 
 
+def available_memory() -> int | None:
+    """Bytes a process may still take without swapping; None where the system does not tell."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return None
+
+
 def resolve_precision(precision: str) -> str:
     """`auto` as bfloat16 where every device computes in it (Ampere and later, AMX, AVX512-BF16), else float32."""
     if precision != "auto":
@@ -63,7 +74,7 @@ def policy_name(precision: str) -> str:
 
 def git_state() -> dict[str, Any]:
     """Commit and whether the tree differs from it; None each outside a checkout of this project."""
-    root = Path(__file__).parent.parent.parent
+    root = Path(__file__).parent.parent
     if not (root / ".git").exists():
         return {"commit": None, "dirty": None}
 
