@@ -44,7 +44,7 @@ def a_run() -> dict[str, object]:
 
     return {
         "config": {"model": "residual", "data": "pages", "recipe": "quick", "steps": 100, "batch_size": 6}
-        | {"crop": 64, "seed": 0},
+        | {"crop": 64, "seed": 0, "overfit": 0, "optimizer": "adam", "learning_rate": 0.005},
         "environment": {"cpu": "a processor", "cpu_flags": [], "gpus": [], "cores": 2, "precision": "float32"}
         | {"python": "3.11.7", "libraries": {"keras": "3.15.1", "tensorflow": "2.21.0"}},
         "images_per_second": 10.0,
@@ -65,7 +65,9 @@ def test_build_writes_what_the_results_say(root: Path, capsys: pytest.CaptureFix
         "| hypercolumn, training step | factored / plain | batch 4, 224², float32 | time | 0.250 [0.240, 0.260] |"
         in readme
     )
-    assert "| residual | pages | quick, 100 × 6 crops of 64², seed 0 | 1 min, 2 cores, float32 |" in readme
+    assert (
+        "| residual | pages | quick, adam at 0.005, 100 × 6 crops of 64², seed 0 | 1 min, 2 cores, float32 |" in readme
+    )
     assert "| 20.00 | 19.00 | 16.00 | −3.00 [−4.00, −2.00] |" in readme
     page = (root / "reports" / "benchmarks.md").read_text(encoding="utf-8")
     assert "| batch 4, 224², float32 | 2 [1.9, 2.1] | 2 |" in page

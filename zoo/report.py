@@ -83,22 +83,28 @@ def _load_run(path: Path) -> dict[str, Any]:
     return dict(result)
 
 
+def _order(result: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(result["config"][key] for key in ("overfit", "data", "recipe", "model", "seed"))
+
+
 def run_table(runs: list[dict[str, Any]]) -> str:
     """One line a run and decoder: RMSE-ab beside the baselines', the paired difference to the mean colour."""
     rows = []
-    for result in sorted(runs, key=lambda r: (r["config"]["data"], r["config"]["recipe"], r["config"]["model"])):
+    for result in sorted(runs, key=_order):
         config, scores, here = result["config"], result["scores"], result["environment"]
         grey, mean = scores["baselines"]
         minutes = config["steps"] * config["batch_size"] / result["images_per_second"] / 60
         for index, row in enumerate(scores["rows"]):
             difference, low, high = row["against_mean"]
+            data = f"{config['overfit']} crops of {config['data']}" if config["overfit"] else config["data"]
+            rate = f"{config['optimizer']} at {config['learning_rate']:g}"
             crops = f"{config['steps']:,} × {config['batch_size']} crops of {config['crop']}², seed {config['seed']}"
             device = ", ".join(here["gpus"]) or f"{here['cores']} core{'s' if here['cores'] > 1 else ''}"
             time = f"{minutes:.0f} min, {device}, {here['precision']}"
             rows.append(
                 (
                     row["name"],
-                    *((config["data"], f"{config['recipe']}, {crops}", time) if index == 0 else ("", "", "")),
+                    *((data, f"{config['recipe']}, {rate}, {crops}", time) if index == 0 else ("", "", "")),
                     *(f"{base['rmse_ab']:.2f}" for base in (grey, mean)),
                     f"{row['rmse_ab']:.2f}",
                     f"{difference:+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", "−"),
