@@ -40,7 +40,8 @@ def root(tmp_path: Path) -> Path:
 
 def a_run() -> dict[str, object]:
     def scores(name: str, rmse: float) -> dict[str, object]:
-        return {"name": name, "rmse_ab": rmse, "against_mean": [-3.0, -4.0, -2.0]}
+        controls = {"sky": rmse, "grass": 2 * rmse}
+        return {"name": name, "rmse_ab": rmse, "against_mean": [-3.0, -4.0, -2.0], "controls": controls}
 
     return {
         "config": {"model": "residual", "data": "pages", "recipe": "quick", "steps": 100, "batch_size": 6}
@@ -68,7 +69,7 @@ def test_build_writes_what_the_results_say(root: Path, capsys: pytest.CaptureFix
     assert (
         "| residual | pages | quick, adam at 0.005, 100 × 6 crops of 64², seed 0 | 1 min, 2 cores, float32 |" in readme
     )
-    assert "| 20.00 | 19.00 | 16.00 | −3.00 [−4.00, −2.00] |" in readme
+    assert "| 20.00 | 19.00 | 16.00 | −3.00 [−4.00, −2.00] | 0.84, 0.84 |" in readme
     page = (root / "reports" / "benchmarks.md").read_text(encoding="utf-8")
     assert "| batch 4, 224², float32 | 2 [1.9, 2.1] | 2 |" in page
     assert "| 300 MiB |" in page

@@ -18,6 +18,7 @@ from zoo.paths import write_text
 from zoo.results import METRICS, load_records
 
 MARKER = re.compile(r"(<!-- table: (?P<name>\w+) -->\n).*?(<!-- end of table -->)", re.S)
+SHOWN = ("sky", "grass")  # classes of one colour: their error as a share of the mean colour's
 MEMORY = ("working_memory", "held_memory", "rss_growth")
 
 
@@ -108,10 +109,21 @@ def run_table(runs: list[dict[str, Any]]) -> str:
                     *(f"{base['rmse_ab']:.2f}" for base in (grey, mean)),
                     f"{row['rmse_ab']:.2f}",
                     f"{difference:+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", "−"),
+                    ", ".join(f"{row['controls'][c] / mean['controls'][c]:.2f}" for c in SHOWN if c in row["controls"]),
                 )
             )
-    headings = ("model", "data", "recipe", "training", "grey image", "mean colour", "model ↓", "to mean colour")
-    return _markdown(headings, rows, numbers=4) + "\n" + _machines([result["environment"] for result in runs])
+    headings = (
+        "model",
+        "data",
+        "recipe",
+        "training",
+        "grey image",
+        "mean colour",
+        "model ↓",
+        "to mean colour",
+        "sky, grass ↓",
+    )
+    return _markdown(headings, rows, numbers=5) + "\n" + _machines([result["environment"] for result in runs])
 
 
 def _machines(environments: list[dict[str, Any]]) -> str:
