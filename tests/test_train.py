@@ -227,9 +227,23 @@ def test_dry_run_writes_nothing(capsys, data, tmp_path):
     code, out, err = run(capsys, "residual", "--data", data, *FAST, "--run-dir", tmp_path / "run", "--dry-run")
     assert code == 0
     assert "8,142,509 weights" in err
-    assert "nothing trained" in err
+    assert "nothing trained; results would go to" in err
     assert out == ""
     assert not (tmp_path / "run").exists()
+
+
+def test_beside_a_run_that_is_done(capsys, data, tmp_path):
+    command = ["residual", "--data", data, *FAST, "--steps", 1, "--run-dir", tmp_path / "run"]
+    assert run(capsys, *command)[0] == 0
+    code, _, err = run(capsys, *command, "--dry-run")
+    assert code == 0
+    assert "nothing trained; results are done already" in err
+    code, _, err = run(capsys, *command, "--option", "activaton=relu")  # and not "another configuration"
+    assert code == 2
+    assert "Did you mean 'activation'" in err
+    code, _, err = run(capsys, *command, "--steps", 2)
+    assert code == 2
+    assert "steps: 1 there, 2 asked for" in err
 
 
 @pytest.mark.parametrize(

@@ -162,13 +162,14 @@ def train(arguments: argparse.Namespace) -> None:
         dataset = open_dataset(config.data, crop=config.crop, max_bad=arguments.max_bad, progress=progress)
     say(dataset.summary())
     identity = config.as_json() | {"data_fingerprint": dataset.fingerprint}
+    import_tensorflow()
+    from zoo import environment
+    from zoo.harness.trainer import Trainer, check_model
+
+    check_model(config)  # before the run directory: a mistyped option is that, not another run
     held = run_dir.check(identity)
     result = run_dir.result() if held else None
     if result is None or arguments.dry_run:
-        import_tensorflow()
-        from zoo import environment
-        from zoo.harness.trainer import Trainer
-
         trainer = Trainer(config, dataset, run_dir, console, offline=arguments.offline, cache=arguments.cache)
         say(
             f"{config.model}: {trainer.model.count_params():,} weights, encoder"
@@ -177,7 +178,8 @@ def train(arguments: argparse.Namespace) -> None:
             f" {config.loss}, {config.optimizer} at {config.learning_rate:g}, {trainer.precision}"
         )
         if arguments.dry_run:
-            say(f"dry run: nothing trained; results would go to {run_dir.path}")
+            there = f"are done already, in {run_dir.path}" if result else f"would go to {run_dir.path}"
+            say(f"dry run: nothing trained; results {there}")
             return
         here = environment.describe(trainer.precision)
         run_dir.create(identity, here)

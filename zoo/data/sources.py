@@ -261,11 +261,14 @@ def _scan(
     if bad > max_bad * len(wanted):
         message = (
             f"{root}: {bad} of {len(wanted)} images cannot be used, and at most {max_bad:.0%} may be bad: "
-            f"{_some(skipped + too_small)}. Repair or remove them"
+            f"{_some(skipped + too_small)}."
         )
+        if skipped:
+            message += " Repair or remove what cannot be read, or raise --max-bad."
         if small:
-            largest = min(min(image.width, image.height) for image in small)
-            message += f"; {len(small)} are smaller than the crop: --crop {largest} would take them all"
+            largest = min(min(image.width, image.height) for image in small) // 8 * 8
+            message += f" {len(small)} are smaller than the crop of {crop}"
+            message += f": --crop {largest} would take them all." if largest >= 16 else "."
         raise UsageError(message)
     if len(gray) == len(wanted):
         raise UsageError(f"{root}: all {len(gray)} images are greyscale; colour images are needed")

@@ -234,6 +234,12 @@ class Trainer:
         return step
 
 
+def check_model(config: RunConfig) -> None:
+    """Raises UsageError if the model does not take its options, or the loss does not fit what it answers with."""
+    model = zoo.create(config.model, encoder_weights="none", **config.model_options)
+    get_loss(config.loss, "logits" if len(model.output_shape) == 5 else "uv")
+
+
 def build_step(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
