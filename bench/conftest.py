@@ -9,6 +9,7 @@ import importlib.util
 import json
 import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -98,7 +99,11 @@ def _auto() -> str:
 
 
 class Worker:
-    """A process of `worker.py`; it has called its work once when this returns."""
+    """A process of `worker.py`; it has called its work once when this returns.
+
+    Between its orders it stands still (where the system can stop a process): a loader that fills its buffers would
+    take the processor from the one whose turn it is.
+    """
 
     def __init__(self, **spec: Any) -> None:
         self.spec = spec
@@ -107,12 +112,20 @@ class Worker:
             command, cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         self.about = self._answer()
+        self._signal("SIGSTOP")
 
     def order(self, order: str, count: int = 0) -> dict[str, Any]:
         assert self._process.stdin
+        self._signal("SIGCONT")
         self._process.stdin.write(f"{order} {count}\n")
         self._process.stdin.flush()
-        return self._answer()
+        answer = self._answer()
+        self._signal("SIGSTOP")
+        return answer
+
+    def _signal(self, name: str) -> None:
+        if hasattr(signal, name):  # not on Windows
+            self._process.send_signal(getattr(signal, name))
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout

@@ -6,7 +6,7 @@ import pytest
 @pytest.fixture
 def batches(options):
     """Batches a round: enough for a rate, prefetching included."""
-    return 1 if options.quick else 25
+    return 1 if options.quick else 100
 
 
 def test_crop_against_decode_whole(benchmark, record, start, options, jpeg_pages, batches):
