@@ -5,6 +5,7 @@ once, small, and writes nothing: it shows that the benchmarks work, and says not
 """
 
 import datetime
+import functools
 import importlib.util
 import json
 import os
@@ -29,6 +30,7 @@ from zoo.results import Row, as_record, save_records
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "reports" / "results"
 TORCH = importlib.util.find_spec("torch") is not None
+WARMUP = 2
 rows: list[Row] = []
 
 
@@ -91,6 +93,7 @@ def resolve(precision: str) -> str:
     return precision if precision != "auto" else _auto()
 
 
+@functools.cache
 def _auto() -> str:
     # Asked in a process of its own: this one must not hold TensorFlow, nor a GPU.
     code = "from zoo.environment import resolve_precision as r; print(r('auto'))"
@@ -190,7 +193,7 @@ class Recorder:
             jit=worker.about["jit"],
         )
 
-    def time(self, benchmark: Any, workers: dict[str, Worker], name: str, *, calls: int = 1, warmup: int = 2) -> dict:
+    def time(self, benchmark: Any, workers: dict[str, Worker], name: str, *, calls: int = 1) -> dict:
         """Times the first worker under pytest-benchmark, the others in turn with it, a round of each at a time.
 
         Returns:
@@ -200,7 +203,7 @@ class Recorder:
         seconds: dict[str, list[float]] = {variant: [] for variant in workers}
         if not self.options.quick:
             for worker in workers.values():
-                worker.order("call", warmup * calls)
+                worker.order("call", WARMUP * calls)
         (first, worker), *others = workers.items()
 
         def before() -> None:

@@ -9,26 +9,24 @@ def batches(options):
     return 1 if options.quick else 100
 
 
-def test_crop_against_decode_whole(benchmark, record, start, options, jpeg_pages, batches):
-    common = {
+@pytest.fixture
+def common(options, jpeg_pages):
+    return {
         "work": "loader",
         "data": str(jpeg_pages),
         "batch_size": 1 if options.quick else 8,
         "crop": options.crop,
     }
+
+
+def test_crop_against_decode_whole(benchmark, record, start, common, batches):
     workers = {"crop": start(**common), "decode whole": start(**common, whole=True)}
     record.time(benchmark, workers, "loader", calls=batches)
 
 
 @pytest.mark.parametrize("cache", ["memory", "disk"])
-def test_cache_against_none(benchmark, record, start, options, jpeg_pages, batches, cache, tmp_path, monkeypatch):
+def test_cache_against_none(benchmark, record, start, common, batches, cache, tmp_path, monkeypatch):
     monkeypatch.setenv("COLORIZATION_ZOO_CACHE", str(tmp_path))
-    common = {
-        "work": "loader",
-        "data": str(jpeg_pages),
-        "batch_size": 1 if options.quick else 8,
-        "crop": options.crop,
-    }
     workers = {f"{cache} cache": start(**common, cache=cache), "no cache": start(**common)}
     record.time(benchmark, workers, "loader", calls=batches)
 

@@ -14,7 +14,6 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +87,6 @@ def reset_peak_resident() -> None:
     with contextlib.suppress(OSError):  # not Linux: peak_resident() answers None there
         Path("/proc/self/clear_refs").write_text("5")
 
-
-Call = Callable[[], None]
 
 if __name__ == "__main__":
     main()

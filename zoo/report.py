@@ -50,7 +50,10 @@ def build(root: Path, *, check: bool = False) -> list[Path]:
         raise UsageError(f"{results}: no such directory. Run this where the project is, or give --root")
     machines = {path: load_records(path) for path in sorted(results.glob("bench-*.json"))}
     runs = {path: _load_run(path) for path in sorted(results.glob("run-*.json"))}
-    tables = {"runs": run_table(list(runs.values())), "ratios": "\n".join(map(ratio_table, machines.values()))}
+    tables = {
+        "runs": run_table(list(runs.values())),
+        "ratios": "\n".join(ratio_table(records) + "\n" + _machine(records) for records in machines.values()),
+    }
     readme = root / "README.md"
     try:
         text = readme.read_text(encoding="utf-8")
@@ -152,7 +155,7 @@ def ratio_table(records: list[dict[str, Any]]) -> str:
                 )
             )
     headings = ("what", "of which", "conditions", "measured", "ratio ↓ [quartiles]")
-    return _markdown(headings, rows, numbers=1) + "\n" + _machine(records)
+    return _markdown(headings, rows, numbers=1)
 
 
 def benchmarks_page(machines: list[list[dict[str, Any]]]) -> str:
@@ -163,7 +166,7 @@ def benchmarks_page(machines: list[list[dict[str, Any]]]) -> str:
     ]
     for records in machines:
         parts.append(f"## {records[0]['cpu']}, {records[0]['cores']} cores\n{_machine(records)}")
-        parts.append(f"### Ratios\n\n{ratio_table(records).split(chr(10) * 2)[0]}")
+        parts.append(f"### Ratios\n\n{ratio_table(records)}")
         parts.append(f"### Time\n\n{_wide(records, ('seconds', 'images_per_second', 'share_of_peak'))}")
         parts.append(f"### First calls\n\n{_wide(records, ('first_call_seconds',))}")
         parts.append(f"### Memory\n\n{_wide(records, MEMORY)}")

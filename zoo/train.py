@@ -162,14 +162,20 @@ def train(arguments: argparse.Namespace) -> None:
         dataset = open_dataset(config.data, crop=config.crop, max_bad=arguments.max_bad, progress=progress)
     say(dataset.summary())
     identity = config.as_json() | {"data_fingerprint": dataset.fingerprint}
-    import_tensorflow()
-    from zoo import environment
-    from zoo.harness.trainer import Trainer, check_model
+    try:
+        held = run_dir.check(identity)
+    except UsageError:
+        import_tensorflow()
+        from zoo.harness.trainer import check_model
 
-    check_model(config)  # before the run directory: a mistyped option is that, not another run
-    held = run_dir.check(identity)
+        check_model(config)  # a mistyped option is that, not another run
+        raise
     result = run_dir.result() if held else None
     if result is None or arguments.dry_run:
+        import_tensorflow()
+        from zoo import environment
+        from zoo.harness.trainer import Trainer
+
         trainer = Trainer(config, dataset, run_dir, console, offline=arguments.offline, cache=arguments.cache)
         say(
             f"{config.model}: {trainer.model.count_params():,} weights, encoder"
