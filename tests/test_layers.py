@@ -26,6 +26,15 @@ def test_upsampling_is_keras_s_bilinear(rng, factor):
     np.testing.assert_allclose(BilinearUpsampling(factor)(x), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("factor", [2, 4, 8])
+def test_upsampling_in_bfloat16_is_keras_s_but_for_rounding(rng, factor):
+    x = tf.cast(rng.normal(size=(2, 5, 7, 3)), tf.bfloat16)
+    expected = keras.layers.UpSampling2D(factor, interpolation="bilinear")(tf.cast(x, tf.float32))
+    ours = BilinearUpsampling(factor, dtype="bfloat16")(x)
+    assert ours.dtype == tf.bfloat16
+    np.testing.assert_allclose(tf.cast(ours, tf.float32), expected, atol=2 * 2**-8 * np.abs(expected).max())
+
+
 def pyramid(rng, height, width):
     sizes = [(height, width), (height, width), *((height // f, width // f) for f in (2, 4, 8))]
     return [
@@ -53,7 +62,7 @@ def test_factored_hypercolumn_is_the_plain_one(rng, size):
 
 
 def test_upsample_and_shift_is_upsampling_then_shifting(rng):
-    matrix = np.asarray(upsample_and_shift(16, 4, 4, "float32")).reshape(16, 3, 4)
+    matrix = np.asarray(upsample_and_shift(4, 4, "float32")).reshape(16, 3, 4)
     x = rng.normal(size=(1, 4, 1, 1)).astype(np.float32)
     up = np.asarray(tf.image.resize(x, (16, 1)))[0, :, 0, 0]
     padded = np.concatenate([[0], up, [0]])
@@ -61,13 +70,17 @@ def test_upsample_and_shift_is_upsampling_then_shifting(rng):
         np.testing.assert_allclose(matrix[:, shift] @ x[0, :, 0, 0], padded[shift : shift + 16], atol=1e-6)
 
 
-def test_fused_batch_normalisation_is_keras_s(rng):
+# 3 channels are normalised folded, 12 by the fused operation; 30 pixels have no fold but 2, 128 have 64.
+@pytest.mark.parametrize("channels", [3, 12])
+@pytest.mark.parametrize("size", [(3, 5), (8, 8)])
+def test_fused_batch_normalisation_is_keras_s(rng, channels, size):
     ours, keras_layer = FusedBatchNormalization(momentum=0.8), keras.layers.BatchNormalization(momentum=0.8)
     for layer in (ours, keras_layer):
-        layer.build((None, None, None, 3))
-        layer.set_weights([np.array(w, np.float32) for w in ([1, 2, 0.5], [0, 1, -1], [0, 0, 0], [1, 1, 1])])
+        layer.build((None, None, None, channels))
+        start = [np.linspace(0.5, 2, channels), np.linspace(-1, 1, channels), np.zeros(channels), np.ones(channels)]
+        layer.set_weights(start)
     for step in range(3):
-        x = tf.constant(rng.normal(step, 3, size=(2, 3, 5, 3)).astype(np.float32))
+        x = tf.constant(rng.normal(step, 3, size=(2, *size, channels)).astype(np.float32))
         gradients = []
         for layer in (ours, keras_layer):
             with tf.GradientTape() as tape:
