@@ -25,9 +25,13 @@ def test_crop_against_decode_whole(benchmark, record, start, common, batches):
 
 
 @pytest.mark.parametrize("cache", ["memory", "disk"])
-def test_cache_against_none(benchmark, record, start, common, batches, cache, tmp_path, monkeypatch):
+def test_cache(benchmark, record, start, common, batches, cache, tmp_path, monkeypatch):
     monkeypatch.setenv("COLORIZATION_ZOO_CACHE", str(tmp_path))
-    workers = {f"{cache} cache": start(**common, cache=cache), "no cache": start(**common)}
+    workers = {
+        f"{cache} cache": start(**common, cache=cache),
+        "no cache": start(**common),
+        "decode whole": start(**common, whole=True),
+    }
     record.time(benchmark, workers, "loader", calls=batches)
 
 

@@ -4,14 +4,8 @@ import pytest
 import tensorflow as tf
 
 from zoo.models import encoder
-from zoo.models.layers import (
-    BilinearUpsampling,
-    FusedBatchNormalization,
-    HypercolumnConv,
-    PadToMultiple,
-    VGGInput,
-    upsample_and_shift,
-)
+from zoo.models.factored import HypercolumnConv, SumConv, upsample, upsample_and_shift
+from zoo.models.layers import BilinearUpsampling, FusedBatchNormalization, LeakyReLU, PadToMultiple, VGGInput
 
 
 @pytest.fixture
@@ -95,6 +89,40 @@ def test_fused_batch_normalisation_is_keras_s(rng, channels, size):
     np.testing.assert_allclose(ours(x, training=False), keras_layer(x, training=False), atol=1e-5)
     ours.trainable = False
     np.testing.assert_allclose(ours(x, training=True), ours(x, training=False), atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(8, 16), (2, 6)])
+def test_sum_convolution_is_the_convolution_of_the_sum(rng, size):
+    full = tf.constant(rng.normal(size=(2, *size, 5)).astype(np.float32))
+    half = tf.constant(rng.normal(size=(2, size[0] // 2, size[1] // 2, 5)).astype(np.float32))
+    layer = SumConv(3)
+    layer.build([full.shape, half.shape])
+    layer.set_weights([rng.normal(size=w.shape) for w in layer.weights])
+    weights = [layer.gamma.value, layer.beta.value, layer.kernel.value]
+    results = []
+    for compute in (
+        lambda: layer([full, half]),
+        lambda: tf.nn.conv2d(full * weights[0] + weights[1] + upsample(half, 2), weights[2], 1, "SAME"),
+    ):
+        with tf.GradientTape() as tape:
+            tape.watch([full, half])
+            output = compute()
+            loss = tf.reduce_sum(tf.sin(output))
+        results.append([output, *tape.gradient(loss, [full, half, *weights])])
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5 * np.abs(theirs).max())
+
+
+def test_leaky_relu_is_keras_s(rng):
+    x = tf.constant(np.concatenate([[0.0], rng.normal(size=9)]).astype(np.float32))
+    results = []
+    for layer in (LeakyReLU(0.1), keras.layers.LeakyReLU(0.1)):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x)
+            loss = tf.reduce_sum(tf.sin(y))
+        results.append((y, tape.gradient(loss, x)))
+    np.testing.assert_array_equal(results[0], results[1])
 
 
 def test_padding_repeats_the_edge(rng):

@@ -11,12 +11,13 @@ import keras
 from zoo.codec import BINS
 from zoo.errors import UsageError
 from zoo.models.encoder import TAPS, assign_weights, vgg16_encoder
+from zoo.models.factored import HypercolumnConv, SumConv
 from zoo.models.layers import (
     BilinearUpsampling,
     ChromaRange,
     CropLike,
     FusedBatchNormalization,
-    HypercolumnConv,
+    LeakyReLU,
     PadToMultiple,
     SplitChannels,
     VGGInput,
@@ -56,7 +57,7 @@ class Decoder:
         x = self.normalize(x, f"{name}_bn")
         if self.activation == "relu":
             return keras.layers.ReLU(name=f"{name}_relu")(x)
-        return keras.layers.LeakyReLU(negative_slope=0.01, name=f"{name}_leaky_relu")(x)
+        return LeakyReLU(0.01, name=f"{name}_leaky_relu")(x)
 
     def conv(self, x: Any, filters: int, size: int, name: str) -> Any:
         """A convolution without a bias, "same" padding."""
@@ -64,8 +65,8 @@ class Decoder:
             filters, size, padding="same", use_bias=False, kernel_initializer=self.kernel(name), name=name
         )(x)
 
-    def last(self, x: Any, filters: int, size: int, name: str, *, bias: bool) -> Any:
-        """The convolution a head ends with: in float32, and small at first, so that training begins at grey."""
+    def last(self, x: Any, filters: int, size: int, name: str, *, bias: bool, dtype: Any = None) -> Any:
+        """The convolution a head ends with: small at first, so that training begins at grey."""
         return keras.layers.Conv2D(
             filters,
             size,
@@ -73,7 +74,7 @@ class Decoder:
             use_bias=bias,
             kernel_initializer=replace(self, initializer="truncated_normal").kernel(name),
             name=name,
-            dtype="float32",
+            dtype=dtype,
         )(x)
 
     def block(self, x: Any, filters: int, size: int, name: str) -> Any:
@@ -81,7 +82,29 @@ class Decoder:
         return self.activate(self.conv(x, filters, size, name), name)
 
 
-def residual_trunk(vgg_input: Any, taps: dict[str, Any], decoder: Decoder) -> Any:
+@dataclass(frozen=True)
+class Sum:
+    """The last sum of the residual trunk, not added up yet: a tap of 64 channels, and a map of half its size."""
+
+    tap: Any
+    half: Any
+    decoder: Decoder
+
+    def added(self) -> Any:
+        """The sum of the normalised tap and the upsampled map."""
+        x = BilinearUpsampling(2, name="trunk_up1")(self.half)
+        return keras.layers.Add(name="trunk_add1")([x, self.decoder.normalize(self.tap, "conv1_2_bn")])
+
+    def block(self, filters: int, name: str) -> Any:
+        """`Decoder.block` of the sum, for a few filters, by a convolution that never builds the sum."""
+        tap = FusedBatchNormalization(momentum=self.decoder.momentum, center=False, scale=False, name="conv1_2_bn")(
+            self.tap
+        )
+        x = SumConv(filters, kernel_initializer=self.decoder.kernel(name), name=name)([tap, self.half])
+        return self.decoder.activate(x, name)
+
+
+def residual_trunk(vgg_input: Any, taps: dict[str, Any], decoder: Decoder) -> Sum:
     """Dahl's residual encoder down to 64 channels at full size: each tap is added on the way up."""
     x = decoder.normalize(taps["conv4_3"], "conv4_3_bn")
     x = decoder.block(x, 256, 1, "trunk_conv4")
@@ -89,8 +112,7 @@ def residual_trunk(vgg_input: Any, taps: dict[str, Any], decoder: Decoder) -> An
         x = BilinearUpsampling(2, name=f"trunk_up{level}")(x)
         x = keras.layers.Add(name=f"trunk_add{level}")([x, decoder.normalize(taps[tap], f"{tap}_bn")])
         x = decoder.block(x, filters, 3, f"trunk_conv{level}")
-    x = BilinearUpsampling(2, name="trunk_up1")(x)
-    return keras.layers.Add(name="trunk_add1")([x, decoder.normalize(taps["conv1_2"], "conv1_2_bn")])
+    return Sum(taps["conv1_2"], x, decoder)
 
 
 def hypercolumn_trunk(vgg_input: Any, taps: dict[str, Any], decoder: Decoder) -> Any:
@@ -102,8 +124,12 @@ def hypercolumn_trunk(vgg_input: Any, taps: dict[str, Any], decoder: Decoder) ->
     return decoder.block(decoder.activate(x, "trunk_conv1"), 64, 3, "trunk_conv2")
 
 
+def _added(x: Any) -> Any:
+    return x.added() if isinstance(x, Sum) else x
+
+
 def _uv_output(x: Any, decoder: Decoder) -> Any:
-    """3×3 → 2 in float32, then the output's squashing: UV (B, H, W, 2)."""
+    """3×3 → 2, then the output's squashing in float32: UV (B, H, W, 2)."""
     x = decoder.last(x, 2, 3, "head_uv", bias=decoder.output == "linear")
     if decoder.output == "linear":
         return x
@@ -113,20 +139,20 @@ def _uv_output(x: Any, decoder: Decoder) -> Any:
 
 def uv_head(x: Any, vgg_input: Any, decoder: Decoder) -> Any:
     """Regression by one 3×3 convolution, as Dahl's hypercolumn ends."""
-    return _uv_output(x, decoder)
+    return _uv_output(_added(x), decoder)
 
 
 def residual_uv_head(x: Any, vgg_input: Any, decoder: Decoder) -> Any:
     """Regression as Dahl's residual encoder ends: 3×3 → 3, the input added, 3×3 → 3, 3×3 → 2."""
-    x = decoder.block(x, 3, 3, "head_conv1")
+    x = x.block(3, "head_conv1") if isinstance(x, Sum) else decoder.block(x, 3, 3, "head_conv1")
     x = keras.layers.Add(name="head_add")([x, decoder.normalize(vgg_input, "input_bn")])
     return _uv_output(decoder.block(x, 3, 3, "head_conv2"), decoder)
 
 
 def bins_head(x: Any, vgg_input: Any, decoder: Decoder) -> Any:
     """Classification: 3×3 → 64, then 1×1 to 64 logits for U and 64 for V, (B, H, W, 2, 64), float32."""
-    x = decoder.block(x, 64, 3, "head_conv1")
-    x = decoder.last(x, 2 * BINS, 1, "head_logits", bias=True)
+    x = decoder.block(_added(x), 64, 3, "head_conv1")
+    x = decoder.last(x, 2 * BINS, 1, "head_logits", bias=True, dtype="float32")
     return SplitChannels(BINS, name="head_split", dtype="float32")(x)
 
 
@@ -178,7 +204,7 @@ def colorizer(
         output: of a regression head: `sigmoid`, batch normalisation and a sigmoid mapped to the range of UV (Dahl);
             `normalized`, batch normalisation alone; `linear`, neither. None is `sigmoid`. A bins head takes none.
         momentum: of the moving averages of batch normalisation. Short runs want less than 0.99.
-        factored: the hypercolumn's form: see `zoo.models.layers.HypercolumnConv`. The weights are the same.
+        factored: the hypercolumn's form: see `zoo.models.factored.HypercolumnConv`. The weights are the same.
         seed: of the initial weights.
         offline: never look for encoder weights on a network.
 

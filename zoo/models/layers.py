@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras import ops
 
 from zoo.color import UV_MAX
+from zoo.models.factored import upsample
 
 register = keras.saving.register_keras_serializable("zoo")
 
@@ -93,14 +94,17 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         batch_statistics = bool(training) and self.trainable
         x = ops.cast(inputs, self.compute_dtype)
         count = ops.cast(ops.prod(ops.shape(x)[:3]), "float32")
-        if batch_statistics and x.shape[-1] < FEW_CHANNELS:
-            output, mean, variance = self._normalize_folded(x)
+        channels = x.shape[-1]
+        gamma = ops.cast(self.gamma, "float32") if self.scale else tf.ones((channels,))
+        beta = ops.cast(self.beta, "float32") if self.center else tf.zeros((channels,))
+        if batch_statistics and channels < FEW_CHANNELS:
+            output, mean, variance = self._normalize_folded(x, gamma, beta)
         else:
             empty = tf.zeros((0,))
             output, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
                 x=x,
-                scale=ops.cast(self.gamma, "float32"),
-                offset=ops.cast(self.beta, "float32"),
+                scale=gamma,
+                offset=beta,
                 mean=empty if batch_statistics else ops.cast(self.moving_mean, "float32"),
                 variance=empty if batch_statistics else ops.cast(self.moving_variance, "float32"),
                 epsilon=self.epsilon,
@@ -114,7 +118,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             self.moving_variance.assign(self.moving_variance * keep + variance * (1.0 - keep))
         return output
 
-    def _normalize_folded(self, x: Any) -> tuple[Any, Any, Any]:
+    def _normalize_folded(self, x: Any, gamma: Any, beta: Any) -> tuple[Any, Any, Any]:
         """Output, mean and biased variance of a batch of a few channels."""
         channels = x.shape[-1]
         pixels = tf.reduce_prod(tf.shape(x)[:3])
@@ -127,8 +131,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         mean = mean_of(rows)
         centred = rows - tf.tile(mean, [fold])
         variance = mean_of(ops.square(centred))
-        scale = ops.cast(self.gamma, "float32") * ops.rsqrt(variance + self.epsilon)
-        rows = centred * tf.tile(scale, [fold]) + tf.tile(ops.cast(self.beta, "float32"), [fold])
+        scale = gamma * ops.rsqrt(variance + self.epsilon)
+        rows = centred * tf.tile(scale, [fold]) + tf.tile(beta, [fold])
         return tf.reshape(ops.cast(rows, x.dtype), tf.shape(x)), mean, variance
 
 
@@ -154,114 +158,32 @@ class BilinearUpsampling(keras.layers.Layer):
         return super().get_config() | {"factor": self.factor}
 
 
-def upsample(x: Any, factor: int) -> Any:
-    """Bilinear upsampling of (B, H, W, C) by `factor`, half-pixel centres, in the type of `x`."""
-    _, height, width, channels = ops.shape(x)
-    if tf.as_dtype(x.dtype).size == 2:
-        # In half precision as a product along each axis: the kernel below answers in float32, and takes 1.5 times
-        # as long with the two casts, forward and backward (64 channels, 112² to 224², bfloat16 with AMX).
-        rows = ops.reshape(x, (-1, height, width * channels))
-        rows = ops.matmul(upsampling_matrix(height, factor, x.dtype), rows)
-        rows = ops.reshape(rows, (-1, height * factor, width, channels))
-        return ops.matmul(upsampling_matrix(width, factor, x.dtype), rows)
-    # TensorFlow's own kernel: a fifth to a half of the time of the same sums written with slices or matrices.
-    return ops.cast(tf.image.resize(x, (height * factor, width * factor)), x.dtype)
-
-
 @register
-class HypercolumnConv(keras.layers.Layer):
-    """A 3×3 convolution over the hypercolumn, without the hypercolumn.
-
-    The hypercolumn is the concatenation of maps that are first upsampled to the size of the first: for VGG16's four
-    taps and the input 963 channels at full size, which is what ran the memory out. A convolution is linear, so the
-    coarse maps can go through it at their own size: each is projected to the nine taps of the kernel by a 1×1
-    convolution, and "upsample, shift by one pixel, zero beyond the edge" is then one constant matrix along each axis.
-    The map at half size is upsampled and convolved as it is: its nine projections would be larger than the map.
+class LeakyReLU(keras.layers.Layer):
+    """max(x, negative_slope·x), with a gradient that looks at the output: the input need not be kept until then.
 
     Args:
-        filters: output channels.
-        factored: False computes the plain form, upsample and concatenate; the weights are the same.
-        kernel_initializer: of the one kernel (3, 3, channels, filters).
-
-    Inputs are a list of (B, H/f, W/f, C) maps with f a power of two, full size first; the output is (B, H, W, filters).
+        negative_slope: in (0, 1).
     """
 
-    def __init__(
-        self, filters: int, factored: bool = True, kernel_initializer: Any = "glorot_uniform", **kwargs: Any
-    ) -> None:
+    def __init__(self, negative_slope: float = 0.01, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.filters = filters
-        self.factored = factored
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-
-    def build(self, input_shape: Any) -> None:
-        channels = sum(shape[-1] for shape in input_shape)
-        self.kernel = self.add_weight(
-            shape=(3, 3, channels, self.filters), initializer=self.kernel_initializer, name="kernel"
-        )
+        self.negative_slope = negative_slope
 
     def call(self, inputs: Any) -> Any:
-        full = ops.shape(inputs[0])[1:3]
-        # Power-of-two factors from the ranks of the pyramid: sizes may be unknown while a graph is traced.
-        factors = [2 ** max(0, position - 1) for position in range(len(inputs))]
-        if not self.factored:
-            columns = [x if f == 1 else upsample(x, f) for x, f in zip(inputs, factors, strict=True)]
-            return ops.conv(ops.concatenate(columns, axis=-1), self.kernel, padding="same")
-        total = None
-        start = 0
-        for x, factor in zip(inputs, factors, strict=True):
-            channels = x.shape[-1]
-            kernel = self.kernel[:, :, start : start + channels, :]
-            start += channels
-            if factor >= 4:
-                part = self._coarse(x, kernel, full, factor)
-            else:
-                if factor > 1:
-                    x = upsample(x, factor)
-                part = ops.conv(x, kernel, padding="same")
-            total = part if total is None else total + part
-        return total
+        @tf.custom_gradient
+        def leaky_relu(x: Any) -> Any:
+            y = tf.nn.leaky_relu(x, self.negative_slope)
+            # The output has the sign of the input, and the sign is all that the operation looks at.
+            return y, lambda dy: tf.raw_ops.LeakyReluGrad(gradients=dy, features=y, alpha=self.negative_slope)
 
-    def _coarse(self, x: Any, kernel: Any, full: Any, factor: int) -> Any:
-        """conv3x3(upsample(x)) as a 1×1 projection and a matrix product along each axis."""
-        _, height, width, channels = ops.shape(x)
-        filters = self.filters
-        # (3, 3, C, F) to (1, 1, C, 9F), columns ordered (dy, dx, F).
-        flat = ops.reshape(ops.transpose(kernel, (2, 0, 1, 3)), (1, 1, channels, 9 * filters))
-        taps = ops.reshape(ops.conv(x, flat), (-1, height, width, 3, 3, filters))
-        across = upsample_and_shift(width, factor, x.dtype)  # (W, 3w)
-        along = upsample_and_shift(height, factor, x.dtype)  # (H, 3h)
-        taps = ops.reshape(ops.transpose(taps, (0, 3, 1, 4, 2, 5)), (-1, 3 * height, 3 * width, filters))
-        rows = ops.matmul(across, taps)  # (B, 3h, W, F)
-        rows = ops.reshape(rows, (-1, 3 * height, full[1] * filters))
-        return ops.reshape(ops.matmul(along, rows), (-1, full[0], full[1], filters))
+        return leaky_relu(inputs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        return (*input_shape[0][:-1], self.filters)
+        return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {
-            "filters": self.filters,
-            "factored": self.factored,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }
-
-
-def upsampling_matrix(coarse: Any, factor: int, dtype: Any, shift: int = 0) -> Any:
-    """The matrix (factor·coarse, coarse) of "upsample bilinearly, then shift by `shift`, zeros beyond the edge"."""
-    size = coarse * factor
-    columns = ops.cast(ops.arange(coarse), "float32")
-    row = ops.arange(size) + shift
-    inside = ops.cast(ops.logical_and(row >= 0, row < size), "float32")
-    source = (ops.cast(row, "float32") + 0.5) / factor - 0.5
-    source = ops.clip(source, 0.0, ops.cast(coarse - 1, "float32"))
-    weight = ops.maximum(1.0 - ops.abs(source[:, None] - columns[None, :]), 0.0)
-    return ops.cast(weight * inside[:, None], dtype)
-
-
-def upsample_and_shift(coarse: Any, factor: int, dtype: Any) -> Any:
-    """The matrix (factor·coarse, 3·coarse) of upsampling with shifts by −1, 0 and 1, side by side."""
-    return ops.concatenate([upsampling_matrix(coarse, factor, dtype, shift) for shift in (-1, 0, 1)], axis=1)
+        return super().get_config() | {"negative_slope": self.negative_slope}
 
 
 @register
