@@ -2,9 +2,9 @@
 
 It builds the work, calls it once, and says so in a line of JSON; then each line it is given is an order, and each is
 answered by a line: `call N` calls N times and answers with the seconds, `memory N` calls N times and answers with what
-that took; `operations 0` answers with the multiplications and additions of a call. Several workers wait at once, so
-that a test can give two things their turns in one run, and no two measured things share an allocator, a thread pool or
-a cache of compiled code.
+that took; `operations 0` answers with the multiplications and additions of a call, `profile N` with the seconds a call
+by kind of operation. Several workers wait at once, so that a test can give two things their turns in one run, and no
+two measured things share an allocator, a thread pool or a cache of compiled code.
 """
 
 import contextlib
@@ -50,6 +50,9 @@ def main() -> None:
         order, count = line.split()
         if order == "operations":
             answer(operations=operations())
+            continue
+        if order == "profile":
+            answer(seconds=works.profile(call, int(count)))
             continue
         began = time.perf_counter()
         for _ in range(int(count)):

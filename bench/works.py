@@ -1,6 +1,9 @@
 """What a worker can be told to do, on TensorFlow. Each `build` returns a call and what there is to say about it."""
 
+import re
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -42,9 +45,15 @@ def training_step(
     train_encoder: bool = True,
     jit: bool = False,
     data: str | None = None,
+    one_at_a_time: bool = False,
     **model_options: Any,
 ) -> tuple[Call, dict[str, Any]]:
-    """A step of training on a tensor in memory or, with `data`, on what the loader brings."""
+    """A step of training on a tensor in memory or, with `data`, on what the loader brings.
+
+    With `one_at_a_time` no two operations overlap, each still on all cores: their times can be added up.
+    """
+    if one_at_a_time:
+        tf.config.threading.set_inter_op_parallelism_threads(1)
     step, about = _step(model, batch_size, crop, precision, train_encoder, jit, model_options)
     if data is not None:
         split = open_dataset(data, crop=crop).splits["train"]
@@ -119,6 +128,53 @@ def convolution(*, precision: str = "auto", batch_size: int = 4) -> tuple[Call, 
 
     operations = 8 * 2 * batch_size * 56 * 56 * 9 * 256 * 256
     return (lambda: chain(x).numpy()), {"precision": resolved, "jit": False, "operations": lambda: operations}
+
+
+# What an operation is for, by the start of its type; the first that fits.
+KINDS = {
+    "Conv2DBackpropFilter": "weight gradients",
+    "Conv2DBackpropInput": "input gradients",
+    "Conv2D": "convolutions",
+    "FusedConv2D": "convolutions",
+    "MatMul": "matrix products",
+    "BatchMatMul": "matrix products",
+    "FusedBatchNorm": "batch normalisation",
+    "Relu": "activations",
+    "LeakyRelu": "activations",
+    "MaxPool": "pooling",
+    "Resize": "resizing",
+    "Add": "additions",
+    "Concat": "copies and casts",
+    "Slice": "copies and casts",
+    "StridedSlice": "copies and casts",
+    "Transpose": "copies and casts",
+    "Cast": "copies and casts",
+}
+
+
+def profile(call: Call, calls: int) -> dict[str, float]:
+    """Seconds a call by "part: kind", from TensorFlow's profiler, the operations of the host alone."""
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2  # what the profiler writes; there is no public reader
+
+    with tempfile.TemporaryDirectory() as folder:
+        with tf.profiler.experimental.Profile(folder):
+            for _ in range(calls):
+                call()
+        (path,) = Path(folder).rglob("*.xplane.pb")
+        space = xplane_pb2.XSpace.FromString(path.read_bytes())
+    seconds: dict[str, float] = {}
+    for plane in space.planes:
+        for line in plane.lines:
+            for event in line.events:
+                # "model/layer/Operation:Type" is an operation; other events are spans around them.
+                name, _, kind = plane.event_metadata[event.metadata_id].name.rpartition(":")
+                kind = kind.strip().removeprefix("_Mkl").removeprefix("Native").removeprefix("_")
+                if name and kind.isalnum() and not name.endswith(":"):
+                    part = "encoder" if re.search(r"/encoder(_\d+)?/", name) else "rest"
+                    purpose = next((KINDS[start] for start in KINDS if kind.startswith(start)), "other")
+                    key = f"{part}: {purpose}"
+                    seconds[key] = seconds.get(key, 0.0) + event.duration_ps * 1e-12 / calls
+    return seconds
 
 
 WORKS = {

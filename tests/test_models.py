@@ -131,6 +131,23 @@ def test_any_trunk_takes_any_head(trunk, head):
     assert tuple(built(luma(1, 8, 16)).shape) == (1, 8, 16, *tail)
 
 
+@pytest.mark.parametrize("size", [(17, 9), (40, 33)])
+def test_the_factored_hypercolumn_is_the_plain_one(size):
+    options = {"encoder_weights": "none", "train_encoder": True, "initializer": "he_normal"}
+    factored = zoo.create("hypercolumn", **options)
+    plain = zoo.create("hypercolumn", factored=False, **options)
+    plain.set_weights(factored.get_weights())
+    x = luma(2, *size)
+    results = []
+    for model in (factored, plain):
+        with tf.GradientTape() as tape:
+            output = model(x, training=True)
+            loss = tf.reduce_sum(tf.sin(output * 3))
+        results.append([output, *tape.gradient(loss, model.trainable_variables)])
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4 * np.abs(theirs).max())
+
+
 def test_frozen_encoder_trains_the_decoder_only():
     frozen = zoo.create("residual", encoder_weights="none")
     trained = zoo.create("residual", encoder_weights="none", train_encoder=True)

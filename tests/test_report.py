@@ -33,6 +33,13 @@ def root(tmp_path: Path) -> Path:
         row("factored", "", "working_memory", 300 * 2**20, **here),
         row("plain", "", "working_memory", None, **here),
     ]
+    kinds = {"encoder: convolutions": 0.25, "rest: matrix products": 0.125}
+    records += [
+        as_record(
+            Row("profile", f"training_step, {kind}", "hypercolumn", "plain", "", "operation_seconds", s, **here), HERE
+        )
+        for kind, s in kinds.items()
+    ]
     save_records(tmp_path / "reports" / "results" / "bench-a-processor.json", records)
     (tmp_path / "README.md").write_text(README, encoding="utf-8")
     return tmp_path
@@ -73,6 +80,8 @@ def test_build_writes_what_the_results_say(root: Path, capsys: pytest.CaptureFix
     page = (root / "reports" / "benchmarks.md").read_text(encoding="utf-8")
     assert "| batch 4, 224², float32 | 2 [1.9, 2.1] | 2 |" in page
     assert "| 300 MiB |" in page
+    assert "| milliseconds | hypercolumn plain, batch 4, 224², float32 |" in page
+    assert "| encoder: convolutions | 250 |\n| rest: matrix products | 125 |\n| all | 375 |" in page
     assert "| plain | batch 4, 224², float32 | – |" in page
     assert report.main(["build", "--root", str(root), "--check"]) == 0
 

@@ -168,11 +168,27 @@ def benchmarks_page(machines: list[list[dict[str, Any]]]) -> str:
         parts.append(f"## {records[0]['cpu']}, {records[0]['cores']} cores\n{_machine(records)}")
         parts.append(f"### Ratios\n\n{ratio_table(records)}")
         parts.append(f"### Time\n\n{_wide(records, ('seconds', 'images_per_second', 'share_of_peak'))}")
+        parts.append(f"### Where a training step's time goes\n\n{profile_table(records)}")
         parts.append(f"### First calls\n\n{_wide(records, ('first_call_seconds',))}")
         parts.append(f"### Memory\n\n{_wide(records, MEMORY)}")
     meanings = [f"- `{name}` ({metric.unit}): {metric.meaning}" for name, metric in METRICS.items()]
     parts.append("## What the metrics are\n\n" + "\n".join(meanings) + "\n")
     return "\n".join(parts)
+
+
+def profile_table(records: list[dict[str, Any]]) -> str:
+    """A line a kind of operation, a column a model: milliseconds of a training step."""
+    columns: dict[str, dict[str, float]] = {}
+    for record in _sorted(records):
+        if record["metric"] == "operation_seconds":
+            title = " ".join(filter(None, (record["model"], record["variant"]))) + f", {_conditions(record)}"
+            kind = record["benchmark"].partition(", ")[2]
+            columns.setdefault(title, {})[kind] = 1000 * record["value"]
+    kinds = sorted({kind for found in columns.values() for kind in found})
+    rows = [(kind, *(f"{found[kind]:.0f}" if kind in found else "" for found in columns.values())) for kind in kinds]
+    rows.append(("all", *(f"{sum(found.values()):.0f}" for found in columns.values())))
+    headings = ("milliseconds", *columns)
+    return _markdown(headings, rows, numbers=len(columns)) if columns else "Not measured.\n"
 
 
 def _wide(records: list[dict[str, Any]], metrics: tuple[str, ...]) -> str:

@@ -35,6 +35,9 @@ METRICS = {
     "images_per_second": Metric("images/s", True, 1, "images of a call over its median time"),
     "share_of_peak": Metric("1", True, 1, "operations of the graph a second over the machine's convolution peak"),
     "operations_per_second": Metric("1/s", True, 1, "multiplications and additions a second, at the median time"),
+    "operation_seconds": Metric(
+        "s", False, 1, "time of one kind of operation in a call, in the encoder or in the rest, no two overlapping"
+    ),
     "ratio": Metric("1", False, 1, "median time over the median time of `against`, calls taken in turn"),
     "working_memory_ratio": Metric("1", False, 1, "working memory over that of `against`"),
     "rss_growth_ratio": Metric("1", False, 1, "growth of the resident set over that of `against`"),

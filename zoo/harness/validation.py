@@ -116,12 +116,22 @@ class Validation:
     def _row(self, name: str, score: dict[str, Any]) -> Row:
         return Row(
             name=name,
-            rmse_ab=metrics.rmse(score["mse"]),
+            rmse_ab=float(np.sqrt(score["mse"].mean())),
             chroma_ratio=score["chroma_ratio"],
-            against_grey=metrics.paired_interval(metrics.rmse, score["mse"], self._grey["mse"]),
-            against_mean=metrics.paired_interval(metrics.rmse, score["mse"], self._mean["mse"]),
+            against_grey=_difference(score["mse"], self._grey["mse"]),
+            against_mean=_difference(score["mse"], self._mean["mse"]),
             controls=score["controls"],
         )
+
+
+def _difference(mse: np.ndarray, base: np.ndarray) -> tuple[float, float, float]:
+    """RMSE less that of the base, from the mean squared errors of the crops, with its interval over crops."""
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        total = weights.sum(axis=-1)
+        return np.sqrt(weights @ mse / total) - np.sqrt(weights @ base / total)
+
+    return metrics.interval(statistic, range(len(mse)))
 
 
 def decodings(output: np.ndarray) -> dict[str, np.ndarray]:

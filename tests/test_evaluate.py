@@ -1,0 +1,133 @@
+"""`python -m zoo.evaluate`: from images and candidates to tables, and what it says when it cannot."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import zoo
+from zoo import evaluate
+from zoo.data.procedural import draw_page
+from zoo.evaluation.candidates import Constant, Oracle, Subject, Truth
+from zoo.evaluation.evaluate import Evaluation
+from zoo.metrics import IMAGE_METRICS, INDICES
+from zoo.oracles import PALETTES
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Four coloured images a split, 72 by 96, in two books of the test split."""
+    root = tmp_path_factory.mktemp("images")
+    rng = np.random.default_rng(0)
+    lines = ["file,group"]
+    for split in ("train", "val", "test"):
+        (root / split).mkdir()
+        for index in range(4):
+            blocks = rng.integers(0, 256, (9, 12, 3), dtype=np.uint8)
+            Image.fromarray(blocks.repeat(8, 0).repeat(8, 1)).save(root / split / f"{index}.png")
+            lines.append(f"{split}/{index}.png,book {index // 2}")
+    (root / "manifest.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    root = tmp_path_factory.mktemp("models")
+    for name in ("residual", "classifier"):
+        zoo.create(name, encoder_weights="none", initializer="he_normal").save(root / f"{name}.keras")
+    return root
+
+
+@pytest.fixture(scope="module")
+def result(folder, models, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out") / "result.json"
+    command = [
+        f"{models}/residual.keras",
+        f"{models}/classifier.keras",
+        "--decode",
+        "mean,sample",
+        "--data",
+        str(folder),
+    ]
+    assert evaluate.main([*command, "--max-side", "80", "--out", str(out)]) == 0
+    return json.loads(out.read_text(encoding="utf-8"))
+
+
+def test_every_candidate_and_decoder_is_there(result):
+    names = [candidate["name"] for candidate in result["candidates"]]
+    expected = ["truth", "grey", "mean colour", "residual", "classifier, mean", "classifier, sample"]
+    assert names[:6] == expected
+    # An untrained model may be too grey for any gain to help.
+    assert all(name.startswith("residual × ") for name in names[6:])
+    assert [image["group"] for image in sorted(result["images"], key=lambda image: image["name"])] == [
+        *("book 0", "book 0", "book 1", "book 1")
+    ]
+    assert result["environment"]["libraries"]["keras"]
+
+
+def test_metrics_have_values_for_the_set_and_for_every_image(result):
+    for candidate in result["candidates"]:
+        assert set(candidate["metrics"]) == set(IMAGE_METRICS)
+        assert all(len(values) == 4 for values in candidate["per_image"].values())
+        rmse, errors = candidate["metrics"]["rmse_ab"], candidate["per_image"]["rmse_ab"]
+        assert rmse["value"] == pytest.approx(np.sqrt(np.mean(np.square(errors))))
+        assert rmse["low"] <= rmse["value"] <= rmse["high"]
+        assert candidate["indices"] is None
+    truth, grey, mean = result["candidates"][:3]
+    assert truth["metrics"]["delta_e00"]["value"] == 0
+    assert truth["metrics"]["psnr_ab"]["value"] is None
+    assert grey["metrics"]["cf"]["value"] == 0
+    assert mean["metrics"]["chroma_ratio"]["value"] > grey["metrics"]["chroma_ratio"]["value"]
+
+
+def test_only_the_first_decoder_of_a_classifier_carries_its_calibration(result):
+    found = {candidate["name"]: candidate["classification"] for candidate in result["candidates"]}
+    assert found["residual"] is None
+    assert found["classifier, mean"]["nll_bits"] > 0
+    assert len(found["classifier, mean"]["calibration"]) == 2
+
+
+def test_tables_are_printed(folder, capsys):
+    assert evaluate.main(["--data", str(folder), "--limit", "2"]) == 0
+    output = capsys.readouterr().out
+    assert "2 images of" in output
+    assert "mean colour" in output
+    assert "averaging indices" not in output
+
+
+def test_drawn_pages_have_indices():
+    evaluation = Evaluation(PALETTES)
+    candidates = [Truth(), Constant("grey", np.zeros(2)), Oracle("sampler", 0)]
+    for index in range(2):
+        page = draw_page("test", index, seed=3)
+        evaluation.add(Subject(f"{index}", f"{index}", page.rgb, (page.classes, page.objects, page.modes)), candidates)
+    truth, grey, sampler = evaluation.results()
+    assert set(truth["indices"]) == set(INDICES)
+    assert truth["indices"]["bvr"]["value"] == pytest.approx(1)
+    assert grey["indices"]["a_star"] == {"value": None, "low": None, "high": None}
+    assert sampler["indices"]["a_star"]["value"] == pytest.approx(0, abs=0.01)
+    assert 0.5 < sampler["indices"]["bvr"]["value"] < 1.6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "no run directory or .keras file 'nowhere'"),
+        (["--decode", "best"], "no decoder 'best'"),
+        (["--limit", "0"], "--limit must be at least 1"),
+        (["--out", "nowhere/file.json"], "no directory nowhere"),
+        (["sampler"], "an oracle needs pages with maps"),
+    ],
+)
+def test_bad_input_is_named(folder, capsys, arguments, message):
+    assert evaluate.main([*arguments, "--data", str(folder)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_manifest_without_groups_is_named(folder, tmp_path, capsys):
+    for split in ("train", "val", "test"):
+        (tmp_path / split).symlink_to(folder / split)
+    (tmp_path / "manifest.csv").write_text("file,book\nx.png,1\n")
+    assert evaluate.main(["--data", str(tmp_path)]) == 2
+    assert "manifest.csv has no column 'group'" in capsys.readouterr().err

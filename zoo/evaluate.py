@@ -1,0 +1,137 @@
+"""`python -m zoo.evaluate CANDIDATE …`: how good, how colourful and how averaging colourisers are, side by side."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from zoo.cli import import_tensorflow, run
+from zoo.codec import DECODERS
+from zoo.errors import UsageError
+
+SCHEMA = 1
+SPLITS = ("train", "val", "test")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(
+        prog="python -m zoo.evaluate",
+        description="Colours the images of a split with every candidate, and prints metrics beside the truth's, the"
+        " grey image's and the mean colour's.",
+        epilog="oracles, on drawn pages only: conditional mean, mode, sampler, faded truth, saturated mean",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    p.add_argument(
+        "candidates", nargs="*", metavar="CANDIDATE", help="a run directory, a .keras file, or the name of an oracle"
+    )
+    p.add_argument(
+        "--data",
+        default="procedural",
+        metavar="NAME|PATH",
+        help="a data set's name, a folder of images, or a .zip/.cbz (default: procedural)",
+    )
+    p.add_argument("--split", choices=SPLITS, default="test", help="(default: test)")
+    p.add_argument(
+        "--decode",
+        default="mean,annealed,mode,sample",
+        metavar="NAMES",
+        help=f"a classifier's decoders, of {', '.join(DECODERS)} (default: mean,annealed,mode,sample)",
+    )
+    p.add_argument("--seed", type=int, default=0, help="of sampling (default: 0)")
+    p.add_argument("--limit", type=int, metavar="N", help="no more than the first N images")
+    p.add_argument(
+        "--max-side",
+        type=int,
+        default=1024,
+        metavar="PIXELS",
+        help="of larger images the middle part of this size (default: 1024)",
+    )
+    p.add_argument("--out", type=Path, metavar="FILE", help="write the results, with every image's values, as JSON")
+    p.add_argument("--json", action="store_true", help="print the results as JSON instead of tables")
+    return p
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
+    decoders = [word.strip() for word in arguments.decode.split(",") if word.strip()]
+    for option, value in (("--limit", arguments.limit), ("--max-side", arguments.max_side)):
+        if value is not None and value < 1:
+            raise UsageError(f"{option} must be at least 1, not {value}")
+    for name in decoders:
+        if name not in DECODERS:
+            raise UsageError(f"--decode: no decoder {name!r}; there are {', '.join(DECODERS)}")
+    if arguments.out and arguments.out.parent != Path() and not arguments.out.parent.is_dir():
+        raise UsageError(f"--out: no directory {arguments.out.parent}")
+
+    from zoo.data.pipeline import fixed_crops
+    from zoo.data.sources import open_dataset
+    from zoo.evaluation.candidates import BASELINES, Model, parse
+    from zoo.evaluation.evaluate import GAIN_SUBJECTS, Evaluation, matched_gain, subjects
+    from zoo.harness.progress import scanning, stderr_console
+    from zoo.harness.validation import mean_chroma
+    from zoo.oracles import PALETTES
+
+    console = stderr_console()
+    with scanning(console) as progress:
+        dataset = open_dataset(arguments.data, crop=CROP, progress=progress)
+    console.print(dataset.summary(), markup=False, highlight=False, soft_wrap=True)
+    import_tensorflow()
+    from zoo import environment
+
+    mean_uv = mean_chroma(fixed_crops(dataset.splits["train"], count=MEAN_COLOR_CROPS, crop=CROP, seed=0))
+    specs = [*BASELINES, *(spec for spec in arguments.candidates if spec not in BASELINES)]
+    candidates = [parse(spec, decoders, mean_uv, arguments.seed) for spec in specs]
+
+    def images(limit: int | None) -> Any:
+        return subjects(dataset, arguments.split, limit=limit, max_side=arguments.max_side)
+
+    for spec, candidate in zip(specs, list(candidates), strict=True):
+        if isinstance(candidate, Model) and not candidate.classifies:
+            some = list(images(min(arguments.limit or GAIN_SUBJECTS, GAIN_SUBJECTS)))
+            gain = matched_gain(candidate, some)
+            if gain is None:
+                console.print(f"{spec}: no gain makes it as colourful as the truth", markup=False, highlight=False)
+                continue
+            name = f"{candidate.names[0]} × {gain:.2f}"
+            candidates.append(Model(Path(spec), name, decoders, gain=gain))
+
+    evaluation = Evaluation(PALETTES)
+    for subject in images(arguments.limit):
+        evaluation.add(subject, candidates)
+    result = {
+        "schema": SCHEMA,
+        "data": arguments.data,
+        "data_fingerprint": dataset.fingerprint,
+        "split": arguments.split,
+        "max_side": arguments.max_side,
+        "seed": arguments.seed,
+        "environment": environment.describe(environment.resolve_precision("auto")),
+        "images": evaluation.images,
+        "candidates": evaluation.results(),
+    }
+    if arguments.out:
+        from zoo.paths import write_text
+
+        write_text(arguments.out, json.dumps(result, ensure_ascii=False) + "\n")
+    if arguments.json:
+        print(json.dumps(result, ensure_ascii=False, indent=2))
+    else:
+        from zoo.evaluation.tables import print_tables
+
+        print_tables(result)
+
+
+CROP = 64  # images smaller than this are left out
+MEAN_COLOR_CROPS = 256
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    parsed = parser().parse_args(arguments)
+    return run(lambda: evaluate(parsed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

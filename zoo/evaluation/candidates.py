@@ -1,0 +1,179 @@
+"""What can be evaluated: models with their decoders, oracles, and the baselines that every table shows."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from zoo.codec import DECODERS, decode
+from zoo.color import compose, split_luma, to_uint8
+from zoo.data.sources import Maps
+from zoo.errors import UsageError
+from zoo.metrics import lab
+from zoo.metrics.averaging import lab_of
+
+BASELINES = ("truth", "grey", "mean colour")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An image to colour.
+
+    Attributes:
+        name: of the image in its data set.
+        group: of images that are not independent, such as the pages of a book.
+        rgb: the truth, uint8 (H, W, 3).
+        maps: class, object and mode of each pixel, where the page was drawn.
+    """
+
+    name: str
+    group: str
+    rgb: np.ndarray
+    maps: Maps | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a candidate made of an image.
+
+    Attributes:
+        rgb: what a user sees, uint8 (H, W, 3).
+        lab: the answer in CIELAB before it was brought into RGB, (H, W, 3).
+        squeezed: share of the pixels whose chroma had to be reduced for that.
+        logits: (H, W, 2, 64) of a classifier, or None.
+    """
+
+    rgb: np.ndarray
+    lab: np.ndarray
+    squeezed: float
+    logits: np.ndarray | None = None
+
+
+class Candidate(Protocol):
+    """Something that colours images, in one way or several."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """One for each way."""
+        ...
+
+    def answers(self, subject: Subject) -> Iterable[Answer]:
+        """One for each name, in their order."""
+        ...
+
+
+def answer_of(luma: np.ndarray, uv: np.ndarray, logits: np.ndarray | None = None) -> Answer:
+    """The answer that predicted U and V (H, W, 2) make with luma (H, W, 1)."""
+    rgb, scale = compose(luma, uv)
+    # A scale that 8 bits cannot show is no squeeze.
+    return Answer(to_uint8(rgb), lab_of(luma, uv), float((scale < 1 - 1 / 255).mean()), logits)
+
+
+class Constant:
+    """The same U and V everywhere: the grey image, or the mean colour of the training images."""
+
+    def __init__(self, name: str, uv: np.ndarray) -> None:
+        self.names = (name,)
+        self._uv = uv
+
+    def answers(self, subject: Subject) -> Iterable[Answer]:
+        """The constant on the subject's luma."""
+        luma = split_luma(subject.rgb / 255)[0]
+        yield answer_of(luma, np.broadcast_to(self._uv, (*luma.shape[:2], 2)))
+
+
+class Truth:
+    """The image itself: what each metric says of a perfect answer."""
+
+    names = ("truth",)
+
+    def answers(self, subject: Subject) -> Iterable[Answer]:
+        """The truth."""
+        yield Answer(subject.rgb, lab(subject.rgb), 0.0)
+
+
+class Oracle:
+    """An oracle of `zoo.oracles`, for pages with maps."""
+
+    def __init__(self, name: str, seed: int) -> None:
+        from zoo.oracles import ORACLES
+
+        self.names = (name,)
+        self._predict, self._seed = ORACLES[name], seed
+
+    def answers(self, subject: Subject) -> Iterable[Answer]:
+        """The oracle's answer; what leaves RGB is clipped in the picture."""
+        from skimage.color import lab2rgb
+
+        if subject.maps is None:
+            raise UsageError(f"{self.names[0]}: an oracle needs pages with maps, and {subject.name} has none")
+        predicted = self._predict(subject.name, subject.rgb, subject.maps, self._seed)
+        yield Answer(to_uint8(lab2rgb(predicted)), predicted, 0.0)
+
+
+class Model:
+    """A trained model; a classifier with each of several decoders.
+
+    Args:
+        path: a `.keras` file or a run directory.
+        label: what to call it.
+        decoders: for a classifier; a regression has its own answer only.
+        gain: U and V are multiplied by it.
+        seed: of the `sample` decoder.
+    """
+
+    def __init__(self, path: Path, label: str, decoders: Sequence[str], *, gain: float = 1.0, seed: int = 0) -> None:
+        import tensorflow as tf
+
+        import zoo
+
+        self.model = zoo.load(path)
+        self.classifies = len(self.model.output_shape) == 5
+        self._decoders, self._gain, self._seed = tuple(decoders), gain, seed
+        self.names = tuple(f"{label}, {name}" for name in decoders) if self.classifies else (label,)
+        self._forward = tf.function(lambda x: self.model(x, training=False), reduce_retracing=True)
+
+    def predict(self, rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Luma (H, W, 1) and the model's output (H, W, …) for an image."""
+        luma = split_luma(rgb / np.float32(255))[0]
+        return luma, self._forward(luma[None]).numpy()[0]
+
+    def answers(self, subject: Subject) -> Iterable[Answer]:
+        """The regression's answer, or one for each decoder; logits come with the first."""
+        luma, output = self.predict(subject.rgb)
+        if not self.classifies:
+            yield answer_of(luma, self._gain * output)
+            return
+        for name in self._decoders:
+            options: dict[str, Any] = {"seed": self._seed} if name == "sample" else {}
+            yield answer_of(luma, decode(output, name, **options), output)
+
+
+def parse(spec: str, decoders: Sequence[str], mean_uv: np.ndarray, seed: int) -> Candidate:
+    """The candidate that a word of the command line means.
+
+    Raises:
+        UsageError: it is no baseline, no oracle and no model's path.
+    """
+    from zoo.oracles import ORACLES
+
+    if spec == "truth":
+        return Truth()
+    if spec == "grey":
+        return Constant("grey", np.zeros(2))
+    if spec == "mean colour":
+        return Constant("mean colour", mean_uv)
+    if spec in ORACLES:
+        return Oracle(spec, seed)
+    path = Path(spec)
+    if not path.exists():
+        raise UsageError(
+            f"no run directory or .keras file {spec!r}; baselines: {', '.join(BASELINES)};"
+            f" oracles, for drawn pages: {', '.join(name for name in ORACLES if name not in BASELINES)}"
+        )
+    for name in decoders:
+        if name not in DECODERS:
+            raise UsageError(f"--decode: no decoder {name!r}; there are {', '.join(DECODERS)}")
+    return Model(path, path.stem if path.is_file() else path.name, decoders, seed=seed)

@@ -1,0 +1,176 @@
+"""Candidates through the metrics: sums and regions image by image, then values with intervals."""
+
+import csv
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from zoo.color import split_luma
+from zoo.data.sources import Dataset, Split
+from zoo.errors import UsageError
+from zoo.evaluation.candidates import Candidate, Model, Subject, answer_of
+from zoo.metrics import IMAGE_METRICS, INDICES, AveragingIndices, Pair, Region, colorfulness, image_sums, regions
+from zoo.metrics.bootstrap import interval, intervals
+from zoo.metrics.classification import calibration, classification_sums, ece, nll_bits
+
+INDEX_RESAMPLES = 500
+GAIN_SUBJECTS = 24
+LARGEST_GAIN = 8.0
+
+Interval = dict[str, float | None]
+
+
+@dataclass
+class Collected:
+    """What is kept of a candidate: sums an image, and a sample of each object."""
+
+    sums: dict[str, list[np.ndarray]] = field(default_factory=lambda: {name: [] for name in IMAGE_METRICS})
+    found: list[Region] = field(default_factory=list)
+    squeezed: list[float] = field(default_factory=list)
+    classification: list[np.ndarray] = field(default_factory=list)
+
+
+def subjects(dataset: Dataset, split: str, *, limit: int | None, max_side: int) -> Iterator[Subject]:
+    """The images of a split, in the data set's order; of larger ones the middle `max_side` by `max_side` pixels.
+
+    Groups are read from a `manifest.csv` with the columns `file` and `group` beside the splits, where there is one.
+
+    Raises:
+        UsageError: the split has no images, or the manifest lacks one of them.
+    """
+    chosen: Split = dataset.splits[split]
+    if not chosen.images:
+        raise UsageError(f"{dataset.name} has no images in its {split} split")
+    groups = _groups(dataset)
+    for image in chosen.images[:limit]:
+        rgb = image.decode()
+        top, left = ((size - min(size, max_side)) // 2 for size in rgb.shape[:2])
+        box = np.s_[top : top + max_side, left : left + max_side]
+        maps = None
+        if chosen.read_maps:
+            classes, objects, modes = chosen.read_maps(image.path)
+            maps = classes[box], objects[box], modes[box]
+        yield Subject(image.name, groups.get(image.name, image.name), rgb[box], maps)
+
+
+def _groups(dataset: Dataset) -> dict[str, str]:
+    path = dataset.root / "manifest.csv"
+    if not path.is_file():
+        return {}
+    with open(path, newline="", encoding="utf-8") as file:
+        try:
+            return {row["file"]: row["group"] for row in csv.DictReader(file)}
+        except KeyError as error:
+            raise UsageError(f"{path} has no column {error}: it needs file and group") from None
+
+
+def matched_gain(model: Model, some: Sequence[Subject]) -> float | None:
+    """The factor of U and V at which a regression's mean colourfulness is the truth's; None if it cannot get there."""
+    predicted = [model.predict(subject.rgb) for subject in some]
+    wanted = np.mean([colorfulness(subject.rgb) for subject in some])
+
+    def missing(gain: float) -> float:
+        found = [colorfulness(answer_of(luma, gain * uv).rgb) for luma, uv in predicted]
+        return float(np.mean(found) - wanted)
+
+    from scipy.optimize import brentq
+
+    if missing(LARGEST_GAIN) < 0 or missing(1 / LARGEST_GAIN) > 0:
+        return None
+    return float(brentq(missing, 1 / LARGEST_GAIN, LARGEST_GAIN, xtol=0.005))
+
+
+class Evaluation:
+    """Collects what candidates answer, and says how good it is.
+
+    Args:
+        palettes: U and V of each mode by class label, for pages with maps.
+    """
+
+    def __init__(self, palettes: dict[int, np.ndarray]) -> None:
+        self._palettes = palettes
+        self._images: list[str] = []
+        self._groups: list[str] = []
+        self._collected: dict[str, Collected] = {}
+
+    def add(self, subject: Subject, candidates: Sequence[Candidate]) -> None:
+        """Has every candidate colour an image."""
+        self._images.append(subject.name)
+        self._groups.append(subject.group)
+        uv = split_luma(subject.rgb / 255)[1]
+        for candidate in candidates:
+            for name, answer in zip(candidate.names, candidate.answers(subject), strict=True):
+                kept = self._collected.setdefault(name, Collected())
+                for metric, sums in image_sums(Pair(subject.name, answer.rgb, subject.rgb)).items():
+                    kept.sums[metric].append(sums)
+                kept.squeezed.append(answer.squeezed)
+                if answer.logits is not None:
+                    kept.classification.append(classification_sums(answer.logits, uv))
+                if subject.maps:
+                    kept.found += regions(subject.name, answer.lab, subject.rgb, *subject.maps[:2])
+
+    def results(self) -> list[dict[str, Any]]:
+        """For each candidate its metrics with intervals, the values of each image, and the averaging indices."""
+        return [self._result(name, kept) for name, kept in self._collected.items()]
+
+    @property
+    def images(self) -> list[dict[str, str]]:
+        """Name and group of every image, in the order of the per-image values."""
+        return [{"name": name, "group": group} for name, group in zip(self._images, self._groups, strict=True)]
+
+    def _result(self, name: str, kept: Collected) -> dict[str, Any]:
+        metrics: dict[str, Interval] = {}
+        per_image: dict[str, list[float | None]] = {}
+        for metric, definition in IMAGE_METRICS.items():
+            sums = np.stack(kept.sums[metric])
+            if math.isfinite(definition.value(sums.sum(axis=0))):
+                found = interval(partial(_weighted, definition.value, sums), self._groups)
+            else:  # the truth's PSNR
+                found = (math.nan,) * 3
+            metrics[metric] = _as_interval(*found)
+            per_image[metric] = [_number(value) for value in definition.value(sums)]
+        result: dict[str, Any] = {
+            "name": name,
+            "metrics": metrics,
+            "per_image": per_image,
+            "squeezed": float(np.mean(kept.squeezed)),
+            "indices": None,
+            "classification": None,
+        }
+        if kept.found:
+            result["indices"] = self._indices(kept.found)
+        if kept.classification:
+            total = np.sum(kept.classification, axis=0)
+            table = calibration(total)
+            result["classification"] = {
+                "nll_bits": float(nll_bits(total)),
+                "ece": dict(zip(("u", "v"), map(float, ece(total)), strict=True)),
+                "calibration": [[[_number(x) for x in row] for row in head] for head in table],
+            }
+        return result
+
+    def _indices(self, found: list[Region]) -> dict[str, Interval]:
+        indices = AveragingIndices(found, self._palettes, self._images)
+
+        def statistic(weights: np.ndarray) -> np.ndarray:
+            values = [list(indices(w).values()) for w in weights.reshape(-1, weights.shape[-1])]
+            return np.moveaxis(np.reshape(values, (*weights.shape[:-1], len(INDICES))), -1, 0)
+
+        rows = zip(*intervals(statistic, self._groups, resamples=INDEX_RESAMPLES), strict=True)
+        return {name: _as_interval(*row) for name, row in zip(INDICES, rows, strict=True)}
+
+
+def _weighted(value: Callable[[np.ndarray], np.ndarray], sums: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return value(weights @ sums)
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _as_interval(value: float, low: float, high: float) -> Interval:
+    return {"value": _number(value), "low": _number(low), "high": _number(high)}

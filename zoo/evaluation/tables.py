@@ -1,0 +1,72 @@
+"""The tables that an evaluation ends with."""
+
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from zoo.metrics import IMAGE_METRICS, INDICES
+
+ARROWS = {"higher": "↑", "lower": "↓", "truth": "→ truth"}
+COLORFULNESS = ("cf", "cf_abs", "delta_cf_set", "delta_cf_image", "chroma_ratio", "ab_energy")
+ACCURACY = tuple(name for name in IMAGE_METRICS if name not in COLORFULNESS)
+TITLES = {
+    "a_star": "A* → 0",
+    "bvr": "BVR → 1",
+    "ned": "nED ↓",
+    "did": "DiD → 0",
+    "mode_rate": "mode ↑",
+    "mean_rate": "mean ↓",
+    "false_rate": "false ↓",
+    "speckle": "speckle ↓",
+    "mse_over_var": "MSE/Var",
+}
+
+
+def print_tables(result: dict[str, Any]) -> None:
+    """Prints the results of `zoo.evaluate` to standard output."""
+    console = Console() if sys.stdout.isatty() else Console(width=160)
+    candidates = result["candidates"]
+    count = len(result["images"])
+    console.print(f"{count} images of {result['data']}, {result['split']} split", highlight=False)
+
+    for names, caption in ((COLORFULNESS, "how colourful"), (ACCURACY, "how near the truth: averaging is rewarded")):
+        table = Table("", caption=f"{caption}; 95 % bootstrap intervals over groups of images")
+        for name in names:
+            table.add_column(f"{name} {ARROWS[IMAGE_METRICS[name].better]}", justify="right")
+        if names is COLORFULNESS:
+            table.add_column("squeezed into RGB", justify="right")
+        for candidate in candidates:
+            cells = [_cell(candidate["metrics"][name]) for name in names]
+            cells += [f"{candidate['squeezed']:.1%}"] * (names is COLORFULNESS)
+            table.add_row(candidate["name"], *cells)
+        console.print(table)
+
+    if any(candidate["indices"] for candidate in candidates):
+        table = Table("", caption="averaging indices on objects of several equally likely colours")
+        for name in INDICES:
+            table.add_column(TITLES[name], justify="right")
+        for candidate in candidates:
+            table.add_row(candidate["name"], *(_cell(candidate["indices"][name]) for name in INDICES))
+        console.print(table)
+
+    classifiers = [candidate for candidate in candidates if candidate["classification"]]
+    if classifiers:
+        table = Table("", "bits a pixel ↓", "ECE of U ↓", "ECE of V ↓")
+        for candidate in classifiers:
+            found = candidate["classification"]
+            table.add_row(candidate["name"], *(f"{x:.3f}" for x in (found["nll_bits"], *found["ece"].values())))
+        console.print(table)
+
+
+def _cell(found: dict[str, float | None]) -> str:
+    if found["value"] is None:
+        return "–"
+    text = _number(found["value"])
+    return text if found["low"] is None else f"{text}\n[{_number(found['low'])}, {_number(found['high'])}]"
+
+
+def _number(value: float | None) -> str:
+    # Rounding errors are no results.
+    return "–" if value is None else f"{value:.3g}" if abs(value) >= 0.0005 else "0"
