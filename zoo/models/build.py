@@ -129,7 +129,12 @@ def _added(x: Any) -> Any:
 
 
 def _uv_output(x: Any, decoder: Decoder) -> Any:
-    """3×3 → 2, then the output's squashing in float32: UV (B, H, W, 2)."""
+    """3×3 → 2, then the output's squashing in float32: UV (B, H, W, 2).
+
+    The convolution is of the policy's type: its rounding is smaller than what the layers before it have rounded off,
+    and far below a step of 8 bits, while 64 channels at full size in float32 cost time and memory. Logits, which a
+    softmax magnifies, are float32.
+    """
     x = decoder.last(x, 2, 3, "head_uv", bias=decoder.output == "linear")
     if decoder.output == "linear":
         return x
