@@ -12,6 +12,8 @@ from zoo.errors import UsageError
 
 SCHEMA = 1
 SPLITS = ("train", "val", "test")
+CROP = 64  # images smaller than this are left out
+MEAN_COLOR_CROPS = 256
 
 
 def parser() -> argparse.ArgumentParser:
@@ -121,10 +123,6 @@ def evaluate(arguments: argparse.Namespace) -> None:
         from zoo.evaluation.tables import print_tables
 
         print_tables(result)
-
-
-CROP = 64  # images smaller than this are left out
-MEAN_COLOR_CROPS = 256
 
 
 def main(arguments: list[str] | None = None) -> int:

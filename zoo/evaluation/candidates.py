@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from zoo.codec import DECODERS, decode
+from zoo.codec import decode
 from zoo.color import compose, split_luma, to_uint8
 from zoo.data.sources import Maps
 from zoo.errors import UsageError
@@ -173,7 +173,4 @@ def parse(spec: str, decoders: Sequence[str], mean_uv: np.ndarray, seed: int) ->
             f"no run directory or .keras file {spec!r}; baselines: {', '.join(BASELINES)};"
             f" oracles, for drawn pages: {', '.join(name for name in ORACLES if name not in BASELINES)}"
         )
-    for name in decoders:
-        if name not in DECODERS:
-            raise UsageError(f"--decode: no decoder {name!r}; there are {', '.join(DECODERS)}")
     return Model(path, path.stem if path.is_file() else path.name, decoders, seed=seed)
