@@ -36,3 +36,18 @@ def test_training_step(measure, model, precision):
 
 def test_plain_hypercolumn(measure, precision):
     measure("hypercolumn", precision, "plain", factored=False)
+
+
+def test_first_convolution(benchmark, record, start, options, precision):
+    """What there is to win at the first convolution, whose three channels differ by constants: two would do.
+
+    Luma and a plane of ones, which makes the border right, carry all that VGG16's input does.
+    """
+    common = {
+        "work": "first_convolution",
+        "batch_size": 1 if options.quick else 4,
+        "crop": options.crop,
+        "precision": precision,
+    }
+    workers = {"two channels": start(**common, channels=2), "three channels": start(**common, channels=3)}
+    record.time(benchmark, workers, "first_convolution")

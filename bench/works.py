@@ -15,7 +15,8 @@ from zoo.data.pipeline import crop_batches, iterate
 from zoo.data.sources import Split, open_dataset
 from zoo.environment import policy_name, resolve_precision
 from zoo.harness.config import resolve
-from zoo.harness.trainer import build_step, make_optimizer
+from zoo.harness.optimizers import make_optimizer
+from zoo.harness.trainer import build_step
 from zoo.losses import get_loss
 
 Call = Callable[[], Any]
@@ -130,6 +131,22 @@ def convolution(*, precision: str = "auto", batch_size: int = 4) -> tuple[Call, 
     return (lambda: chain(x).numpy()), {"precision": resolved, "jit": False, "operations": lambda: operations}
 
 
+def first_convolution(*, channels: int, batch_size: int, crop: int, precision: str) -> tuple[Call, dict[str, Any]]:
+    """VGG16's first convolution and the gradient of its kernel, for an input of so many channels."""
+    dtype = tf.as_dtype(resolve_precision(precision))
+    x = tf.cast(tf.random.stateless_normal((batch_size, crop, crop, channels), (0, 1)), dtype)
+    kernel = tf.cast(tf.random.stateless_normal((3, 3, channels, 64), (0, 2)), dtype)
+
+    @tf.function
+    def both(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(kernel)
+            y = tf.nn.relu(tf.nn.conv2d(x, kernel, 1, "SAME"))
+        return tape.gradient(y, kernel)
+
+    return (lambda: both(x, kernel).numpy()), {"precision": dtype.name, "jit": False, "operations": lambda: None}
+
+
 # What an operation is for, by the start of its type; the first that fits.
 KINDS = {
     "Conv2DBackpropFilter": "weight gradients",
@@ -182,6 +199,7 @@ WORKS = {
     "inference": inference,
     "loader": loader,
     "convolution": convolution,
+    "first_convolution": first_convolution,
 }
 
 

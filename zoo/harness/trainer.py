@@ -19,6 +19,7 @@ from zoo.data.pipeline import FixedCrop, crop_batches, fixed_crops, iterate, rep
 from zoo.data.sources import Dataset
 from zoo.errors import InterruptError, RunError
 from zoo.harness.config import RunConfig
+from zoo.harness.optimizers import make_optimizer
 from zoo.harness.progress import TrainingProgress
 from zoo.harness.rundir import RunDirectory, disk_error
 from zoo.harness.summary import save_png, summary_image
@@ -269,22 +270,6 @@ def build_step(
         return loss
 
     return step
-
-
-def make_optimizer(config: RunConfig, precision: str) -> keras.optimizers.Optimizer:
-    """The optimizer of a run; under float16 with loss scaling."""
-    rate: Any = config.learning_rate
-    if config.schedule == "cosine":
-        warmup = max(1, config.steps // 20)
-        rate = keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=rate / warmup,
-            decay_steps=max(1, config.steps - warmup),
-            warmup_target=rate,
-            warmup_steps=warmup,
-        )
-    kinds = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}
-    optimizer = kinds[config.optimizer](learning_rate=rate)
-    return keras.optimizers.LossScaleOptimizer(optimizer) if precision == "float16" else optimizer
 
 
 def validation_line(scores: Scores) -> str:
