@@ -18,6 +18,7 @@ from zoo.harness.config import resolve
 from zoo.harness.optimizers import make_optimizer
 from zoo.harness.trainer import build_step
 from zoo.losses import get_loss
+from zoo.models.predict import inputs_of, output_of
 
 Call = Callable[[], Any]
 
@@ -70,8 +71,7 @@ def _step(model, batch_size, crop, precision, train_encoder, jit, model_options)
     config = resolve(model, "modern", {}, {})
     optimizer = make_optimizer(config, resolved)
     optimizer.build(network.trainable_variables)
-    output = "logits" if len(network.output_shape) == 5 else "uv"
-    step = build_step(network, optimizer, get_loss(config.loss, output), jit=jit)
+    step = build_step(network, optimizer, get_loss(config.loss, output_of(network)), jit=jit)
     shape = tf.TensorSpec((batch_size, crop, crop, 3), tf.uint8)
     return step, {"precision": resolved, "jit": jit, "operations": lambda: _operations(step, shape)}
 
@@ -79,10 +79,10 @@ def _step(model, batch_size, crop, precision, train_encoder, jit, model_options)
 def inference(
     *, model: str, batch_size: int, crop: int, precision: str = "auto", **model_options: Any
 ) -> tuple[Call, dict[str, Any]]:
-    """Luma in, UV or logits out."""
+    """Luma in, UV or logits out; a conditional model is given some U."""
     resolved = resolve_precision(precision)
     network = _create(model, resolved, **model_options)
-    forward = tf.function(lambda luma: network(luma, training=False))
+    forward = tf.function(lambda luma: network(inputs_of(network, luma, luma), training=False))
     luma = tf.constant(_noise(batch_size, crop)[..., :1] / np.float32(255))
     shape = tf.TensorSpec(luma.shape, tf.float32)
     return (lambda: forward(luma).numpy()), {

@@ -68,7 +68,7 @@ def test_bad_recipe_files_are_named(tmp_path, text, message):
         ({"learning_rate": -1.0}, "--learning-rate must be above 0"),
         ({"seed": -1}, "--seed must not be negative"),
         ({"optimizer": "lion"}, "--optimizer must be one of sgd, adam, adamw, not 'lion'"),
-        ({"decode": "best"}, "--decode must be one of"),
+        ({"decode": "best"}, "--decode: unknown decoder 'best'"),
     ],
 )
 def test_values_out_of_range_are_named(flags, message):

@@ -114,7 +114,7 @@ def test_drawn_pages_have_indices():
     ("arguments", "message"),
     [
         (["nowhere"], "no run directory or .keras file 'nowhere'"),
-        (["--decode", "best"], "no decoder 'best'"),
+        (["--decode", "best"], "--decode: unknown decoder 'best'"),
         (["--limit", "0"], "--limit must be at least 1"),
         (["--out", "nowhere/file.json"], "no directory nowhere"),
         (["sampler"], "an oracle needs pages with maps"),

@@ -9,7 +9,7 @@ from zoo.errors import UsageError
 
 
 def test_models_of_the_zoo():
-    assert zoo.list_models()[:3] == ["hypercolumn", "residual", "classifier"]
+    assert zoo.list_models()[:4] == ["hypercolumn", "residual", "classifier", "conditional"]
 
 
 def test_a_taken_name_raises():

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import zoo
 from zoo import train
 from zoo.harness.rundir import RunDirectory
 
@@ -41,7 +42,7 @@ def records(folder: Path, kind: str) -> list[dict]:
     return [line for line in lines if kind in line]
 
 
-@pytest.mark.parametrize("model", ["hypercolumn", "residual", "classifier"])
+@pytest.mark.parametrize("model", zoo.list_models())
 def test_a_run_leaves_what_it_promises(capsys, data, tmp_path, model):
     folder = tmp_path / "run"
     command = [model, "--data", data, *FAST, "--steps", 4, "--validate-every", 2, "--run-dir", folder]
@@ -62,10 +63,11 @@ def test_a_run_leaves_what_it_promises(capsys, data, tmp_path, model):
     assert environment["precision"] in ("float32", "bfloat16")
     assert environment["libraries"]["keras"]
 
-    import zoo
+    from zoo.models import predict
 
+    logits = zoo.get_card(model).output == "logits"
     x = np.zeros((1, 9, 11, 1), np.float32)
-    assert zoo.load(folder)(x).shape[1:3] == (9, 11)
+    assert predict(zoo.load(folder), x, "mode" if logits else None).shape == (1, 9, 11, 2)
 
     code, out, err = run(capsys, *command, "--json")
     assert code == 0
@@ -75,7 +77,7 @@ def test_a_run_leaves_what_it_promises(capsys, data, tmp_path, model):
     assert result["images_per_second"] > 0
     rows = result["scores"]["rows"]
     names = ["mean", "median", "annealed", "mode", "sample"]
-    assert [r["name"] for r in rows] == ([f"classifier, {n}" for n in names] if model == "classifier" else [model])
+    assert [r["name"] for r in rows] == ([f"{model}, {n}" for n in names] if logits else [model])
 
 
 def test_resuming_ends_where_an_uninterrupted_run_ends(capsys, data, tmp_path):
@@ -162,6 +164,19 @@ def test_another_configuration_is_refused_and_nothing_is_touched(capsys, data, t
     assert code == 2
     assert "seed: 0 there, 5 asked for" in err
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+
+
+def test_rebalancing_weighs_the_loss(capsys, data, tmp_path):
+    losses = {}
+    for rebalance in (0, 0.5):
+        folder = tmp_path / str(rebalance)
+        flags = ["--rebalance", rebalance, "--steps", 1, "--run-dir", folder]
+        code, _, err = run(capsys, "conditional", "--data", data, *FAST, *flags)
+        assert code == 0, err
+        losses[rebalance] = records(folder, "validation")[0]["validation"]["loss"]
+    # Not learnt yet, the loss is far from zero, and pixels of unequal loss are weighed otherwise.
+    assert min(losses.values()) > 1
+    assert losses[0.5] != pytest.approx(losses[0], rel=1e-3)
 
 
 def test_a_folder_of_other_things_is_not_a_run_directory(capsys, data, tmp_path):
@@ -252,6 +267,8 @@ def test_beside_a_run_that_is_done(capsys, data, tmp_path):
         (["residul"], "Did you mean 'residual'"),
         (["residual", "--data", "no-such-set"], "no-such-set"),
         (["residual", "--recipe", "quik"], "Did you mean 'quick'"),
+        (["residual", "--rebalance", "0.5"], "--rebalance is for classifiers, and residual answers with UV"),
+        (["classifier", "--rebalance", "1"], "--rebalance must be in [0, 1), not 1.0"),
         (["residual", "--option", "activation"], "--option takes KEY=VALUE"),
         (["residual", "--option", "activaton=relu"], "Did you mean 'activation'"),
         (["residual", "--loss", "cross_entropy"], "does not fit a model that answers with uv"),

@@ -55,6 +55,19 @@ CLASSIFIER = ModelCard(
 )
 
 
+CONDITIONAL = ModelCard(
+    name="conditional",
+    summary="The classifier with the 64 bins of V predicted given the U that was chosen.",
+    source="the classifier's cure for colours that mix the U of one possible colour with the V of another",
+    trunk="residual",
+    head="v_given_u",
+    output="logits",
+    parameters=8_206_656,
+    citation="A. van den Oord et al., Pixel Recurrent Neural Networks, ICML 2016 (the chain rule over channels)",
+    notes="Trained with the true U as its second input; zoo.models.predict chooses U, then V given it.",
+)
+
+
 @register_model(HYPERCOLUMN)
 def hypercolumn(**options: Any) -> Any:
     """The hypercolumn network."""
@@ -71,3 +84,9 @@ def residual(**options: Any) -> Any:
 def classifier(**options: Any) -> Any:
     """The 64-bin classifier."""
     return _colorizer(CLASSIFIER, options)
+
+
+@register_model(CONDITIONAL)
+def conditional(**options: Any) -> Any:
+    """The classifier of V given U."""
+    return _colorizer(CONDITIONAL, options)

@@ -41,10 +41,18 @@ def two_hot(uv: Any) -> Any:
 
     The expectation of a label is the encoded value exactly, over the whole range of the bins.
     """
-    xp = namespace(uv)
-    position = _position(uv)[..., None]
-    bins = np.arange(BINS, dtype=np.float32)
-    return xp.maximum(1.0 - xp.abs(position - bins), 0.0)
+    return _split(_position(uv)[..., None])
+
+
+def two_hot_channel(values: Any, channel: int) -> Any:
+    """As `two_hot` for U (channel 0) or V (channel 1) alone: (…, 1) to (…, 64)."""
+    xp = namespace(values)
+    return _split(xp.clip(values / float(WIDTHS[channel]) + NEUTRAL, 0.0, BINS - 1.0))
+
+
+def _split(position: Any) -> Any:
+    xp = namespace(position)
+    return xp.maximum(1.0 - xp.abs(position - np.arange(BINS, dtype=np.float32)), 0.0)
 
 
 def bin_centers(indices: Any) -> Any:
@@ -78,8 +86,7 @@ def decode_mean(logits: Any) -> Any:
 
 def decode_annealed(logits: Any, temperature: float = ANNEALED_TEMPERATURE) -> Any:
     """The expectation at a low temperature, between mode (0) and mean (1): UV (…, 2)."""
-    if not temperature > 0:
-        raise UsageError(f"temperature must be above 0, not {temperature}")
+    _check_temperature(temperature)
     return _expectation(softmax(logits, temperature))
 
 
@@ -100,13 +107,19 @@ def gumbel_noise(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).gumbel(size=(2, BINS)).astype(np.float32)
 
 
-def decode_sample(logits: Any, seed: int = 0) -> Any:
-    """A sample of each channel, as argmax(logits + Gumbel noise): UV (…, 2).
+def decode_sample(logits: Any, seed: int = 0, temperature: float = 1.0) -> Any:
+    """A sample of each channel at a temperature, as argmax(logits + T · Gumbel noise): UV (…, 2).
 
     Every pixel shares the noise of one seed, so that an object whose pixels have the same distribution gets one
     colour. Independent noise a pixel would be speckle.
     """
-    return decode_mode(logits + gumbel_noise(seed))
+    _check_temperature(temperature)
+    return decode_mode(logits + temperature * gumbel_noise(seed))
+
+
+def _check_temperature(temperature: float) -> None:
+    if not temperature > 0:
+        raise UsageError(f"temperature must be above 0, not {temperature}")
 
 
 DECODERS: dict[str, Callable[..., Any]] = {
@@ -116,6 +129,30 @@ DECODERS: dict[str, Callable[..., Any]] = {
     "annealed": decode_annealed,
     "sample": decode_sample,
 }
+
+
+WITH_TEMPERATURE = ("annealed", "sample")
+
+
+def parse_decoder(text: str) -> tuple[str, dict[str, float]]:
+    """`name` or `name:temperature` to the decoder's name and its options.
+
+    Raises:
+        UsageError: an unknown decoder, one that takes no temperature, or a temperature that is no number above 0.
+    """
+    name, colon, value = text.partition(":")
+    if name not in DECODERS:
+        raise UsageError(f"unknown decoder {name!r}: choose one of {', '.join(DECODERS)}")
+    if not colon:
+        return name, {}
+    if name not in WITH_TEMPERATURE:
+        raise UsageError(f"decoder {text!r}: {name} takes no temperature; {' and '.join(WITH_TEMPERATURE)} do")
+    try:
+        temperature = float(value)
+    except ValueError:
+        raise UsageError(f"decoder {text!r}: {value!r} is no temperature") from None
+    _check_temperature(temperature)
+    return name, {"temperature": temperature}
 
 
 def decode(logits: Any, method: str = "annealed", **options: Any) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.cli import import_tensorflow, run
-from zoo.codec import DECODERS
+from zoo.codec import DECODERS, parse_decoder
 from zoo.errors import UsageError
 
 SCHEMA = 1
@@ -39,7 +39,8 @@ def parser() -> argparse.ArgumentParser:
         "--decode",
         default="mean,annealed,mode,sample",
         metavar="NAMES",
-        help=f"a classifier's decoders, of {', '.join(DECODERS)} (default: mean,annealed,mode,sample)",
+        help=f"a classifier's decoders, of {', '.join(DECODERS)}; with a temperature, annealed:0.2 or sample:0.5"
+        " (default: mean,annealed,mode,sample)",
     )
     p.add_argument("--seed", type=int, default=0, help="of sampling (default: 0)")
     p.add_argument("--limit", type=int, metavar="N", help="no more than the first N images")
@@ -62,8 +63,10 @@ def evaluate(arguments: argparse.Namespace) -> None:
         if value is not None and value < 1:
             raise UsageError(f"{option} must be at least 1, not {value}")
     for name in decoders:
-        if name not in DECODERS:
-            raise UsageError(f"--decode: no decoder {name!r}; there are {', '.join(DECODERS)}")
+        try:
+            parse_decoder(name)
+        except UsageError as error:
+            raise UsageError(f"--decode: {error}") from None
     if arguments.out and arguments.out.parent != Path() and not arguments.out.parent.is_dir():
         raise UsageError(f"--out: no directory {arguments.out.parent}")
 
@@ -97,7 +100,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
                 console.print(f"{spec}: no gain makes it as colourful as the truth", markup=False, highlight=False)
                 continue
             name = f"{candidate.names[0]} × {gain:.2f}"
-            candidates.append(Model(Path(spec), name, decoders, gain=gain))
+            candidates.append(candidate.scaled(name, gain))
 
     evaluation = Evaluation(PALETTES)
     for subject in images(arguments.limit):

@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from zoo.codec import two_hot
+from zoo.codec import BINS, encode, two_hot
 from zoo.errors import UsageError
 from zoo.registry import suggestion
+
+PRIOR_BLUR = 1.5  # bins
 
 
 def euclidean(uv: Any, predicted: Any) -> Any:
@@ -58,10 +60,46 @@ def mse(uv: Any, predicted: Any) -> Any:
     return ops.mean(ops.square(predicted - uv))
 
 
-def cross_entropy(uv: Any, logits: Any) -> Any:
-    """The cross-entropy of U plus that of V against two-hot labels: nats a pixel, mean over batch and pixels."""
+def cross_entropy(uv: Any, logits: Any, weights: np.ndarray | None = None) -> Any:
+    """The cross-entropy of U plus that of V against two-hot labels: nats a pixel, mean over batch and pixels.
+
+    Args:
+        uv: (B, H, W, 2).
+        logits: (B, H, W, 2, 64).
+        weights: of the pixels by the bins of their true U and V, (64, 64): see `rebalancing_weights`.
+    """
     log_probability = ops.log_softmax(logits, axis=-1)
-    return -ops.mean(ops.sum(two_hot(uv) * log_probability, axis=(-2, -1)))
+    loss = -ops.sum(two_hot(uv) * log_probability, axis=(-2, -1))
+    if weights is not None:
+        bins = encode(uv)
+        loss = loss * ops.take(np.ravel(weights).astype(np.float32), bins[..., 0] * BINS + bins[..., 1])
+    return ops.mean(loss)
+
+
+def chroma_prior(uv: np.ndarray) -> np.ndarray:
+    """How often each pair of bins occurs among U and V (…, 2): shares (64, 64), U along the first axis."""
+    bins = np.asarray(encode(np.reshape(uv, (-1, 2))))
+    return np.bincount(bins[:, 0] * BINS + bins[:, 1], minlength=BINS**2).reshape(BINS, BINS) / len(bins)
+
+
+def rebalancing_weights(prior: np.ndarray, rebalance: float) -> np.ndarray:
+    """Weights by true colour that make rare colours count: 1 over a mixture of their share and an equal one.
+
+    Zhang, Isola, Efros: Colorful Image Colorization, 2016, equation 4: w ∝ ((1 − λ)p + λ/Q)⁻¹ with λ = 1 −
+    `rebalance` (theirs is ½), p smoothed by a Gaussian, here of `PRIOR_BLUR` bins, Q the number of colours that
+    occur, and a mean weight of 1 over p.
+
+    Args:
+        prior: (64, 64), of `chroma_prior`.
+        rebalance: in [0, 1); 0 weighs every pixel alike.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    smooth = gaussian_filter(prior, PRIOR_BLUR, mode="constant")
+    smooth /= smooth.sum()
+    occurring = np.count_nonzero(smooth > 1e-7)
+    weights = 1 / (rebalance * smooth + (1 - rebalance) / occurring)
+    return weights / (prior * weights).sum()
 
 
 LOSSES: dict[str, dict[str, Callable[[Any, Any], Any]]] = {

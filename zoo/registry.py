@@ -36,6 +36,9 @@ class ModelCard:
     notes: str = ""
 
 
+LOGITS_HEADS = ("bins", "v_given_u")
+"""The heads that answer with logits; the others answer with UV."""
+
 Builder = Callable[..., Any]
 _REGISTRY: dict[str, tuple[ModelCard, Builder]] = {}
 

@@ -77,6 +77,12 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--offline", action="store_true", help="never look for encoder weights on a network")
     p.add_argument("--loss", help="euclidean, dahl or mse for UV; cross_entropy for logits")
+    p.add_argument(
+        "--rebalance",
+        type=float,
+        metavar="R",
+        help="let rare colours count in a classifier's loss: 0 (default) to below 1",
+    )
     p.add_argument("--optimizer", choices=OPTIMIZERS)
     p.add_argument("--learning-rate", type=float, help="its peak")
     p.add_argument("--schedule", choices=SCHEDULES, help="of the learning rate")
@@ -98,8 +104,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--checkpoint-every", type=int, metavar="STEPS")
     p.add_argument(
         "--decode",
-        choices=list(DECODERS),
-        help="how a classifier's summary images are decoded (default: annealed)",
+        metavar="NAME[:T]",
+        help=f"how a classifier's summary images are decoded: {', '.join(DECODERS)}; with a temperature, annealed:0.2"
+        " or sample:0.5 (default: annealed)",
     )
     p.add_argument(
         "--max-bad",

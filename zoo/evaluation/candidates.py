@@ -1,13 +1,13 @@
 """What can be evaluated: models with their decoders, oracles, and the baselines that every table shows."""
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from zoo.codec import decode
 from zoo.color import compose, split_luma, to_uint8
 from zoo.data.sources import Maps
 from zoo.errors import UsageError
@@ -42,7 +42,7 @@ class Answer:
         rgb: what a user sees, uint8 (H, W, 3).
         lab: the answer in CIELAB before it was brought into RGB, (H, W, 3).
         squeezed: share of the pixels whose chroma had to be reduced for that.
-        logits: (H, W, 2, 64) of a classifier, or None.
+        logits: (H, W, 2, 64) of a classifier, or None; those of V are given the true U where a model takes it.
     """
 
     rgb: np.ndarray
@@ -125,30 +125,34 @@ class Model:
     """
 
     def __init__(self, path: Path, label: str, decoders: Sequence[str], *, gain: float = 1.0, seed: int = 0) -> None:
-        import tensorflow as tf
-
         import zoo
+        from zoo.models.predict import Predictor
 
-        self.model = zoo.load(path)
-        self.classifies = len(self.model.output_shape) == 5
+        self._predictor = Predictor(zoo.load(path))
+        self.classifies = self._predictor.output == "logits"
         self._decoders, self._gain, self._seed = tuple(decoders), gain, seed
         self.names = tuple(f"{label}, {name}" for name in decoders) if self.classifies else (label,)
-        self._forward = tf.function(lambda x: self.model(x, training=False), reduce_retracing=True)
 
-    def predict(self, rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Luma (H, W, 1) and the model's output (H, W, …) for an image."""
+    def scaled(self, label: str, gain: float) -> "Model":
+        """The same regression, called `label`, with another gain."""
+        scaled = copy(self)
+        scaled.names, scaled._gain = (label,), gain
+        return scaled
+
+    def predict(self, rgb: np.ndarray) -> tuple[np.ndarray, Any]:
+        """Luma (H, W, 1) and the model's `Prediction` for an image."""
         luma = split_luma(rgb / np.float32(255))[0]
-        return luma, self._forward(luma[None]).numpy()[0]
+        return luma, self._predictor(luma[None])
 
     def answers(self, subject: Subject) -> Iterable[Answer]:
         """The regression's answer, or one for each decoder; logits come with the first."""
-        luma, output = self.predict(subject.rgb)
+        luma, prediction = self.predict(subject.rgb)
         if not self.classifies:
-            yield answer_of(luma, self._gain * output)
+            yield answer_of(luma, self._gain * prediction.decode()[0])
             return
+        logits = prediction.given(split_luma(subject.rgb / np.float32(255))[1][None])[0]
         for name in self._decoders:
-            options: dict[str, Any] = {"seed": self._seed} if name == "sample" else {}
-            yield answer_of(luma, decode(output, name, **options), output)
+            yield answer_of(luma, prediction.decode(name, seed=self._seed)[0], logits)
 
 
 def parse(spec: str, decoders: Sequence[str], mean_uv: np.ndarray, seed: int) -> Candidate:

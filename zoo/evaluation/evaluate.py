@@ -70,7 +70,8 @@ def _groups(dataset: Dataset) -> dict[str, str]:
 
 def matched_gain(model: Model, some: Sequence[Subject]) -> float | None:
     """The factor of U and V at which a regression's mean colourfulness is the truth's; None if it cannot get there."""
-    predicted = [model.predict(subject.rgb) for subject in some]
+    answers = [model.predict(subject.rgb) for subject in some]
+    predicted = [(luma, prediction.decode()[0]) for luma, prediction in answers]
     wanted = np.mean([colorfulness(subject.rgb) for subject in some])
 
     def missing(gain: float) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import UsageError
-from zoo.registry import get_card
+from zoo.registry import LOGITS_HEADS, get_card
 
 RECIPES_DIR = Path(__file__).parent.parent / "recipes"
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
@@ -59,6 +59,7 @@ class RunConfig:
         encoder_weights: `imagenet`, `none` or a file.
         train_encoder: train the encoder too.
         loss: see `zoo.losses`.
+        rebalance: how much rare colours count in a classifier's loss, in [0, 1): see `zoo.losses.rebalancing_weights`.
         optimizer: `sgd`, `adam` or `adamw`.
         learning_rate: its peak.
         schedule: `constant`, or `cosine` to zero with a linear warm-up over the first twentieth of the steps.
@@ -82,6 +83,7 @@ class RunConfig:
     encoder_weights: str = "imagenet"
     train_encoder: bool = False
     loss: str = "mse"
+    rebalance: float = 0.0
     optimizer: str = "adam"
     learning_rate: float = 1e-3
     schedule: str = "constant"
@@ -145,9 +147,9 @@ def resolve(model: str, recipe_name: str, flags: dict[str, Any], model_options: 
         UsageError: an unknown model or recipe, or a value out of range.
     """
     recipe = load_recipe(recipe_name)
-    output = "logits" if model_options.get("head") == "bins" else get_card(model).output
-    if "head" in model_options and model_options["head"] != "bins":
-        output = "uv"
+    output = get_card(model).output
+    if "head" in model_options:
+        output = "logits" if model_options["head"] in LOGITS_HEADS else "uv"
     of_output = recipe.outputs[output]
     settings = recipe.run | {key: value for key, value in of_output.items() if key in SETTINGS}
     settings |= {key: value for key, value in flags.items() if value is not None}
@@ -171,6 +173,10 @@ def _checked(config: RunConfig, output: str) -> RunConfig:
         raise UsageError(f"--overfit {config.overfit} is fewer crops than a batch of {config.batch_size}")
     if not config.learning_rate > 0:
         raise UsageError(f"--learning-rate must be above 0, not {config.learning_rate}")
+    if not 0 <= config.rebalance < 1:
+        raise UsageError(f"--rebalance must be in [0, 1), not {config.rebalance}")
+    if config.rebalance and output != "logits":
+        raise UsageError(f"--rebalance is for classifiers, and {config.model} answers with UV")
     if config.seed < 0:
         raise UsageError(f"--seed must not be negative: {config.seed}")
     for name, value, choices in (
@@ -180,10 +186,12 @@ def _checked(config: RunConfig, output: str) -> RunConfig:
     ):
         if value not in choices:
             raise UsageError(f"--{name} must be one of {', '.join(choices)}, not {value!r}")
-    from zoo.codec import DECODERS
+    from zoo.codec import parse_decoder
 
-    if config.decode not in DECODERS:
-        raise UsageError(f"--decode must be one of {', '.join(DECODERS)}, not {config.decode!r}")
+    try:
+        parse_decoder(config.decode)
+    except UsageError as error:
+        raise UsageError(f"--decode: {error}") from None
     return config
 
 

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import keras
@@ -13,7 +14,6 @@ import tensorflow as tf
 
 import zoo
 from zoo import environment
-from zoo.codec import decode
 from zoo.color import split_luma
 from zoo.data.pipeline import FixedCrop, crop_batches, fixed_crops, iterate, repeat_batches
 from zoo.data.sources import Dataset
@@ -24,13 +24,14 @@ from zoo.harness.progress import TrainingProgress
 from zoo.harness.rundir import RunDirectory, disk_error
 from zoo.harness.summary import save_png, summary_image
 from zoo.harness.validation import Scores, Validation, mean_chroma
-from zoo.losses import get_loss
+from zoo.losses import chroma_prior, cross_entropy, get_loss, rebalancing_weights
+from zoo.models.predict import Predictor, inputs_of, output_of
 
 CHECK_EVERY = 10  # steps between looks at the loss: each look waits for the device
 SUMMARY_CROPS = 8
-MEAN_COLOR_CROPS = 64
-# Offsets that keep the crops of training, validation and the mean colour apart under one seed.
-VALIDATION_SEED, MEAN_COLOR_SEED, OVERFIT_SEED = 1_000_003, 2_000_003, 3_000_017
+MEAN_COLOR_CROPS, PRIOR_CROPS = 64, 256
+# Offsets that keep the crops of training, validation, the mean colour and the prior apart under one seed.
+VALIDATION_SEED, MEAN_COLOR_SEED, OVERFIT_SEED, PRIOR_SEED = 1_000_003, 2_000_003, 3_000_017, 4_000_037
 
 
 class Trainer:
@@ -60,11 +61,12 @@ class Trainer:
         self._offline, self._cache = offline, cache
         self._resuming = run.checkpoint.exists()
         self.model = self._build_model()
-        self._output = "logits" if len(self.model.output_shape) == 5 else "uv"
-        self._loss = get_loss(config.loss, self._output)
+        self._loss = get_loss(config.loss, output_of(self.model))
+        if config.rebalance:
+            self._loss = self._rebalanced()
         self.optimizer = make_optimizer(config, self.precision)
         self.optimizer.build(self.model.trainable_variables)
-        self._forward = self._predict()
+        self._predictor = Predictor(self.model)
         self._best = float("inf")
 
     def _build_model(self) -> keras.Model:
@@ -155,14 +157,13 @@ class Trainer:
             )
         return float(values.mean())
 
-    def _predict(self) -> Callable[[np.ndarray], np.ndarray]:
-        model = self.model
-
-        @tf.function(reduce_retracing=True)
-        def forward(luma: tf.Tensor) -> tf.Tensor:
-            return model(luma, training=False)
-
-        return lambda luma: forward(tf.convert_to_tensor(luma)).numpy()
+    def _rebalanced(self) -> Callable[[Any, Any], Any]:
+        config = self.config
+        crops = fixed_crops(
+            self.dataset.splits["train"], count=PRIOR_CROPS, crop=config.crop, seed=config.seed + PRIOR_SEED
+        )
+        prior = chroma_prior(np.stack([split_luma(crop.rgb / 255.0)[1] for crop in crops]))
+        return partial(cross_entropy, weights=rebalancing_weights(prior, config.rebalance))
 
     def _fixed_training_crops(self) -> list[FixedCrop]:
         config = self.config
@@ -208,11 +209,11 @@ class Trainer:
         return Validation(crops, mean_uv)
 
     def _validate(self, step: int, validation: Validation) -> Scores:
-        scores = validation.run(step, self._forward, self._loss, self.config.model)
+        scores = validation.run(step, self._predictor, self._loss, self.config.model)
         self.run_dir.log(step=step, validation=scores.as_json())
         shown = slice(0, SUMMARY_CROPS)
-        output = self._forward(validation.luma[shown])
-        uv = decode(output, self.config.decode) if self._output == "logits" else output
+        decoder = self.config.decode if self._predictor.output == "logits" else None
+        uv = self._predictor(validation.luma[shown]).decode(decoder, seed=self.config.seed)
         picture = summary_image(validation.luma[shown], uv, validation.rgb[shown])
         save_png(self.run_dir.path / f"summary-{step:06d}.png", picture)
         save_png(self.run_dir.path / "summary.png", picture)
@@ -238,7 +239,7 @@ class Trainer:
 def check_model(config: RunConfig) -> None:
     """Raises UsageError if the model does not take its options, or the loss does not fit what it answers with."""
     model = zoo.create(config.model, encoder_weights="none", **config.model_options)
-    get_loss(config.loss, "logits" if len(model.output_shape) == 5 else "uv")
+    get_loss(config.loss, output_of(model))
 
 
 def build_step(
@@ -264,7 +265,7 @@ def build_step(
         # Watching no more than what is trained keeps a frozen encoder out of the backward pass.
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            loss = loss_function(uv, model(luma, training=True))
+            loss = loss_function(uv, model(inputs_of(model, luma, uv), training=True))
             scaled = optimizer.scale_loss(loss)
         optimizer.apply(tape.gradient(scaled, variables), model.trainable_variables)
         return loss

@@ -1,15 +1,15 @@
 """Validation on fixed crops, with the baselines a colouriser has to beat beside it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from zoo import metrics
-from zoo.codec import DECODERS
 from zoo.color import compose, split_luma, to_uint8
 from zoo.data.pipeline import FixedCrop
+from zoo.models.predict import Prediction, Predictor
 
 PIXELS_A_BATCH = 8 * 128 * 128
 
@@ -69,12 +69,12 @@ class Validation:
         self._mean = self._score(flat)
         self.baselines = (self._row("grey image", self._grey), self._row("mean colour", self._mean))
 
-    def run(self, step: int, predict: Callable[[np.ndarray], np.ndarray], loss: Any, label: str) -> Scores:
+    def run(self, step: int, predict: Predictor, loss: Any, label: str) -> Scores:
         """Scores a model.
 
         Args:
             step: the training step, for the record.
-            predict: luma (B, H, W, 1) to the model's output in inference mode, NumPy in and out.
+            predict: the model.
             loss: of (uv, output).
             label: the model's name in the table.
         """
@@ -84,9 +84,9 @@ class Validation:
         decoded: dict[str, list[np.ndarray]] = {}
         for start in range(0, count, batch):
             part = slice(start, start + batch)
-            output = predict(self.luma[part])
-            losses.append(float(loss(self.uv[part], output)) * len(output))
-            for name, uv in decodings(output).items():
+            prediction = predict(self.luma[part])
+            losses.append(float(loss(self.uv[part], prediction.given(self.uv[part]))) * len(self.luma[part]))
+            for name, uv in decodings(prediction, predict.output).items():
                 decoded.setdefault(name, []).append(uv)
         total = sum(losses) / count
         rows = [
@@ -134,11 +134,11 @@ def _difference(mse: np.ndarray, base: np.ndarray) -> tuple[float, float, float]
     return metrics.interval(statistic, range(len(mse)))
 
 
-def decodings(output: np.ndarray) -> dict[str, np.ndarray]:
-    """UV by decoder: a regression's output as it is, under ""; a classifier's logits by every decoder, mean first."""
-    if output.ndim == 4:
-        return {"": output}
-    return {name: DECODERS[name](output) for name in ("mean", "median", "annealed", "mode", "sample")}
+def decodings(prediction: Prediction, output: str) -> dict[str, np.ndarray]:
+    """UV by decoder: a regression's as it is, under ""; a classifier's by every decoder, mean first."""
+    if output == "uv":
+        return {"": prediction.decode()}
+    return {name: prediction.decode(name) for name in ("mean", "median", "annealed", "mode", "sample")}
 
 
 def mean_chroma(crops: Sequence[FixedCrop]) -> np.ndarray:

@@ -10,6 +10,7 @@ import keras
 
 from zoo.codec import BINS
 from zoo.errors import UsageError
+from zoo.models.conditional import VGivenU
 from zoo.models.encoder import TAPS, assign_weights, vgg16_encoder
 from zoo.models.factored import HypercolumnConv, SumConv
 from zoo.models.layers import (
@@ -22,6 +23,7 @@ from zoo.models.layers import (
     SplitChannels,
     VGGInput,
 )
+from zoo.registry import LOGITS_HEADS
 
 ACTIVATIONS = ("leaky_relu", "relu")
 INITIALIZERS = ("truncated_normal", "he_normal", "glorot_uniform")
@@ -161,6 +163,26 @@ def bins_head(x: Any, vgg_input: Any, decoder: Decoder) -> Any:
     return SplitChannels(BINS, name="head_split", dtype="float32")(x)
 
 
+def features_head(x: Any, vgg_input: Any, decoder: Decoder) -> Any:
+    """3×3 → 64: what U is predicted from, and V given U."""
+    return decoder.block(_added(x), 64, 3, "head_conv1")
+
+
+def _conditional(features: Any, luma: Any, name: str, decoder: Decoder) -> keras.Model:
+    """Luma and U (B, H, W, 1) to the logits of U, and of V given that U, (B, H, W, 2, 64)."""
+    u = keras.Input((None, None, 1), name="u")
+    features = CropLike(name="head_features")([features, luma])
+    u_logits = decoder.last(features, BINS, 1, "head_u", bias=True, dtype="float32")
+    small = replace(decoder, initializer="truncated_normal")
+    v_logits = VGivenU(
+        kernel_initializer=decoder.kernel("head_v_given_u"),
+        last_initializer=small.kernel("head_v_given_u/last"),
+        name="head_v_given_u",
+    )([features, u])
+    logits = keras.layers.Concatenate(name="head_pair", dtype="float32")([u_logits, v_logits])
+    return keras.Model([luma, u], SplitChannels(BINS, name="head_split", dtype="float32")(logits), name=name)
+
+
 TRUNKS: dict[str, Callable[[Any, dict[str, Any], Decoder], Any]] = {
     "residual": residual_trunk,
     "hypercolumn": hypercolumn_trunk,
@@ -169,6 +191,7 @@ HEADS: dict[str, Callable[[Any, Any, Decoder], Any]] = {
     "uv": uv_head,
     "residual_uv": residual_uv_head,
     "bins": bins_head,
+    "v_given_u": features_head,
 }
 
 
@@ -199,7 +222,9 @@ def colorizer(
 
     Args:
         trunk: `residual` or `hypercolumn`.
-        head: `uv` (one convolution), `residual_uv` (the residual encoder's last rows) or `bins` (64-bin logits).
+        head: `uv` (one convolution), `residual_uv` (the residual encoder's last rows), `bins` (64-bin logits) or
+            `v_given_u` (logits of V given a U; the model then has U, (B, H, W, 1), as a second input, and
+            `zoo.models.Predictor` chooses it).
         name: the model's name.
         encoder_weights: `imagenet`, `none` (random) or a file: see `zoo.weights.load_encoder_weights`.
         train_encoder: whether the encoder's weights are trained; they are frozen otherwise.
@@ -217,8 +242,8 @@ def colorizer(
         UsageError: an option with a value it does not take, or encoder weights that cannot be had.
     """
     _choose("head", head, HEADS)
-    if head == "bins" and output is not None:
-        raise UsageError(f"output={output!r} is for regression heads: a bins head answers with logits")
+    if head in LOGITS_HEADS and output is not None:
+        raise UsageError(f"output={output!r} is for regression heads: a {head} head answers with logits")
     decoder = Decoder(
         activation=_choose("activation", activation, ACTIVATIONS),
         initializer=_choose("initializer", initializer, INITIALIZERS),
@@ -242,4 +267,6 @@ def colorizer(
     vgg_input = VGGInput(name="vgg_preprocess")(PadToMultiple(8, name="pad")(luma))
     taps = dict(zip(TAPS, encoder(vgg_input), strict=True))
     outputs = build_head(build_trunk(vgg_input, taps, decoder), vgg_input, decoder)
+    if head == "v_given_u":
+        return _conditional(outputs, luma, name, decoder)
     return keras.Model(luma, CropLike(name="output", dtype="float32")([outputs, luma]), name=name)

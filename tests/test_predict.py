@@ -1,0 +1,113 @@
+"""From luma to colour: every model through `Predictor`, and V given U above all."""
+
+import numpy as np
+import pytest
+
+import zoo
+from zoo.codec import BINS, CENTERS, decode, encode, gumbel_noise, softmax
+from zoo.color import compose, to_uint8
+from zoo.errors import UsageError
+from zoo.harness.config import resolve
+from zoo.harness.optimizers import make_optimizer
+from zoo.harness.trainer import build_step
+from zoo.losses import cross_entropy
+from zoo.models import Predictor, predict
+
+LUMA = np.random.default_rng(0).random((2, 9, 14, 1)).astype(np.float32)
+RED, BLUE = np.array((-0.15, 0.3)), np.array((0.25, -0.25))  # U and V, both inside RGB at a luma of one half
+
+
+@pytest.fixture(scope="module")
+def conditional():
+    model = zoo.create("conditional", encoder_weights="none", initializer="he_normal")
+    rng = np.random.default_rng(1)
+    # The logits of a new model are nearly all equal.
+    for name in ("head_u", "head_v_given_u"):
+        layer = model.get_layer(name)
+        layer.set_weights([w + rng.normal(0, 0.3, w.shape) for w in layer.get_weights()])
+    return model
+
+
+def all_given(model, luma):
+    """Probabilities of U (…, 64), and of V given each U (…, 64, 64), by the model as it was trained."""
+    given = []
+    for u in CENTERS[0]:
+        logits = np.array(model([luma, np.full_like(luma, u)], training=False))
+        given.append(softmax(logits)[..., 1, :])
+    return softmax(logits)[..., 0, :], np.stack(given, axis=-2)
+
+
+def test_mode_and_sample_choose_u_then_v_given_it(conditional):
+    p_u, p_v = all_given(conditional, LUMA)
+    prediction = Predictor(conditional)(LUMA)
+    assert len(np.unique(p_u.argmax(axis=-1))) > 3
+    for decoder, noise in (
+        ("mode", np.zeros((2, BINS))),
+        ("sample", gumbel_noise(5)),
+        ("sample:0.5", 0.5 * gumbel_noise(5)),
+    ):
+        u = (np.log(p_u + 1e-30) + noise[0]).argmax(axis=-1)
+        v = (np.log(np.take_along_axis(p_v, u[..., None, None], axis=-2)[..., 0, :] + 1e-30) + noise[1]).argmax(axis=-1)
+        found = encode(prediction.decode(decoder, seed=5))
+        assert (found == np.stack([u, v], axis=-1)).all(axis=-1).mean() > 0.99  # float32 may break a tie otherwise
+
+
+def test_other_decoders_see_the_marginals(conditional):
+    p_u, p_v = all_given(conditional, LUMA)
+    marginal = np.stack([p_u, (p_u[..., None] * p_v).sum(axis=-2)], axis=-2)
+    prediction = Predictor(conditional)(LUMA)
+    np.testing.assert_allclose(softmax(prediction.marginals()), marginal, atol=3e-4)
+    np.testing.assert_allclose(prediction.decode("mean"), (marginal * CENTERS).sum(axis=-1), atol=1e-3)
+
+
+def test_the_loss_is_of_v_given_the_true_u(conditional):
+    uv = np.random.default_rng(2).uniform(-0.3, 0.3, (*LUMA.shape[:3], 2)).astype(np.float32)
+    given = Predictor(conditional)(LUMA).given(uv)
+    np.testing.assert_allclose(given, conditional([LUMA, uv[..., :1]], training=False), atol=1e-4 * np.abs(given).max())
+    other = Predictor(conditional)(LUMA).given(-uv)
+    np.testing.assert_array_equal(other[..., 0, :], given[..., 0, :])
+    assert np.abs(other[..., 1, :] - given[..., 1, :]).max() > 0.1
+
+
+def test_decoders_of_the_other_models():
+    classifier = zoo.create("classifier", encoder_weights="none")
+    logits = np.array(classifier(LUMA, training=False))
+    np.testing.assert_allclose(predict(classifier, LUMA, "mean"), decode(logits, "mean"), atol=1e-5)
+    regression = zoo.create("residual", encoder_weights="none")
+    np.testing.assert_allclose(predict(regression, LUMA), regression(LUMA, training=False), atol=1e-5)
+    with pytest.raises(UsageError, match="decoder 'mode': a regression answers with one colour"):
+        predict(regression, LUMA, "mode")
+    with pytest.raises(UsageError, match="needs a decoder: mode, mean"):
+        predict(classifier, LUMA)
+    for wrong, message in (
+        ("mod", "unknown decoder 'mod'"),
+        ("mode:2", "mode takes no temperature"),
+        ("sample:x", "'x' is no temperature"),
+        ("sample:0", "temperature must be above 0"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            predict(classifier, LUMA, wrong)
+
+
+@pytest.mark.parametrize("name", ["classifier", "conditional"])
+def test_a_chosen_u_never_meets_the_other_colour_s_v(name):
+    """Squares of red or of blue at one luma: two marginals cannot tell which V goes with which U."""
+    model = zoo.create(name, encoder_weights="none", initializer="he_normal", momentum=0.8)
+    config = resolve(name, "quick", {"schedule": "constant", "learning_rate": 5e-3}, {})
+    optimizer = make_optimizer(config, "float32")
+    optimizer.build(model.trainable_variables)
+    step = build_step(model, optimizer, cross_entropy)
+    luma = np.full((8, 16, 16, 1), 0.5)
+    uv = np.broadcast_to(np.stack([RED, BLUE] * 4)[:, None, None], (8, 16, 16, 2))
+    rgb = to_uint8(compose(luma, uv)[0])
+    for _ in range(120):
+        step(rgb)
+    prediction = Predictor(model)(luma[:1].astype(np.float32))
+    modes = 0
+    samples = [prediction.decode("sample", seed=seed)[0, 8, 8] for seed in range(40)]
+    for uv in samples:
+        modes += min(np.linalg.norm(uv - RED), np.linalg.norm(uv - BLUE)) < 0.05
+    chosen = {bool(uv[0] > 0) for uv in samples}
+    assert chosen == {True, False}
+    # Each of the four pairs is as likely as the others when U and V are sampled apart: 20 ± 3.2 of 40 are mixed.
+    assert modes == 40 if name == "conditional" else modes < 34

@@ -1,0 +1,75 @@
+"""V given U: a head whose V is predicted for the U that was chosen, so that it never meets another colour's."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from zoo.codec import BINS, two_hot_channel
+from zoo.models.layers import register
+
+
+@register
+class VGivenU(keras.layers.Layer):
+    """Features (B, H, W, C) and U (B, H, W, 1) to logits of V given that U, (B, H, W, 64), float32.
+
+    A hidden layer sees the features and the embedding of U, which is interpolated between those of the two nearest
+    bins: p(V | x, U) = softmax(K ReLU(A f(x) + E(U) + b) + c). Modelling the second channel given the first is the
+    chain rule of autoregressive models (van den Oord et al., Pixel Recurrent Neural Networks, 2016, section 2.2).
+
+    Args:
+        units: of the hidden layer.
+        kernel_initializer: of A and E.
+        last_initializer: of K.
+    """
+
+    def __init__(
+        self,
+        units: int = 128,
+        kernel_initializer: Any = "he_normal",
+        last_initializer: Any = "he_normal",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.units = units
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.last_initializer = keras.initializers.get(last_initializer)
+
+    def build(self, input_shape: Any) -> None:
+        channels = input_shape[0][-1]
+        self.kernel = self.add_weight(shape=(channels, self.units), initializer=self.kernel_initializer, name="kernel")
+        # Of a row of the embedding one is seen at a time, beside C features: the scale of one weight would drown.
+        self.embedding = self.add_weight(
+            shape=(BINS, self.units), initializer=keras.initializers.RandomNormal(stddev=1.0, seed=0), name="embedding"
+        )
+        self.bias = self.add_weight(shape=(self.units,), initializer="zeros", name="bias")
+        self.last_kernel = self.add_weight(
+            shape=(self.units, BINS), initializer=self.last_initializer, name="last_kernel"
+        )
+        self.last_bias = self.add_weight(shape=(BINS,), initializer="zeros", name="last_bias")
+
+    def call(self, inputs: Any) -> Any:
+        features, u = inputs
+        shape = ops.shape(features)[:3]
+        rows = tf.reshape(ops.cast(features, self.compute_dtype), (-1, features.shape[-1]))
+        labels = tf.reshape(ops.cast(two_hot_channel(u, 0), self.compute_dtype), (-1, BINS))
+        # One product of both side by side is one pass over the hidden layer.
+        weights = ops.concatenate([self.kernel, self.embedding], axis=0)
+        hidden = tf.matmul(ops.concatenate([rows, labels], axis=-1), ops.cast(weights, self.compute_dtype))
+        hidden = tf.nn.relu(hidden + ops.cast(self.bias, self.compute_dtype))
+        logits = tf.matmul(ops.cast(hidden, "float32"), ops.cast(self.last_kernel, "float32"))
+        return tf.reshape(logits + ops.cast(self.last_bias, "float32"), (*shape, BINS))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return (*input_shape[0][:3], BINS)
+
+    def compute_output_spec(self, inputs: Any) -> Any:
+        return keras.KerasTensor(self.compute_output_shape([x.shape for x in inputs]), dtype="float32")
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "units": self.units,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "last_initializer": keras.initializers.serialize(self.last_initializer),
+        }

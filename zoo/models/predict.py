@@ -1,0 +1,128 @@
+"""One way from luma to colour for every model, whatever it answers with."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from zoo.codec import BINS, CENTERS, decode, decode_mode, gumbel_noise, parse_decoder, softmax
+from zoo.errors import UsageError
+
+
+def output_of(model: keras.Model) -> str:
+    """What a model answers with: `uv`, or `logits` of 64 bins."""
+    return "logits" if len(model.output_shape) == 5 else "uv"
+
+
+def is_conditional(model: keras.Model) -> bool:
+    """Whether the model predicts V given U, and takes that U as its second input."""
+    return len(model.inputs) == 2
+
+
+def inputs_of(model: keras.Model, luma: Any, uv: Any) -> Any:
+    """What a model is called with when the true colours are known: luma, and U where V is predicted given it.
+
+    Args:
+        model: of the zoo.
+        luma: (B, H, W, 1).
+        uv: (B, H, W, 2).
+    """
+    return [luma, uv[..., :1]] if is_conditional(model) else luma
+
+
+class Predictor:
+    """Runs a model in inference mode, NumPy in and out, its encoder once however often V is asked for.
+
+    Args:
+        model: of the zoo.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self.output, self.conditional = output_of(model), is_conditional(model)
+        body = model
+        if self.conditional:
+            given = model.get_layer("head_v_given_u")
+            body = keras.Model(
+                model.inputs[0], [model.get_layer("head_u").output, model.get_layer("head_features").output]
+            )
+            self._v_given_u = tf.function(lambda features, u: given([features, u]), reduce_retracing=True)
+        self._forward = tf.function(lambda luma: body(luma, training=False), reduce_retracing=True)
+
+    def __call__(self, luma: np.ndarray) -> "Prediction":
+        """The prediction for luma (B, H, W, 1)."""
+        found = self._forward(tf.convert_to_tensor(luma))
+        if not self.conditional:
+            return Prediction(found.numpy(), None, self)
+        return Prediction(found[0].numpy(), found[1], self)
+
+    def v_logits(self, features: Any, u: np.ndarray) -> np.ndarray:
+        """Logits of V (B, H, W, 64) given U (B, H, W, 1)."""
+        return self._v_given_u(features, tf.convert_to_tensor(u, tf.float32)).numpy()
+
+
+class Prediction:
+    """What a model says of some images, before a colour is chosen.
+
+    Attributes:
+        output: UV (B, H, W, 2) of a regression, logits (B, H, W, 2, 64) of a classifier; of a conditional model the
+            logits of U alone, (B, H, W, 64).
+    """
+
+    def __init__(self, output: np.ndarray, features: Any, predictor: Predictor) -> None:
+        self.output, self._features, self._predictor = output, features, predictor
+
+    def given(self, uv: np.ndarray) -> np.ndarray:
+        """The model's output for the loss: a conditional model's logits of V are given the U of `uv` (B, H, W, 2)."""
+        return self._chain(uv[..., :1]) if self._predictor.conditional else self.output
+
+    def decode(self, decoder: str | None = None, *, seed: int = 0) -> np.ndarray:
+        """UV (B, H, W, 2).
+
+        Args:
+            decoder: of `zoo.codec.DECODERS`, with a temperature after a colon if it takes one, as `sample:0.5`. None
+                for a regression, which has an answer of its own. A conditional model's `mode` and `sample` choose U,
+                then V given it; the other decoders look at the two marginals.
+            seed: of `sample`.
+
+        Raises:
+            UsageError: a decoder for a regression, none for a classifier, or an unknown one.
+        """
+        if self._predictor.output == "uv":
+            if decoder is not None:
+                raise UsageError(f"decoder {decoder!r}: a regression answers with one colour, and takes no decoder")
+            return self.output
+        if decoder is None:
+            raise UsageError("a classifier's answer needs a decoder: mode, mean, median, annealed or sample")
+        name, options = parse_decoder(decoder)
+        options |= {"seed": seed} if name == "sample" else {}
+        if not self._predictor.conditional:
+            return decode(self.output, name, **options)
+        if name not in ("mode", "sample"):
+            return decode(self.marginals(), name, **options)
+        noise: np.ndarray = np.zeros((2, BINS), np.float32)
+        if name == "sample":
+            noise = options.get("temperature", 1.0) * gumbel_noise(seed)
+        pair = np.stack([self.output, self.output], axis=-2) + noise
+        u = decode_mode(pair)[..., :1]
+        return decode_mode(self._chain(u) + noise)
+
+    def marginals(self) -> np.ndarray:
+        """Log-probabilities of U and of V over all U, (B, H, W, 2, 64)."""
+        if not self._predictor.conditional:
+            return self.output
+        p_u = softmax(self.output[..., None, :])[..., 0, :]
+        p_v = np.zeros_like(p_u)
+        for index, u in enumerate(CENTERS[0]):
+            if p_u[..., index].max() > 1e-4:
+                given = self._predictor.v_logits(self._features, np.full((*p_u.shape[:-1], 1), u, np.float32))
+                p_v += p_u[..., index : index + 1] * softmax(given[..., None, :])[..., 0, :]
+        return np.log(np.maximum(np.stack([p_u, p_v], axis=-2), 1e-12))
+
+    def _chain(self, u: np.ndarray) -> np.ndarray:
+        return np.stack([self.output, self._predictor.v_logits(self._features, u)], axis=-2)
+
+
+def predict(model: keras.Model, luma: np.ndarray, decoder: str | None = None, *, seed: int = 0) -> np.ndarray:
+    """Luma (B, H, W, 1) in [0, 1] to UV (B, H, W, 2): `Predictor` and `Prediction.decode` in one."""
+    return Predictor(model)(luma).decode(decoder, seed=seed)
