@@ -5,6 +5,7 @@ import pytest
 
 import zoo
 from zoo.codec import BINS, CENTERS, decode, encode, gumbel_noise, softmax
+from zoo.coherence import coherent
 from zoo.color import compose, to_uint8
 from zoo.errors import UsageError
 from zoo.harness.config import resolve
@@ -56,7 +57,7 @@ def test_other_decoders_see_the_marginals(conditional):
     p_u, p_v = all_given(conditional, LUMA)
     marginal = np.stack([p_u, (p_u[..., None] * p_v).sum(axis=-2)], axis=-2)
     prediction = Predictor(conditional)(LUMA)
-    np.testing.assert_allclose(softmax(prediction.marginals()), marginal, atol=3e-4)
+    np.testing.assert_allclose(softmax(prediction.marginals), marginal, atol=3e-4)
     np.testing.assert_allclose(prediction.decode("mean"), (marginal * CENTERS).sum(axis=-1), atol=1e-3)
 
 
@@ -73,6 +74,9 @@ def test_decoders_of_the_other_models():
     classifier = zoo.create("classifier", encoder_weights="none")
     logits = np.array(classifier(LUMA, training=False))
     np.testing.assert_allclose(predict(classifier, LUMA, "mean"), decode(logits, "mean"), atol=1e-5)
+    for decoder in ("mean", "sample"):
+        expected = decode(coherent(logits, LUMA), decoder)
+        np.testing.assert_allclose(predict(classifier, LUMA, f"{decoder}+coherent"), expected, atol=1e-5)
     regression = zoo.create("residual", encoder_weights="none")
     np.testing.assert_allclose(predict(regression, LUMA), regression(LUMA, training=False), atol=1e-5)
     with pytest.raises(UsageError, match="decoder 'mode': a regression answers with one colour"):
@@ -81,6 +85,7 @@ def test_decoders_of_the_other_models():
         predict(classifier, LUMA)
     for wrong, message in (
         ("mod", "unknown decoder 'mod'"),
+        ("mode+smooth", "nothing but coherent"),
         ("mode:2", "mode takes no temperature"),
         ("sample:x", "'x' is no temperature"),
         ("sample:0", "temperature must be above 0"),

@@ -134,17 +134,21 @@ DECODERS: dict[str, Callable[..., Any]] = {
 WITH_TEMPERATURE = ("annealed", "sample")
 
 
-def parse_decoder(text: str) -> tuple[str, dict[str, float]]:
-    """`name` or `name:temperature` to the decoder's name and its options.
+def parse_decoder(text: str) -> tuple[str, dict[str, Any]]:
+    """`name`, `name:temperature` or either with `+coherent` to the decoder's name and its options.
 
     Raises:
         UsageError: an unknown decoder, one that takes no temperature, or a temperature that is no number above 0.
     """
-    name, colon, value = text.partition(":")
+    plain, plus, step = text.partition("+")
+    if plus and step != "coherent":
+        raise UsageError(f"decoder {text!r}: nothing but coherent may follow a plus")
+    extra = {"coherent": True} if plus else {}
+    name, colon, value = plain.partition(":")
     if name not in DECODERS:
         raise UsageError(f"unknown decoder {name!r}: choose one of {', '.join(DECODERS)}")
     if not colon:
-        return name, {}
+        return name, extra
     if name not in WITH_TEMPERATURE:
         raise UsageError(f"decoder {text!r}: {name} takes no temperature; {' and '.join(WITH_TEMPERATURE)} do")
     try:
@@ -152,7 +156,7 @@ def parse_decoder(text: str) -> tuple[str, dict[str, float]]:
     except ValueError:
         raise UsageError(f"decoder {text!r}: {value!r} is no temperature") from None
     _check_temperature(temperature)
-    return name, {"temperature": temperature}
+    return name, {"temperature": temperature} | extra
 
 
 def decode(logits: Any, method: str = "annealed", **options: Any) -> Any:

@@ -39,8 +39,8 @@ def parser() -> argparse.ArgumentParser:
         "--decode",
         default="mean,annealed,mode,sample",
         metavar="NAMES",
-        help=f"a classifier's decoders, of {', '.join(DECODERS)}; with a temperature, annealed:0.2 or sample:0.5"
-        " (default: mean,annealed,mode,sample)",
+        help=f"a classifier's decoders, of {', '.join(DECODERS)}; with a temperature, annealed:0.2 or sample:0.5,"
+        " and +coherent to smooth along luma first (default: mean,annealed,mode,sample)",
     )
     p.add_argument("--seed", type=int, default=0, help="of sampling (default: 0)")
     p.add_argument("--limit", type=int, metavar="N", help="no more than the first N images")

@@ -1,5 +1,6 @@
 """One way from luma to colour for every model, whatever it answers with."""
 
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -7,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.codec import BINS, CENTERS, decode, decode_mode, gumbel_noise, parse_decoder, softmax
+from zoo.coherence import coherent
 from zoo.errors import UsageError
 
 
@@ -53,8 +55,8 @@ class Predictor:
         """The prediction for luma (B, H, W, 1)."""
         found = self._forward(tf.convert_to_tensor(luma))
         if not self.conditional:
-            return Prediction(found.numpy(), None, self)
-        return Prediction(found[0].numpy(), found[1], self)
+            return Prediction(luma, found.numpy(), None, self)
+        return Prediction(luma, found[0].numpy(), found[1], self)
 
     def v_logits(self, features: Any, u: np.ndarray) -> np.ndarray:
         """Logits of V (B, H, W, 64) given U (B, H, W, 1)."""
@@ -65,12 +67,13 @@ class Prediction:
     """What a model says of some images, before a colour is chosen.
 
     Attributes:
+        luma: (B, H, W, 1).
         output: UV (B, H, W, 2) of a regression, logits (B, H, W, 2, 64) of a classifier; of a conditional model the
             logits of U alone, (B, H, W, 64).
     """
 
-    def __init__(self, output: np.ndarray, features: Any, predictor: Predictor) -> None:
-        self.output, self._features, self._predictor = output, features, predictor
+    def __init__(self, luma: np.ndarray, output: np.ndarray, features: Any, predictor: Predictor) -> None:
+        self.luma, self.output, self._features, self._predictor = luma, output, features, predictor
 
     def given(self, uv: np.ndarray) -> np.ndarray:
         """The model's output for the loss: a conditional model's logits of V are given the U of `uv` (B, H, W, 2)."""
@@ -80,8 +83,9 @@ class Prediction:
         """UV (B, H, W, 2).
 
         Args:
-            decoder: of `zoo.codec.DECODERS`, with a temperature after a colon if it takes one, as `sample:0.5`. None
-                for a regression, which has an answer of its own. A conditional model's `mode` and `sample` choose U,
+            decoder: of `zoo.codec.DECODERS`, with a temperature after a colon if it takes one, as `sample:0.5`, and
+                `+coherent` at the end to smooth the logits along luma first. None for a regression, which has an
+                answer of its own. A conditional model's `mode` and `sample` choose U,
                 then V given it; the other decoders look at the two marginals.
             seed: of `sample`.
 
@@ -95,18 +99,23 @@ class Prediction:
         if decoder is None:
             raise UsageError("a classifier's answer needs a decoder: mode, mean, median, annealed or sample")
         name, options = parse_decoder(decoder)
+        smooth = options.pop("coherent", False)
         options |= {"seed": seed} if name == "sample" else {}
-        if not self._predictor.conditional:
-            return decode(self.output, name, **options)
-        if name not in ("mode", "sample"):
-            return decode(self.marginals(), name, **options)
+
+        def ready(logits: np.ndarray) -> np.ndarray:
+            return coherent(logits, self.luma) if smooth else logits
+
+        if not self._predictor.conditional or name not in ("mode", "sample"):
+            return decode(ready(self.marginals), name, **options)
         noise: np.ndarray = np.zeros((2, BINS), np.float32)
         if name == "sample":
             noise = options.get("temperature", 1.0) * gumbel_noise(seed)
-        pair = np.stack([self.output, self.output], axis=-2) + noise
-        u = decode_mode(pair)[..., :1]
-        return decode_mode(self._chain(u) + noise)
+        u_logits = ready(self.output)
+        u = decode_mode(np.stack([u_logits, u_logits], axis=-2) + noise)[..., :1]
+        v_logits = ready(self._predictor.v_logits(self._features, u))
+        return decode_mode(np.stack([u_logits, v_logits], axis=-2) + noise)
 
+    @cached_property
     def marginals(self) -> np.ndarray:
         """Log-probabilities of U and of V over all U, (B, H, W, 2, 64)."""
         if not self._predictor.conditional:
