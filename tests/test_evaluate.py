@@ -8,9 +8,10 @@ from PIL import Image
 
 import zoo
 from zoo import evaluate
-from zoo.data.procedural import draw_page
+from zoo.data.procedural import CLASSES, draw_page
 from zoo.evaluation.candidates import Constant, Oracle, Subject, Truth
 from zoo.evaluation.evaluate import Evaluation
+from zoo.evaluation.plots import save_plots
 from zoo.metrics import IMAGE_METRICS, INDICES
 from zoo.oracles import PALETTES
 
@@ -41,7 +42,7 @@ def models(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def result(folder, models, tmp_path_factory):
-    out = tmp_path_factory.mktemp("out") / "result.json"
+    out = tmp_path_factory.mktemp("out") / "new"
     command = [
         f"{models}/residual.keras",
         f"{models}/classifier.keras",
@@ -51,7 +52,10 @@ def result(folder, models, tmp_path_factory):
         str(folder),
     ]
     assert evaluate.main([*command, "--max-side", "80", "--out", str(out)]) == 0
-    return json.loads(out.read_text(encoding="utf-8"))
+    assert {path.name for path in out.iterdir()} == {"results.json", "sheet.png", "chroma.png", "calibration.png"}
+    with Image.open(out / "sheet.png") as sheet:
+        assert sheet.width == 7 * 196 + 4  # grey, mean colour, regression, gain-matched, two decoders, truth
+    return json.loads((out / "results.json").read_text(encoding="utf-8"))
 
 
 def test_every_candidate_and_decoder_is_there(result):
@@ -97,7 +101,8 @@ def test_tables_are_printed(folder, capsys):
 
 
 def test_drawn_pages_have_indices():
-    evaluation = Evaluation(PALETTES)
+    names = {each.label: each.name for each in CLASSES}
+    evaluation = Evaluation(PALETTES, names)
     candidates = [Truth(), Constant("grey", np.zeros(2)), Oracle("sampler", 0)]
     for index in range(2):
         page = draw_page("test", index, seed=3)
@@ -110,18 +115,43 @@ def test_drawn_pages_have_indices():
     assert 0.5 < sampler["indices"]["bvr"]["value"] < 1.6
 
 
+def test_plots_of_drawn_pages(tmp_path):
+    names = {each.label: each.name for each in CLASSES}
+    evaluation = Evaluation(PALETTES, names)
+    page = draw_page("test", 0, seed=3)
+    subject = Subject("0", "0", page.rgb, (page.classes, page.objects, page.modes))
+    evaluation.add(subject, [Truth(), Constant("grey", np.zeros(2)), Oracle("conditional mean", 0)])
+    truth, grey, mean = evaluation.results()
+    assert sum(truth["chroma_histogram"]) == pytest.approx(1)
+    assert grey["chroma_histogram"][0] == pytest.approx(1)
+    for each in CLASSES:
+        if each.ambiguous and each.name in mean["object_uv"]:
+            found, wanted = np.array(mean["object_uv"][each.name]), PALETTES[each.label].mean(axis=0)
+            # What leaves RGB is clipped in the picture, and the ink of the outline has no colour.
+            assert np.abs(np.median(found, axis=0) - wanted).max() < 0.05, each.name
+    palettes = {each.name: PALETTES[each.label].tolist() for each in CLASSES}
+    written = save_plots(tmp_path, {"candidates": evaluation.results(), "palettes": palettes})
+    assert {path.name for path in written} == {"chroma.png", "averaging.png", "plane.png"}
+    for path in written:
+        with Image.open(path) as picture:
+            assert picture.width > 400
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["nowhere"], "no run directory or .keras file 'nowhere'"),
         (["--decode", "best"], "--decode: unknown decoder 'best'"),
         (["--limit", "0"], "--limit must be at least 1"),
-        (["--out", "nowhere/file.json"], "no directory nowhere"),
+        (["--out", __file__], "is a file; give a directory"),
+        (["{models}/residual.keras", "--decode", "mode"], "--decode mode: none of the candidates is a classifier"),
+        (["{models}/broken.keras"], "broken.keras is not a model of this zoo"),
         (["sampler"], "an oracle needs pages with maps"),
     ],
 )
-def test_bad_input_is_named(folder, capsys, arguments, message):
-    assert evaluate.main([*arguments, "--data", str(folder)]) == 2
+def test_bad_input_is_named(folder, models, capsys, arguments, message):
+    (models / "broken.keras").write_bytes((models / "residual.keras").read_bytes()[:5000])
+    assert evaluate.main([*(word.format(models=models) for word in arguments), "--data", str(folder)]) == 2
     assert message in capsys.readouterr().err
 
 

@@ -14,6 +14,7 @@ SCHEMA = 1
 SPLITS = ("train", "val", "test")
 CROP = 64  # images smaller than this are left out
 MEAN_COLOR_CROPS = 256
+DEFAULT_DECODERS = "mean,annealed,mode,sample"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,10 +38,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--split", choices=SPLITS, default="test", help="(default: test)")
     p.add_argument(
         "--decode",
-        default="mean,annealed,mode,sample",
         metavar="NAMES",
         help=f"a classifier's decoders, of {', '.join(DECODERS)}; with a temperature, annealed:0.2 or sample:0.5,"
-        " and +coherent to smooth along luma first (default: mean,annealed,mode,sample)",
+        f" and +coherent to smooth along luma first (default: {DEFAULT_DECODERS})",
     )
     p.add_argument("--seed", type=int, default=0, help="of sampling (default: 0)")
     p.add_argument("--limit", type=int, metavar="N", help="no more than the first N images")
@@ -51,14 +51,19 @@ def parser() -> argparse.ArgumentParser:
         metavar="PIXELS",
         help="of larger images the middle part of this size (default: 1024)",
     )
-    p.add_argument("--out", type=Path, metavar="FILE", help="write the results, with every image's values, as JSON")
+    p.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="write results.json with every image's values, a sheet of pictures, and plots",
+    )
     p.add_argument("--json", action="store_true", help="print the results as JSON instead of tables")
     return p
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """Runs the command."""
-    decoders = [word.strip() for word in arguments.decode.split(",") if word.strip()]
+    decoders = [word.strip() for word in (arguments.decode or DEFAULT_DECODERS).split(",") if word.strip()]
     for option, value in (("--limit", arguments.limit), ("--max-side", arguments.max_side)):
         if value is not None and value < 1:
             raise UsageError(f"{option} must be at least 1, not {value}")
@@ -67,10 +72,11 @@ def evaluate(arguments: argparse.Namespace) -> None:
             parse_decoder(name)
         except UsageError as error:
             raise UsageError(f"--decode: {error}") from None
-    if arguments.out and arguments.out.parent != Path() and not arguments.out.parent.is_dir():
-        raise UsageError(f"--out: no directory {arguments.out.parent}")
+    if arguments.out and arguments.out.exists() and not arguments.out.is_dir():
+        raise UsageError(f"--out: {arguments.out} is a file; give a directory")
 
     from zoo.data.pipeline import fixed_crops
+    from zoo.data.procedural import CLASSES
     from zoo.data.sources import open_dataset
     from zoo.evaluation.candidates import BASELINES, Model, parse
     from zoo.evaluation.evaluate import GAIN_SUBJECTS, Evaluation, matched_gain, subjects
@@ -89,6 +95,9 @@ def evaluate(arguments: argparse.Namespace) -> None:
     specs = [*BASELINES, *(spec for spec in arguments.candidates if spec not in BASELINES)]
     candidates = [parse(spec, decoders, mean_uv, arguments.seed) for spec in specs]
 
+    if arguments.decode and not any(isinstance(each, Model) and each.classifies for each in candidates):
+        raise UsageError(f"--decode {arguments.decode}: none of the candidates is a classifier")
+
     def images(limit: int | None) -> Any:
         return subjects(dataset, arguments.split, limit=limit, max_side=arguments.max_side)
 
@@ -102,7 +111,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
             name = f"{candidate.names[0]} × {gain:.2f}"
             candidates.append(candidate.scaled(name, gain))
 
-    evaluation = Evaluation(PALETTES)
+    evaluation = Evaluation(PALETTES, {each.label: each.name for each in CLASSES})
     for subject in images(arguments.limit):
         evaluation.add(subject, candidates)
     result = {
@@ -113,13 +122,21 @@ def evaluate(arguments: argparse.Namespace) -> None:
         "max_side": arguments.max_side,
         "seed": arguments.seed,
         "environment": environment.describe(environment.resolve_precision("auto")),
+        "palettes": {each.name: PALETTES[each.label].tolist() for each in CLASSES},
         "images": evaluation.images,
         "candidates": evaluation.results(),
     }
     if arguments.out:
+        from zoo.evaluation.plots import save_plots, save_sheet
         from zoo.paths import write_text
 
-        write_text(arguments.out, json.dumps(result, ensure_ascii=False) + "\n")
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        write_text(arguments.out / "results.json", json.dumps(result, ensure_ascii=False) + "\n")
+        pictures = evaluation.pictures
+        truth = pictures.pop("truth")
+        titles = [*pictures, "truth"]
+        save_sheet(arguments.out / "sheet.png", list(zip(*pictures.values(), truth, strict=True)), titles)
+        save_plots(arguments.out, result)
     if arguments.json:
         print(json.dumps(result, ensure_ascii=False, indent=2))
     else:

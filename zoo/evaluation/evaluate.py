@@ -13,13 +13,26 @@ from zoo.color import split_luma
 from zoo.data.sources import Dataset, Split
 from zoo.errors import UsageError
 from zoo.evaluation.candidates import Candidate, Model, Subject, answer_of
-from zoo.metrics import IMAGE_METRICS, INDICES, AveragingIndices, Pair, Region, colorfulness, image_sums, regions
+from zoo.evaluation.plots import CHROMA_EDGES
+from zoo.metrics import (
+    IMAGE_METRICS,
+    INDICES,
+    AveragingIndices,
+    Pair,
+    Region,
+    chroma,
+    colorfulness,
+    image_sums,
+    lab,
+    regions,
+)
 from zoo.metrics.bootstrap import interval, intervals
 from zoo.metrics.classification import calibration, classification_sums, ece, nll_bits
 
 INDEX_RESAMPLES = 500
 GAIN_SUBJECTS = 24
 LARGEST_GAIN = 8.0
+SHEET_SUBJECTS = 6
 
 Interval = dict[str, float | None]
 
@@ -32,6 +45,9 @@ class Collected:
     found: list[Region] = field(default_factory=list)
     squeezed: list[float] = field(default_factory=list)
     classification: list[np.ndarray] = field(default_factory=list)
+    chroma: np.ndarray = field(default_factory=lambda: np.zeros(len(CHROMA_EDGES) - 1))
+    object_uv: dict[int, list[list[float]]] = field(default_factory=dict)
+    pictures: list[np.ndarray] = field(default_factory=list)
 
 
 def subjects(dataset: Dataset, split: str, *, limit: int | None, max_side: int) -> Iterator[Subject]:
@@ -90,10 +106,11 @@ class Evaluation:
 
     Args:
         palettes: U and V of each mode by class label, for pages with maps.
+        names: of the classes, by label.
     """
 
-    def __init__(self, palettes: dict[int, np.ndarray]) -> None:
-        self._palettes = palettes
+    def __init__(self, palettes: dict[int, np.ndarray], names: dict[int, str]) -> None:
+        self._palettes, self._names = palettes, names
         self._images: list[str] = []
         self._groups: list[str] = []
         self._collected: dict[str, Collected] = {}
@@ -111,12 +128,23 @@ class Evaluation:
                 kept.squeezed.append(answer.squeezed)
                 if answer.logits is not None:
                     kept.classification.append(classification_sums(answer.logits, uv))
+                shown = np.minimum(chroma(lab(answer.rgb)), CHROMA_EDGES[-1])
+                kept.chroma += np.histogram(shown, CHROMA_EDGES)[0]
+                if len(self._images) <= SHEET_SUBJECTS:
+                    kept.pictures.append(answer.rgb)
                 if subject.maps:
+                    for label, means in _object_means(answer.rgb, *subject.maps[:2]).items():
+                        kept.object_uv.setdefault(label, []).extend(means)
                     kept.found += regions(subject.name, answer.lab, subject.rgb, *subject.maps[:2])
 
     def results(self) -> list[dict[str, Any]]:
         """For each candidate its metrics with intervals, the values of each image, and the averaging indices."""
         return [self._result(name, kept) for name, kept in self._collected.items()]
+
+    @property
+    def pictures(self) -> dict[str, list[np.ndarray]]:
+        """What each candidate made of the first images, uint8 RGB."""
+        return {name: kept.pictures for name, kept in self._collected.items()}
 
     @property
     def images(self) -> list[dict[str, str]]:
@@ -139,6 +167,8 @@ class Evaluation:
             "metrics": metrics,
             "per_image": per_image,
             "squeezed": float(np.mean(kept.squeezed)),
+            "chroma_histogram": list(kept.chroma / kept.chroma.sum()),
+            "object_uv": {self._names[label]: means for label, means in kept.object_uv.items()} or None,
             "indices": None,
             "classification": None,
         }
@@ -163,6 +193,19 @@ class Evaluation:
 
         rows = zip(*intervals(statistic, self._groups, resamples=INDEX_RESAMPLES), strict=True)
         return {name: _as_interval(*row) for name, row in zip(INDICES, rows, strict=True)}
+
+
+def _object_means(rgb: np.ndarray, classes: np.ndarray, objects: np.ndarray) -> dict[int, list[list[float]]]:
+    """Mean U and V of each object, by the label of its class."""
+    uv = split_luma(rgb / 255)[1]
+    inside = objects > 0
+    _, first, which = np.unique(objects[inside], return_index=True, return_inverse=True)
+    counts = np.bincount(which)
+    means = np.stack([np.bincount(which, uv[inside][:, c]) / counts for c in range(2)], axis=-1)
+    found: dict[int, list[list[float]]] = {}
+    for label, mean in zip(classes[inside][first], means, strict=True):
+        found.setdefault(int(label), []).append([round(float(x), 5) for x in mean])
+    return found
 
 
 def _weighted(value: Callable[[np.ndarray], np.ndarray], sums: np.ndarray, weights: np.ndarray) -> np.ndarray:
