@@ -43,6 +43,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--device", choices=("auto", "cpu"), default="auto", help="cpu hides the GPUs (default: auto)")
     group.addoption("--rounds", type=int, help="timed calls of each (default: 7)")
     group.addoption("--quick", action="store_true", help="everything once, at 32² and batch 1; nothing is written")
+    group.addoption("--checkpoints", default="", help="comma-separated runs or .keras files for the vibrancy benchmark")
+    group.addoption("--data", default="procedural", help="what vibrancy is measured on (default: procedural)")
+    group.addoption("--images", type=int, help="no more than the first so many of its test split")
     group.addoption("--results", type=Path, help="file for the rows (default: reports/results/bench-MACHINE.json)")
 
 
@@ -174,6 +177,10 @@ class Recorder:
             if isinstance(value, list):
                 low, value, high = (float(q) for q in np.quantile(value, (0.25, 0.5, 0.75)))
             rows.append(replace(about, metric=metric, value=value, low=low, high=high))
+
+    def keep(self, row: Row) -> None:
+        """Keeps a row as it is."""
+        rows.append(row)
 
     def describe(self, worker: Worker, benchmark: str, variant: str = "", samples: int = 1) -> Row:
         """What is common to the rows of a worker."""

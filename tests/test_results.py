@@ -6,10 +6,19 @@ from pathlib import Path
 import pytest
 
 from zoo.errors import UsageError
-from zoo.results import COLUMNS, ENVIRONMENT, Row, as_record, load_records, save_records
+from zoo.results import COLUMNS, ENVIRONMENT, METRICS, Row, as_record, load_records, save_records
 
 HERE = dict.fromkeys(ENVIRONMENT) | {"cpu": "a processor", "cores": 2, "date": "2026-01-01"}
 ROW = Row("throughput", "training_step", "residual", "", "", "seconds", 1.5, 1.4, 1.6, 7, 4, 224, "float32")
+
+
+def test_what_an_evaluation_measures_can_be_a_row():
+    from zoo.metrics import IMAGE_METRICS, INDICES
+
+    assert {*IMAGE_METRICS, *INDICES, "nll_bits"} <= set(METRICS)
+    assert METRICS["cf"].higher_is_better is None
+    assert METRICS["psnr_ab"].higher_is_better is True
+    assert METRICS["delta_e00"].higher_is_better is False
 
 
 def test_a_record_has_every_column_in_order() -> None:

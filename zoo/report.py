@@ -14,11 +14,13 @@ from typing import Any
 
 from zoo.cli import run
 from zoo.errors import UsageError
+from zoo.metrics import IMAGE_METRICS, INDICES
 from zoo.paths import write_text
 from zoo.results import METRICS, load_records
 
 MARKER = re.compile(r"(<!-- table: (?P<name>\w+) -->\n).*?(<!-- end of table -->)", re.S)
 SHOWN = ("sky", "grass")  # classes of one colour: their error as a share of the mean colour's
+ARROWS = {True: "↑", False: "↓", None: "→"}
 MEMORY = ("working_memory", "held_memory", "rss_growth")
 
 
@@ -171,6 +173,9 @@ def benchmarks_page(machines: list[list[dict[str, Any]]]) -> str:
         parts.append(f"### Where a training step's time goes\n\n{profile_table(records)}")
         parts.append(f"### First calls\n\n{_wide(records, ('first_call_seconds',))}")
         parts.append(f"### Memory\n\n{_wide(records, MEMORY)}")
+        if any(record["suite"] == "vibrancy" for record in records):
+            parts.append(f"### Colour\n\n{_wide(records, tuple(IMAGE_METRICS))}")
+            parts.append(f"### Averaging\n\n{_wide(records, INDICES)}")
     meanings = [f"- `{name}` ({metric.unit}): {metric.meaning}" for name, metric in METRICS.items()]
     parts.append("## What the metrics are\n\n" + "\n".join(meanings) + "\n")
     return "\n".join(parts)
@@ -199,7 +204,7 @@ def _wide(records: list[dict[str, Any]], metrics: tuple[str, ...]) -> str:
             name = (record["benchmark"], record["model"] or "", record["variant"], _conditions(record))
             found.setdefault((record["suite"], *name), {})[record["metric"]] = _value(record)
     present = [metric for metric in metrics if any(metric in values for values in found.values())]
-    arrows = [f"{metric.replace('_', ' ')} {'↑' if METRICS[metric].higher_is_better else '↓'}" for metric in present]
+    arrows = [f"{metric.replace('_', ' ')} {ARROWS[METRICS[metric].higher_is_better]}" for metric in present]
     rows = [(*name, *(values.get(metric, "") for metric in present)) for name, values in found.items()]
     return _markdown(("suite", "benchmark", "model", "variant", "conditions", *arrows), rows, numbers=len(present))
 

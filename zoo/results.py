@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import UsageError
+from zoo.metrics import IMAGE_METRICS
 from zoo.paths import write_text
 
 SCHEMA = 1
@@ -18,17 +19,18 @@ class Metric:
 
     Attributes:
         unit: of the value.
-        higher_is_better: the direction.
+        higher_is_better: the direction; None where a certain value is best, such as the truth's.
         version: counted up when its definition changes; values of two versions are not comparable.
         meaning: one line.
     """
 
     unit: str
-    higher_is_better: bool
+    higher_is_better: bool | None
     version: int
     meaning: str
 
 
+DIRECTIONS = {"higher": True, "lower": False, "truth": None}
 METRICS = {
     "seconds": Metric("s", False, 1, "median time of one call, after warm-up"),
     "first_call_seconds": Metric("s", False, 1, "time of the first call: tracing, compiling, first allocations"),
@@ -44,6 +46,19 @@ METRICS = {
     "working_memory": Metric("bytes", False, 1, "TensorFlow's allocator: peak of a call less what was held before it"),
     "rss_growth": Metric("bytes", False, 1, "process: peak resident set of a call less the set before it"),
     "held_memory": Metric("bytes", False, 1, "TensorFlow's allocator: held before the call by weights and inputs"),
+    "a_star": Metric("1", None, 1, "averaging A*: 1 at the mean of the possible colours, 0 at one of them"),
+    "bvr": Metric("1", None, 1, "variance between the objects of a class over the truth's: 1 is the truth's diversity"),
+    "ned": Metric("1", False, 1, "energy distance to the true colours over that of the mean colour"),
+    "did": Metric("1", None, 1, "excess fading: 1 less the chroma ratio of ambiguous objects over that of controls"),
+    "mode_rate": Metric("1", True, 1, "share of pixels at a possible colour"),
+    "mean_rate": Metric("1", False, 1, "share of pixels at the mean of the possible colours"),
+    "false_rate": Metric("1", False, 1, "share of pixels at neither"),
+    "speckle": Metric("1", False, 1, "variance within objects beyond the truth's, over the variance between them"),
+    "mse_over_var": Metric("1", None, 1, "squared error of a*b* over the variance between objects: 2 of a sampler"),
+    "nll_bits": Metric("bits/pixel", False, 1, "bits of the true colours under the distributions"),
+}
+METRICS |= {
+    name: Metric(each.unit, DIRECTIONS[each.better], each.version, each.meaning) for name, each in IMAGE_METRICS.items()
 }
 
 
@@ -59,9 +74,9 @@ class Row:
         against: for a ratio, the variant it is over; "" otherwise.
         metric: a key of `METRICS`.
         value: in the metric's unit; None when unknown, never 0 for that.
-        low: first quartile over the samples, or None.
-        high: third quartile, or None.
-        samples: calls measured.
+        low: first quartile over the samples, of an evaluation the lower end of the 95 % interval; or None.
+        high: third quartile or upper end, or None.
+        samples: calls measured, or images.
         batch_size: crops a call, or None.
         crop: side of the crops in pixels, or None.
         precision: as resolved: `float32`, `bfloat16` or `float16`; or None.

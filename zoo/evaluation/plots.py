@@ -86,6 +86,7 @@ def averaging_figure(result: dict[str, Any]) -> Figure | None:
     axes.set(
         xlabel="A*: 1 at the mean of the possible colours, 0 at one of them", ylabel="between-object variance ratio"
     )
+    axes.margins(0.15)
     axes.grid(alpha=0.2)
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     return figure
