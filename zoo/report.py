@@ -54,7 +54,7 @@ def build(root: Path, *, check: bool = False) -> list[Path]:
     runs = {path: _load_run(path) for path in sorted(results.glob("run-*.json"))}
     tables = {
         "runs": run_table(list(runs.values())),
-        "ratios": "\n".join(ratio_table(records) + "\n" + _machine(records) for records in machines.values()),
+        "ratios": ratio_table(list(machines.values())) + "".join(map(_machine, machines.values())),
     }
     readme = root / "README.md"
     try:
@@ -140,24 +140,23 @@ def _machines(environments: list[dict[str, Any]]) -> str:
     return f"\nMeasured on: {'; '.join(sorted(lines))}.\n"
 
 
-def ratio_table(records: list[dict[str, Any]]) -> str:
-    """What was measured in turn with something else, as ratios."""
-    rows = []
-    for record in _sorted(records):
+def ratio_table(machines: list[list[dict[str, Any]]]) -> str:
+    """What was measured in turn with something else, as ratios; a column a machine."""
+    what = {"ratio": "time", "working_memory_ratio": "working memory", "rss_growth_ratio": "growth in RSS"}
+    found: dict[tuple[str, ...], dict[int, str]] = {}
+    for column, record in [(index, record) for index, records in enumerate(machines) for record in _sorted(records)]:
         if record["against"] and record["value"] is not None:
             spread = "" if record["low"] is None else f" [{record['low']:.3f}, {record['high']:.3f}]"
-            what = {"ratio": "time", "working_memory_ratio": "working memory", "rss_growth_ratio": "growth in RSS"}
-            rows.append(
-                (
-                    f"{record['model'] or 'loader'}, {record['benchmark'].replace('_', ' ')}",
-                    f"{record['variant']} / {record['against']}",
-                    _conditions(record),
-                    what[record["metric"]],
-                    f"{record['value']:.3f}{spread}",
-                )
+            row = (
+                f"{record['model'] or record['suite']}, {record['benchmark'].replace('_', ' ')}",
+                f"{record['variant']} / {record['against']}",
+                _conditions(record),
+                what[record["metric"]],
             )
-    headings = ("what", "of which", "conditions", "measured", "ratio ↓ [quartiles]")
-    return _markdown(headings, rows, numbers=1)
+            found.setdefault(row, {})[column] = f"{record['value']:.3f}{spread}"
+    columns = [f"{records[0]['cpu']} ↓ [quartiles]" for records in machines]
+    rows = [(*row, *(cells.get(column, "") for column in range(len(machines)))) for row, cells in found.items()]
+    return _markdown(("what", "of which", "conditions", "measured", *columns), rows, numbers=len(machines))
 
 
 def benchmarks_page(machines: list[list[dict[str, Any]]]) -> str:
@@ -168,7 +167,7 @@ def benchmarks_page(machines: list[list[dict[str, Any]]]) -> str:
     ]
     for records in machines:
         parts.append(f"## {records[0]['cpu']}, {records[0]['cores']} cores\n{_machine(records)}")
-        parts.append(f"### Ratios\n\n{ratio_table(records)}")
+        parts.append(f"### Ratios\n\n{ratio_table([records])}")
         parts.append(f"### Time\n\n{_wide(records, ('seconds', 'images_per_second', 'share_of_peak'))}")
         parts.append(f"### Where a training step's time goes\n\n{profile_table(records)}")
         parts.append(f"### First calls\n\n{_wide(records, ('first_call_seconds',))}")
