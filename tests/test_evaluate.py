@@ -9,7 +9,7 @@ from PIL import Image
 import zoo
 from zoo import evaluate
 from zoo.data.procedural import CLASSES, draw_page
-from zoo.evaluation.candidates import Constant, Oracle, Subject, Truth
+from zoo.evaluation.candidates import Constant, Model, Oracle, Subject, Truth
 from zoo.evaluation.evaluate import Evaluation
 from zoo.evaluation.plots import save_plots
 from zoo.metrics import IMAGE_METRICS, INDICES
@@ -90,6 +90,19 @@ def test_only_the_first_decoder_of_a_classifier_carries_its_calibration(result):
     assert found["residual"] is None
     assert found["classifier, mean"]["nll_bits"] > 0
     assert len(found["classifier, mean"]["calibration"]) == 2
+    assert found["classifier, sample"] is None
+
+
+def test_each_image_draws_its_own_sample(models):
+    rgb = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+
+    def sample(name, seed):
+        model = Model(models / "classifier.keras", "classifier", ["sample"], seed=seed)
+        return next(iter(model.answers(Subject(name, name, rgb, None)))).rgb
+
+    np.testing.assert_array_equal(sample("a.png", 0), sample("a.png", 0))
+    assert not np.array_equal(sample("a.png", 0), sample("b.png", 0))
+    assert not np.array_equal(sample("a.png", 0), sample("a.png", 1))
 
 
 def test_tables_are_printed(folder, capsys):

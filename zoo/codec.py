@@ -8,7 +8,7 @@ exact zero is the centre of bin 32 and the channel's maximum the centre of bin 6
 As in `zoo.color`, every function takes NumPy arrays or backend tensors.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,16 +23,19 @@ CENTERS = (np.arange(BINS) - NEUTRAL)[None, :] * WIDTHS[:, None]  # (2, 64)
 ANNEALED_TEMPERATURE = 0.38  # Zhang, Isola, Efros: Colorful Image Colorization, 2016, section 2.3
 
 
-def _position(uv: Any) -> Any:
-    """UV (…, 2) as a real-valued bin position in [0, 63]; values beyond the bins are clamped."""
-    xp = namespace(uv)
-    return xp.clip(xp.stack([uv[..., c] / float(WIDTHS[c]) + NEUTRAL for c in range(2)], axis=-1), 0.0, BINS - 1.0)
+def _position(values: Any, channel: int) -> Any:
+    """Values of U (channel 0) or V (1) as real-valued bin positions in [0, 63]; those beyond the bins are clamped."""
+    return namespace(values).clip(values / float(WIDTHS[channel]) + NEUTRAL, 0.0, BINS - 1.0)
+
+
+def _positions(uv: Any) -> Any:
+    return namespace(uv).stack([_position(uv[..., channel], channel) for channel in range(2)], axis=-1)
 
 
 def encode(uv: Any) -> Any:
     """UV (…, 2) to the indices (…, 2) of the bins it falls in, int32, clamped to 0 … 63."""
     xp = namespace(uv)
-    nearest = xp.floor(_position(uv) + 0.5)
+    nearest = xp.floor(_positions(uv) + 0.5)
     return nearest.astype(np.int32) if xp is np else xp.cast(nearest, "int32")
 
 
@@ -41,13 +44,12 @@ def two_hot(uv: Any) -> Any:
 
     The expectation of a label is the encoded value exactly, over the whole range of the bins.
     """
-    return _split(_position(uv)[..., None])
+    return _split(_positions(uv)[..., None])
 
 
 def two_hot_channel(values: Any, channel: int) -> Any:
     """As `two_hot` for U (channel 0) or V (channel 1) alone: (…, 1) to (…, 64)."""
-    xp = namespace(values)
-    return _split(xp.clip(values / float(WIDTHS[channel]) + NEUTRAL, 0.0, BINS - 1.0))
+    return _split(_position(values, channel))
 
 
 def _split(position: Any) -> Any:
@@ -102,12 +104,12 @@ def decode_median(logits: Any) -> Any:
     return xp.stack([position[..., c] * float(WIDTHS[c]) for c in range(2)], axis=-1)
 
 
-def gumbel_noise(seed: int) -> np.ndarray:
+def gumbel_noise(seed: int | Sequence[int]) -> np.ndarray:
     """Standard Gumbel noise (2, 64): a vector for U and an independent one for V."""
     return np.random.default_rng(seed).gumbel(size=(2, BINS)).astype(np.float32)
 
 
-def decode_sample(logits: Any, seed: int = 0, temperature: float = 1.0) -> Any:
+def decode_sample(logits: Any, seed: int | Sequence[int] = 0, temperature: float = 1.0) -> Any:
     """A sample of each channel at a temperature, as argmax(logits + T · Gumbel noise): UV (…, 2).
 
     Every pixel shares the noise of one seed, so that an object whose pixels have the same distribution gets one

@@ -1,5 +1,6 @@
 """What can be evaluated: models with their decoders, oracles, and the baselines that every table shows."""
 
+import zlib
 from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -121,7 +122,7 @@ class Model:
         label: what to call it.
         decoders: for a classifier; a regression has its own answer only.
         gain: U and V are multiplied by it.
-        seed: of the `sample` decoder.
+        seed: of the `sample` decoder, with each image's name.
     """
 
     def __init__(self, path: Path, label: str, decoders: Sequence[str], *, gain: float = 1.0, seed: int = 0) -> None:
@@ -150,9 +151,12 @@ class Model:
         if not self.classifies:
             yield answer_of(luma, self._gain * prediction.decode()[0])
             return
-        logits = prediction.given(split_luma(subject.rgb / np.float32(255))[1][None])[0]
+        logits: np.ndarray | None = prediction.given(split_luma(subject.rgb / np.float32(255))[1][None])[0]
+        # Of each image its own, or one colour would be drawn for all pages.
+        seed = (self._seed, zlib.crc32(subject.name.encode()))
         for name in self._decoders:
-            yield answer_of(luma, prediction.decode(name, seed=self._seed)[0], logits)
+            yield answer_of(luma, prediction.decode(name, seed=seed)[0], logits)
+            logits = None
 
 
 def parse(spec: str, decoders: Sequence[str], mean_uv: np.ndarray, seed: int) -> Candidate:

@@ -13,7 +13,6 @@ from zoo.color import split_luma
 from zoo.data.sources import Dataset, Split
 from zoo.errors import UsageError
 from zoo.evaluation.candidates import Candidate, Model, Subject, answer_of
-from zoo.evaluation.plots import CHROMA_EDGES
 from zoo.metrics import (
     IMAGE_METRICS,
     INDICES,
@@ -23,7 +22,6 @@ from zoo.metrics import (
     chroma,
     colorfulness,
     image_sums,
-    lab,
     regions,
 )
 from zoo.metrics.bootstrap import interval, intervals
@@ -33,6 +31,7 @@ INDEX_RESAMPLES = 500
 GAIN_SUBJECTS = 24
 LARGEST_GAIN = 8.0
 SHEET_SUBJECTS = 6
+CHROMA_EDGES = np.arange(0, 132, 4)  # C* of the histogram's bins
 
 Interval = dict[str, float | None]
 
@@ -123,12 +122,13 @@ class Evaluation:
         for candidate in candidates:
             for name, answer in zip(candidate.names, candidate.answers(subject), strict=True):
                 kept = self._collected.setdefault(name, Collected())
-                for metric, sums in image_sums(Pair(subject.name, answer.rgb, subject.rgb)).items():
+                pair = Pair(subject.name, answer.rgb, subject.rgb)
+                for metric, sums in image_sums(pair).items():
                     kept.sums[metric].append(sums)
                 kept.squeezed.append(answer.squeezed)
                 if answer.logits is not None:
                     kept.classification.append(classification_sums(answer.logits, uv))
-                shown = np.minimum(chroma(lab(answer.rgb)), CHROMA_EDGES[-1])
+                shown = np.minimum(chroma(pair.predicted_lab), CHROMA_EDGES[-1])
                 kept.chroma += np.histogram(shown, CHROMA_EDGES)[0]
                 if len(self._images) <= SHEET_SUBJECTS:
                     kept.pictures.append(answer.rgb)

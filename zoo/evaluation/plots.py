@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from zoo.color import UV_MAX, compose
+from zoo.evaluation.evaluate import CHROMA_EDGES
 from zoo.harness.summary import save_png
 from zoo.metrics.classification import CONFIDENCE_BINS
 from zoo.paths import atomic_path
 
-CHROMA_EDGES = np.arange(0, 132, 4)  # C* of the histogram's bins
 TILE = 192  # pixels a side of the sheet's pictures
 GAP = 4
 REFERENCES = ("truth", "grey", "mean colour")
@@ -137,10 +137,11 @@ def plane_figure(result: dict[str, Any]) -> Figure | None:
 
 def calibration_figure(result: dict[str, Any]) -> Figure | None:
     """How often the most probable bin is the true one, against how probable it was said to be."""
-    found: dict[str, Any] = {}
-    for candidate in result["candidates"]:
-        if candidate["classification"]:
-            found.setdefault(candidate["name"].rpartition(", ")[0], candidate["classification"])
+    found = {
+        candidate["name"].rpartition(", ")[0]: candidate["classification"]
+        for candidate in result["candidates"]
+        if candidate["classification"]
+    }
     if not found:
         return None
     figure = Figure(figsize=(8, 4))

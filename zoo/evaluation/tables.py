@@ -56,7 +56,10 @@ def print_tables(result: dict[str, Any]) -> None:
         table = Table("", "bits a pixel ↓", "ECE of U ↓", "ECE of V ↓")
         for candidate in classifiers:
             found = candidate["classification"]
-            table.add_row(candidate["name"], *(f"{x:.3f}" for x in (found["nll_bits"], *found["ece"].values())))
+            table.add_row(
+                candidate["name"].rpartition(", ")[0],
+                *(f"{x:.3f}" for x in (found["nll_bits"], *found["ece"].values())),
+            )
         console.print(table)
 
 

@@ -176,6 +176,8 @@ def _conditional(features: Any, luma: Any, name: str, decoder: Decoder) -> keras
     small = replace(decoder, initializer="truncated_normal")
     v_logits = VGivenU(
         kernel_initializer=decoder.kernel("head_v_given_u"),
+        # One row of the embedding is seen at a time, beside the sum of 64 features: small rows would drown.
+        embedding_initializer=keras.initializers.RandomNormal(stddev=1.0, seed=decoder.seed),
         last_initializer=small.kernel("head_v_given_u/last"),
         name="head_v_given_u",
     )([features, u])

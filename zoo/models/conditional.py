@@ -20,7 +20,8 @@ class VGivenU(keras.layers.Layer):
 
     Args:
         units: of the hidden layer.
-        kernel_initializer: of A and E.
+        kernel_initializer: of A.
+        embedding_initializer: of E.
         last_initializer: of K.
     """
 
@@ -28,20 +29,21 @@ class VGivenU(keras.layers.Layer):
         self,
         units: int = 128,
         kernel_initializer: Any = "he_normal",
+        embedding_initializer: Any = "random_normal",
         last_initializer: Any = "he_normal",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.units = units
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.embedding_initializer = keras.initializers.get(embedding_initializer)
         self.last_initializer = keras.initializers.get(last_initializer)
 
     def build(self, input_shape: Any) -> None:
         channels = input_shape[0][-1]
         self.kernel = self.add_weight(shape=(channels, self.units), initializer=self.kernel_initializer, name="kernel")
-        # Of a row of the embedding one is seen at a time, beside C features: the scale of one weight would drown.
         self.embedding = self.add_weight(
-            shape=(BINS, self.units), initializer=keras.initializers.RandomNormal(stddev=1.0, seed=0), name="embedding"
+            shape=(BINS, self.units), initializer=self.embedding_initializer, name="embedding"
         )
         self.bias = self.add_weight(shape=(self.units,), initializer="zeros", name="bias")
         self.last_kernel = self.add_weight(
@@ -71,5 +73,6 @@ class VGivenU(keras.layers.Layer):
         return super().get_config() | {
             "units": self.units,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "embedding_initializer": keras.initializers.serialize(self.embedding_initializer),
             "last_initializer": keras.initializers.serialize(self.last_initializer),
         }

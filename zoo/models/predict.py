@@ -1,5 +1,6 @@
 """One way from luma to colour for every model, whatever it answers with."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -79,7 +80,7 @@ class Prediction:
         """The model's output for the loss: a conditional model's logits of V are given the U of `uv` (B, H, W, 2)."""
         return self._chain(uv[..., :1]) if self._predictor.conditional else self.output
 
-    def decode(self, decoder: str | None = None, *, seed: int = 0) -> np.ndarray:
+    def decode(self, decoder: str | None = None, *, seed: int | Sequence[int] = 0) -> np.ndarray:
         """UV (B, H, W, 2).
 
         Args:
