@@ -5,8 +5,9 @@ import pytest
 
 from zoo.data.procedural import CLASSES, draw_page
 from zoo.metrics import INDICES, AveragingIndices, regions
-from zoo.oracles import ORACLES, PALETTES, conditional_mean, sampler
+from zoo.oracles import ORACLES, PALETTES, ideal_indices
 
+conditional_mean, sampler = ORACLES["conditional mean"], ORACLES["sampler"]
 PAGES = 6
 NAMES = [f"page {index}" for index in range(PAGES)]
 # Nothing is noisy but 8-bit rounding: half a level a channel is at most 1 in a* or b* of these colours, and v is 20 to
@@ -49,6 +50,35 @@ def drawn(pages):
             if label in counts and inside.sum() > 100:
                 counts[label][page.modes[inside][0] - 1] += 1
     return counts
+
+
+@pytest.mark.parametrize(
+    ("oracle", "expected"),
+    [
+        ("conditional mean", {"a_star": 1, "bvr": 0, "ned": 1}),
+        ("mode", {"a_star": 0, "bvr": 0}),
+        ("sampler", {"a_star": 0, "bvr": 1, "ned": 0, "did": 0, "mse_over_var": 2}),
+        ("faded truth", {"a_star": 0, "bvr": 0.36, "did": 0}),
+        ("saturated mean", {"a_star": 1, "bvr": 0}),
+        ("truth", {"a_star": 0, "bvr": 1, "ned": 0, "did": 0, "mode_rate": 1, "mse_over_var": 0}),
+    ],
+)
+def test_without_noise_and_chance_the_values_are_exact(oracle, expected):
+    found = ideal_indices(ORACLES[oracle])
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, abs=1e-9), name
+
+
+def test_what_depends_on_the_palettes_is_where_it_can_be():
+    ideal = {name: ideal_indices(oracle) for name, oracle in ORACLES.items()}
+    assert ideal["conditional mean"]["did"] > 0
+    assert ideal["mode"]["ned"] >= 1
+    assert 1.7 < ideal["mode"]["mse_over_var"] < 2
+    assert 0.35 < ideal["faded truth"]["ned"] < 0.45
+    assert ideal["saturated mean"]["ned"] >= 1
+    # The mean in UV is not quite the mean in a*b*, whose squared error alone is the variance.
+    assert 1 <= ideal["conditional mean"]["mse_over_var"] < 1 + 0.1
+    assert ideal["saturated mean"]["did"] == pytest.approx(ideal["conditional mean"]["did"])
 
 
 @pytest.mark.parametrize(

@@ -1,51 +1,62 @@
-"""The guided filter against its definition, and what it is for."""
+"""One object, one colour: regions of even luma, and the distributions pooled in them."""
 
 import numpy as np
+from scipy.special import log_softmax
 
-from zoo.coherence import coherent
-
-
-def by_definition(p, guide, radius, epsilon):
-    """He, Sun, Tang 2013, window by window."""
-    height, width = p.shape
-    slope, offset = np.zeros_like(p), np.zeros_like(p)
-
-    def window(x, row, column):
-        top, left = max(0, row - radius), max(0, column - radius)
-        return x[top : row + radius + 1, left : column + radius + 1]
-
-    for row in range(height):
-        for column in range(width):
-            i, q = window(guide, row, column), window(p, row, column)
-            slope[row, column] = ((i * q).mean() - i.mean() * q.mean()) / (i.var() + epsilon)
-            offset[row, column] = q.mean() - slope[row, column] * i.mean()
-    result = np.zeros_like(p)
-    for row in range(height):
-        for column in range(width):
-            a, b = window(slope, row, column).mean(), window(offset, row, column).mean()
-            result[row, column] = a * guide[row, column] + b
-    return result
+from zoo.coherence import LEAST, pool, segment
+from zoo.color import split_luma
+from zoo.data.procedural import draw_page
 
 
-def test_it_is_the_guided_filter():
+def test_ink_separates_and_a_shade_does_not():
+    luma = np.full((60, 90), 0.6)
+    luma[:, 28:32] = 0.1  # ink
+    luma[:, 60:] = 0.54  # the shaded side of the right-hand object
+    labels = segment(luma)
+    assert len(np.unique(labels[:, :28])) == 1
+    assert len(np.unique(labels[:, 32:])) == 1
+    assert labels[0, 0] != labels[0, 40]
+    assert labels[0, 30] not in (labels[0, 0], labels[0, 40])
+    luma[:, 60:] = 0.4  # another object, without a line between
+    labels = segment(luma)
+    assert labels[0, 40] != labels[0, 80]
+
+
+def test_regions_of_a_drawn_page_are_parts_of_its_objects():
+    pure, labelled, largest = 0, 0, 0
+    for index in range(2):
+        page = draw_page("val", index)
+        regions = segment(split_luma(page.rgb / 255)[0][..., 0])
+        inside = page.objects > 0
+        pairs, counts = np.unique(
+            np.stack([regions[inside], page.objects[inside]]).astype(np.int64), axis=1, return_counts=True
+        )
+        of_region, of_object = np.zeros(regions.max() + 1), np.zeros(256)
+        np.maximum.at(of_region, pairs[0], counts)
+        np.maximum.at(of_object, pairs[1], counts)
+        pure, largest, labelled = pure + of_region.sum(), largest + of_object.sum(), labelled + counts.sum()
+    assert pure / labelled > 0.95  # a region is nearly all of one object
+    assert largest / labelled > 0.8  # and most of an object is one region, shades and all
+
+
+def test_pooling_is_the_mean_of_log_probabilities():
     rng = np.random.default_rng(0)
-    luma, logits = rng.random((1, 13, 9, 1)), rng.normal(size=(1, 13, 9, 2, 3))
-    found = coherent(logits, luma, radius=3, epsilon=0.02)
-    for channel in range(2):
-        for index in range(3):
-            expected = by_definition(logits[0, :, :, channel, index], luma[0, :, :, 0], 3, 0.02)
-            np.testing.assert_allclose(found[0, :, :, channel, index], expected, atol=1e-4)
+    logits = rng.normal(0, 2, (2, 5, 7, 2, 64)).astype(np.float32)
+    regions = rng.integers(0, 4, (2, 5, 7))
+    weights = rng.random((2, 5, 7))
+    log_p = np.maximum(log_softmax(logits.astype(float), axis=-1), LEAST)
+    for given in (None, weights):
+        found = pool(logits, regions, given)
+        assert found.dtype == np.float32
+        for image, region in np.ndindex(2, 4):
+            inside = regions[image] == region
+            expected = np.average(log_p[image][inside], axis=0, weights=None if given is None else given[image][inside])
+            np.testing.assert_allclose(
+                found[image][inside], np.broadcast_to(expected, (inside.sum(), 2, 64)), atol=1e-4
+            )
 
 
-def test_flat_luma_is_averaged_and_an_edge_is_kept():
-    rng = np.random.default_rng(0)
-    luma = np.zeros((1, 40, 80, 1))
-    luma[:, :, 40:] = 1
-    side = np.where(luma[..., 0] > 0, 1.0, -1.0)
-    noisy = side + rng.normal(size=side.shape)
-    smooth = coherent(noisy[..., None], luma, radius=8)[..., 0]
-    inside = np.s_[:, 8:-8, 8:-8]
-    assert np.std((smooth - side)[inside]) < 0.15
-    # At the edge itself the two sides stay apart; a plain mean over the window would bring both to nearly zero.
-    assert smooth[0, 8:-8, 40].mean() > 0.85
-    assert smooth[0, 8:-8, 39].mean() < -0.85
+def test_a_region_without_weight_is_pooled_all_the_same():
+    logits = np.random.default_rng(1).normal(size=(1, 4, 4, 64)).astype(np.float32)
+    found = pool(logits, np.zeros((1, 4, 4), int), np.zeros((1, 4, 4)))
+    np.testing.assert_allclose(found, pool(logits, np.zeros((1, 4, 4), int)), atol=1e-4)

@@ -72,7 +72,7 @@ def test_every_candidate_and_decoder_is_there(result):
 
 def test_metrics_have_values_for_the_set_and_for_every_image(result):
     for candidate in result["candidates"]:
-        assert set(candidate["metrics"]) == set(IMAGE_METRICS)
+        assert set(candidate["metrics"]) == {*IMAGE_METRICS, "ab_energy_pooled"}
         assert all(len(values) == 4 for values in candidate["per_image"].values())
         rmse, errors = candidate["metrics"]["rmse_ab"], candidate["per_image"]["rmse_ab"]
         assert rmse["value"] == pytest.approx(np.sqrt(np.mean(np.square(errors))))
@@ -143,8 +143,8 @@ def test_plots_of_drawn_pages(tmp_path):
             # What leaves RGB is clipped in the picture, and the ink of the outline has no colour.
             assert np.abs(np.median(found, axis=0) - wanted).max() < 0.05, each.name
     palettes = {each.name: PALETTES[each.label].tolist() for each in CLASSES}
-    written = save_plots(tmp_path, {"candidates": evaluation.results(), "palettes": palettes})
-    assert {path.name for path in written} == {"chroma.png", "averaging.png", "plane.png"}
+    written = save_plots(tmp_path, "drawn-", {"candidates": evaluation.results(), "palettes": palettes})
+    assert {path.name for path in written} == {"drawn-chroma.png", "drawn-averaging.png", "drawn-plane.png"}
     for path in written:
         with Image.open(path) as picture:
             assert picture.width > 400

@@ -131,6 +131,31 @@ def test_one_group_says_nothing():
     assert np.isnan(high)
 
 
+def test_pooled_energy_is_that_of_all_pixels_together():
+    rng = np.random.default_rng(5)
+    pairs = [
+        metrics.Pair(f"{index}", *(rng.integers(0, 256, (2, 3, 3), dtype=np.uint8) for _ in range(2)))
+        for index in range(4)
+    ]
+    pooled = metrics.PooledEnergy()
+    for pair in pairs:
+        pooled.add(pair)
+    found = pooled.statistic()
+    points = pooled._points
+    for weights in ((1, 1, 1, 1), (2, 0, 1, 1), (0, 0, 3, 0)):
+        repeated = [points[index] for index, count in enumerate(weights) for _ in range(count)]
+        expected = metrics.energy_distance(*(np.concatenate(each) for each in zip(*repeated, strict=True)))
+        assert found(np.array(weights, float)) == pytest.approx(expected)
+    # Two images whose colours are exchanged are wrong one by one, and right together.
+    red, blue = (np.full((4, 4, 3), color, np.uint8) for color in ((200, 30, 30), (30, 30, 200)))
+    exchanged = [metrics.Pair("a", red, blue), metrics.Pair("b", blue, red)]
+    assert min(metrics.image_sums(pair)["ab_energy"][0] for pair in exchanged) > 50
+    pooled = metrics.PooledEnergy()
+    for pair in exchanged:
+        pooled.add(pair)
+    assert pooled.statistic()(np.ones(2)) == pytest.approx(0, abs=1e-9)
+
+
 def test_bits_and_calibration_agree_with_brute_force():
     rng = np.random.default_rng(4)
     logits = rng.normal(0, 2, (7, 9, 2, 64)).astype(np.float32)

@@ -5,8 +5,8 @@ import pytest
 
 import zoo
 from zoo.codec import BINS, CENTERS, decode, encode, gumbel_noise, softmax
-from zoo.coherence import coherent
-from zoo.color import compose, to_uint8
+from zoo.coherence import pool, segment
+from zoo.color import split_luma
 from zoo.errors import UsageError
 from zoo.harness.config import resolve
 from zoo.harness.optimizers import make_optimizer
@@ -15,7 +15,7 @@ from zoo.losses import cross_entropy
 from zoo.models import Predictor, predict
 
 LUMA = np.random.default_rng(0).random((2, 9, 14, 1)).astype(np.float32)
-RED, BLUE = np.array((-0.15, 0.3)), np.array((0.25, -0.25))  # U and V, both inside RGB at a luma of one half
+RED, BLUE = (213, 99, 50), (46, 146, 246)  # of the very same luma, one half: nothing grey tells them apart
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +74,9 @@ def test_decoders_of_the_other_models():
     classifier = zoo.create("classifier", encoder_weights="none")
     logits = np.array(classifier(LUMA, training=False))
     np.testing.assert_allclose(predict(classifier, LUMA, "mean"), decode(logits, "mean"), atol=1e-5)
+    regions = np.stack([segment(luma[..., 0]) for luma in LUMA])
     for decoder in ("mean", "sample"):
-        expected = decode(coherent(logits, LUMA), decoder)
+        expected = decode(pool(logits, regions), decoder)
         np.testing.assert_allclose(predict(classifier, LUMA, f"{decoder}+coherent"), expected, atol=1e-5)
     regression = zoo.create("residual", encoder_weights="none")
     np.testing.assert_allclose(predict(regression, LUMA), regression(LUMA, training=False), atol=1e-5)
@@ -94,6 +95,18 @@ def test_decoders_of_the_other_models():
             predict(classifier, LUMA, wrong)
 
 
+@pytest.mark.parametrize("decoder", ["mode", "sample", "sample:0.5"])
+def test_coherent_decoding_gives_a_region_one_colour(conditional, decoder):
+    luma = np.full((1, 24, 40, 1), 0.7, np.float32)
+    luma[:, :, 18:22] = 0.1
+    luma[:, ::3, ::4] += 0.01  # so that the model's answer varies
+    prediction = Predictor(conditional)(luma)
+    plain, coherent = (prediction.decode(f"{decoder}{step}", seed=3)[0] for step in ("", "+coherent"))
+    assert len(np.unique(plain[:, :18].reshape(-1, 2), axis=0)) > 1
+    for side in (np.s_[:, :18], np.s_[:, 22:]):
+        assert len(np.unique(coherent[side].reshape(-1, 2), axis=0)) == 1
+
+
 @pytest.mark.parametrize("name", ["classifier", "conditional"])
 def test_a_chosen_u_never_meets_the_other_colour_s_v(name):
     """Squares of red or of blue at one luma: two marginals cannot tell which V goes with which U."""
@@ -102,16 +115,17 @@ def test_a_chosen_u_never_meets_the_other_colour_s_v(name):
     optimizer = make_optimizer(config, "float32")
     optimizer.build(model.trainable_variables)
     step = build_step(model, optimizer, cross_entropy)
-    luma = np.full((8, 16, 16, 1), 0.5)
-    uv = np.broadcast_to(np.stack([RED, BLUE] * 4)[:, None, None], (8, 16, 16, 2))
-    rgb = to_uint8(compose(luma, uv)[0])
-    for _ in range(120):
+    rgb = np.broadcast_to(np.array([RED, BLUE] * 4, np.uint8)[:, None, None], (8, 16, 16, 3))
+    luma, uv = split_luma(rgb[:2] / np.float32(255))
+    assert np.ptp(luma) == 0
+    red, blue = uv[:, 0, 0]
+    for _ in range(200):
         step(rgb)
-    prediction = Predictor(model)(luma[:1].astype(np.float32))
+    prediction = Predictor(model)(luma[:1])
     modes = 0
     samples = [prediction.decode("sample", seed=seed)[0, 8, 8] for seed in range(40)]
     for uv in samples:
-        modes += min(np.linalg.norm(uv - RED), np.linalg.norm(uv - BLUE)) < 0.05
+        modes += min(np.linalg.norm(uv - red), np.linalg.norm(uv - blue)) < 0.05
     chosen = {bool(uv[0] > 0) for uv in samples}
     assert chosen == {True, False}
     # Each of the four pairs is as likely as the others when U and V are sampled apart: 20 ± 3.2 of 40 are mixed.

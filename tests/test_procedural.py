@@ -15,8 +15,8 @@ from skimage.color import rgb2lab
 from zoo.color import yuv_to_rgb
 from zoo.data import procedural
 from zoo.data.canvas import LIGHT, SHADOW, TONE
-from zoo.data.cards import get_card
-from zoo.data.procedural import CLASSES, SPLITS, color_page, draw_page, materialise, mode_uv, read_maps, sketch_of
+from zoo.data.cards import SPLITS, get_card
+from zoo.data.procedural import CLASSES, color_page, draw_page, materialise, mode_uv, read_maps, sketch_of
 from zoo.errors import UsageError
 
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -138,17 +138,31 @@ def test_a_page_is_the_same_in_another_process():
     assert answer.stdout.strip() == procedural.digest()
 
 
-def test_the_card_describes_what_is_drawn():
-    card = get_card("procedural")
+@pytest.mark.parametrize("name", procedural.NAMES)
+def test_the_card_describes_what_is_drawn(name):
+    card = get_card(name)
     assert card.version == procedural.VERSION
-    assert card.digest == procedural.digest()
-    assert card.pages == SPLITS
+    assert card.digest == procedural.digest(name=name)
 
 
 @pytest.mark.parametrize(("split", "index", "seed"), [("tset", 0, 0), ("train", -1, 0), ("train", 0, -1)])
 def test_no_such_page(split, index, seed):
     with pytest.raises(UsageError, match=r"tset|-1"):
         draw_page(split, index, seed=seed)
+
+
+def test_sheets_show_every_ambiguous_class_alone():
+    pages = {hashlib.sha256(draw_page(split, 0).rgb.tobytes()).digest() for split in SPLITS}
+    for split in SPLITS:
+        sheet = draw_page(split, 0, name="procedural-objects")
+        assert {c.label for c in AMBIGUOUS} <= set(np.unique(sheet.classes).tolist())
+        assert hashlib.sha256(sheet.rgb.tobytes()).digest() not in pages
+        # Nothing but paper lies between things: no scene tells what they are.
+        height, width = sheet.rgb.shape[0] // 4, sheet.rgb.shape[1] // 3
+        for row in range(1, 4):
+            assert (sheet.rgb[row * height] == 250).all()
+        for column in (1, 2):
+            assert (sheet.rgb[:, column * width] == 250).mean() > 0.95
 
 
 def test_materialise_writes_lossless_pages_and_maps(tmp_path):

@@ -1,43 +1,70 @@
-"""Coherence: one object, one colour. Logits are smoothed along luma, across no edge, before a colour is chosen."""
+"""Coherence: one object, one colour. A region of even luma gets one distribution before a colour is chosen."""
 
 import numpy as np
 
-RADIUS = 12  # pixels
-EPSILON = 1e-4  # variance of luma below which a window counts as flat
+SMALLEST = 10  # pixels; smaller regions are joined to a neighbour
+LARGEST_STEP = 0.09  # of luma: less than ink makes, more than the edge of a shade does
+SHORTEST_BORDER = 4  # pixels
+LEAST = -12.0  # log-probability: no pixel's certainty rules out what all others see
 
 
-def coherent(logits: np.ndarray, luma: np.ndarray, *, radius: int = RADIUS, epsilon: float = EPSILON) -> np.ndarray:
-    """Each channel of the logits through a guided filter guided by luma: where that is flat, a mean over the window.
+def segment(luma: np.ndarray) -> np.ndarray:
+    """Regions of even luma, such as ink encloses; the lit and the shaded part of an object are one.
 
-    K. He, J. Sun, X. Tang: Guided Image Filtering, TPAMI 2013, equations 5, 6 and 8, with windows cut at the border.
+    P. Felzenszwalb and D. Huttenlocher, Efficient Graph-Based Image Segmentation, 2004 (scikit-image), then neighbours
+    are joined whose means, and whose pixels on both sides of the border they share, differ by less than `LARGEST_STEP`.
 
     Args:
-        logits: (B, H, W, …).
-        luma: (B, H, W, 1) in [0, 1].
-        radius: of the square window, pixels.
-        epsilon: windows whose luma varies by less, in square units of luma, are averaged; edges of more are kept.
+        luma: (H, W) in [0, 1].
+
+    Returns:
+        Labels from 0, (H, W).
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+    from skimage.segmentation import felzenszwalb
+
+    labels = felzenszwalb(luma, scale=30, sigma=0, min_size=SMALLEST)
+    count = int(labels.max()) + 1
+    means = np.bincount(labels.ravel(), luma.ravel(), count) / np.bincount(labels.ravel(), minlength=count)
+
+    # Every pair of pixels side by side or one above the other that lies in two regions.
+    here = np.concatenate([labels[:, :-1].ravel(), labels[:-1].ravel()]).astype(np.int64)
+    there = np.concatenate([labels[:, 1:].ravel(), labels[1:].ravel()]).astype(np.int64)
+    step = np.concatenate([np.abs(np.diff(luma, axis=axis)).ravel() for axis in (1, 0)])
+    across = here != there
+    low, high = np.minimum(here, there)[across], np.maximum(here, there)[across]
+    borders, which, length = np.unique(low * count + high, return_inverse=True, return_counts=True)
+    low, high = borders // count, borders % count
+    step_at_border = np.bincount(which, step[across], len(borders)) / length
+    even = (np.maximum(step_at_border, np.abs(means[low] - means[high])) < LARGEST_STEP) & (length >= SHORTEST_BORDER)
+    graph = coo_array((even[even], (low[even], high[even])), shape=(count, count))
+    return connected_components(graph, directed=False)[1][labels]
+
+
+def pool(logits: np.ndarray, regions: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """The mean of the log-probabilities in each region, at every pixel of it.
+
+    A mean of logarithms is what the pixels agree on: a colour that a part of them finds impossible is out. A mean of
+    the probabilities would keep every pixel's mistakes for a sample to fall into.
+
+    Args:
+        logits: (B, H, W, …, bins).
+        regions: labels from 0, (B, H, W).
+        weights: of the pixels in that mean, (B, H, W); None weighs them alike.
 
     Returns:
         As `logits`, float32.
     """
-    from scipy.ndimage import uniform_filter1d
+    from scipy.sparse import csr_array
+    from scipy.special import log_softmax
 
-    flat = logits.reshape(*logits.shape[:3], -1).astype(np.float32)
-    guide = luma.astype(np.float32)
-
-    def box(x: np.ndarray) -> np.ndarray:
-        for axis in (1, 2):
-            x = uniform_filter1d(x, 2 * radius + 1, axis=axis, mode="constant")
-        return x
-
-    inside = box(np.ones_like(guide))  # share of the window that lies in the image
-
-    def mean(x: np.ndarray) -> np.ndarray:
-        return box(x) / inside
-
-    mean_guide = mean(guide)
-    variance = np.maximum(mean(guide * guide) - mean_guide**2, 0)
-    mean_flat = mean(flat)
-    slope = (mean(guide * flat) - mean_guide * mean_flat) / (variance + epsilon)
-    smooth = mean(slope) * guide + mean(mean_flat - slope * mean_guide)
-    return smooth.reshape(logits.shape)
+    pooled = np.empty(logits.shape, np.float32)
+    weights = np.ones(regions.shape) if weights is None else weights
+    for image, (values, labels) in enumerate(zip(logits, regions, strict=True)):
+        log_probabilities = np.maximum(log_softmax(values, axis=-1), LEAST).astype(np.float32, copy=False)
+        members, weight = labels.ravel(), weights[image].ravel() + 1e-12
+        share = (weight / np.bincount(members, weight)[members]).astype(np.float32)
+        average = csr_array((share, (members, np.arange(labels.size))), shape=(members.max() + 1, labels.size))
+        pooled[image] = (average @ log_probabilities.reshape(labels.size, -1))[members].reshape(values.shape)
+    return pooled

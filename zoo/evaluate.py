@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
         "--decode",
         metavar="NAMES",
         help=f"a classifier's decoders, of {', '.join(DECODERS)}; with a temperature, annealed:0.2 or sample:0.5,"
-        f" and +coherent to smooth along luma first (default: {DEFAULT_DECODERS})",
+        f" and +coherent for one colour a region of even luma (default: {DEFAULT_DECODERS})",
     )
     p.add_argument("--seed", type=int, default=0, help="of sampling (default: 0)")
     p.add_argument("--limit", type=int, metavar="N", help="no more than the first N images")
@@ -79,7 +79,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     from zoo.data.procedural import CLASSES
     from zoo.data.sources import open_dataset
     from zoo.evaluation.candidates import BASELINES, Model, parse
-    from zoo.evaluation.evaluate import GAIN_SUBJECTS, Evaluation, matched_gain, subjects
+    from zoo.evaluation.evaluate import GAIN_SUBJECTS, Evaluation, ideal_results, matched_gain, subjects
     from zoo.harness.progress import scanning, stderr_console
     from zoo.harness.validation import mean_chroma
     from zoo.oracles import PALETTES
@@ -124,6 +124,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
         "environment": environment.describe(environment.resolve_precision("auto")),
         "palettes": {each.name: PALETTES[each.label].tolist() for each in CLASSES},
         "images": evaluation.images,
+        "runs": {each.label: each.run for each in candidates if isinstance(each, Model) and each.run},
+        "ideal_indices": ideal_results() if dataset.splits[arguments.split].read_maps else None,
         "candidates": evaluation.results(),
     }
     if arguments.out:
@@ -136,7 +138,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         truth = pictures.pop("truth")
         titles = [*pictures, "truth"]
         save_sheet(arguments.out / "sheet.png", list(zip(*pictures.values(), truth, strict=True)), titles)
-        save_plots(arguments.out, result)
+        save_plots(arguments.out, "", result)
     if arguments.json:
         print(json.dumps(result, ensure_ascii=False, indent=2))
     else:

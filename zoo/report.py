@@ -1,24 +1,27 @@
 """`python -m zoo.report build`: tables made from the files of `reports/results/`, and a check that they still are.
 
-`bench-*.json` are the rows of `pytest bench/` (`zoo.results`), `run-*.json` the `result.json` of training runs. What
-they say goes to `reports/benchmarks.md` in full and, shortened, between two markers in the README.
+`bench-*.json` are the rows of `pytest bench/` (`zoo.results`), `run-*.json` the `result.json` of training runs, and
+`evaluation-*.json` the `results.json` of `zoo.evaluate --out`. What they say goes to `reports/benchmarks.md` and
+`reports/evaluation-*.md` in full, with plots in `reports/figures/`, and, shortened, between two markers in the README.
 """
 
 import argparse
 import json
 import re
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from zoo.cli import run
 from zoo.errors import UsageError
+from zoo.evaluate import SCHEMA as EVALUATION_SCHEMA
+from zoo.evaluation.page import FIGURES, evaluation_page, markdown, readme_table
+from zoo.evaluation.plots import PLOTS, save_plots, stale_plots
 from zoo.metrics import IMAGE_METRICS, INDICES
 from zoo.paths import write_text
 from zoo.results import METRICS, load_records
 
-MARKER = re.compile(r"(<!-- table: (?P<name>\w+) -->\n).*?(<!-- end of table -->)", re.S)
+MARKER = re.compile(r"(<!-- table: (?P<name>[\w-]+) -->\n).*?(<!-- end of table -->)", re.S)
 SHOWN = ("sky", "grass")  # classes of one colour: their error as a share of the mean colour's
 ARROWS = {True: "↑", False: "↓", None: "→"}
 MEMORY = ("working_memory", "held_memory", "rss_growth")
@@ -28,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(prog="python -m zoo.report", description="Makes the tables of reports/ from results.")
     commands = p.add_subparsers(dest="command", required=True)
-    build = commands.add_parser("build", help="write reports/benchmarks.md and the tables in the README")
+    build = commands.add_parser("build", help="write the pages and plots of reports/, and the tables in the README")
     build.add_argument("--root", type=Path, default=Path(), help="the project's directory (default: here)")
     build.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a table is stale")
     return p
@@ -52,10 +55,12 @@ def build(root: Path, *, check: bool = False) -> list[Path]:
         raise UsageError(f"{results}: no such directory. Run this where the project is, or give --root")
     machines = {path: load_records(path) for path in sorted(results.glob("bench-*.json"))}
     runs = {path: _load_run(path) for path in sorted(results.glob("run-*.json"))}
+    evaluations = {path.stem: _load_evaluation(path) for path in sorted(results.glob("evaluation-*.json"))}
+    figures = root / "reports" / "figures"
     tables = {
         "runs": run_table(list(runs.values())),
         "ratios": ratio_table(list(machines.values())) + "".join(map(_machine, machines.values())),
-    }
+    } | {name: readme_table(result) for name, result in evaluations.items()}
     readme = root / "README.md"
     try:
         text = readme.read_text(encoding="utf-8")
@@ -72,11 +77,35 @@ def build(root: Path, *, check: bool = False) -> list[Path]:
         root / "reports" / "benchmarks.md": benchmarks_page(list(machines.values())),
         readme: MARKER.sub(table, text),
     }
+    for name, result in evaluations.items():
+        there = [
+            each
+            for each in FIGURES
+            if (PLOTS[each](result) if each in PLOTS else (figures / f"{name}-{each}.png").is_file())
+        ]
+        wanted[root / "reports" / f"{name}.md"] = evaluation_page(name.removeprefix("evaluation-"), result, there)
     stale = [path for path, content in wanted.items() if not path.exists() or path.read_text("utf-8") != content]
     if not check:
         for path in stale:
             write_text(path, wanted[path])
+    for name, result in evaluations.items():
+        old = stale_plots(figures, f"{name}-", result)
+        stale += old
+        if old and not check:
+            figures.mkdir(exist_ok=True)
+            save_plots(figures, f"{name}-", result)
     return stale
+
+
+def _load_evaluation(path: Path) -> dict[str, Any]:
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+        schema = result["schema"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} is not the results.json of an evaluation: {error!r}") from None
+    if schema != EVALUATION_SCHEMA:
+        raise UsageError(f"{path} is an evaluation of schema {schema!r}; this version reads {EVALUATION_SCHEMA}")
+    return dict(result)
 
 
 def _load_run(path: Path) -> dict[str, Any]:
@@ -128,7 +157,7 @@ def run_table(runs: list[dict[str, Any]]) -> str:
         "to mean colour",
         "sky, grass ↓",
     )
-    return _markdown(headings, rows, numbers=5) + "\n" + _machines([result["environment"] for result in runs])
+    return markdown(headings, rows, numbers=5) + "\n" + _machines([result["environment"] for result in runs])
 
 
 def _machines(environments: list[dict[str, Any]]) -> str:
@@ -156,7 +185,7 @@ def ratio_table(machines: list[list[dict[str, Any]]]) -> str:
             found.setdefault(row, {})[column] = f"{record['value']:.3f}{spread}"
     columns = [f"{records[0]['cpu']} ↓ [quartiles]" for records in machines]
     rows = [(*row, *(cells.get(column, "") for column in range(len(machines)))) for row, cells in found.items()]
-    return _markdown(("what", "of which", "conditions", "measured", *columns), rows, numbers=len(machines))
+    return markdown(("what", "of which", "conditions", "measured", *columns), rows, numbers=len(machines))
 
 
 def benchmarks_page(machines: list[list[dict[str, Any]]]) -> str:
@@ -192,7 +221,7 @@ def profile_table(records: list[dict[str, Any]]) -> str:
     rows = [(kind, *(f"{found[kind]:.0f}" if kind in found else "" for found in columns.values())) for kind in kinds]
     rows.append(("all", *(f"{sum(found.values()):.0f}" for found in columns.values())))
     headings = ("milliseconds", *columns)
-    return _markdown(headings, rows, numbers=len(columns)) if columns else "Not measured.\n"
+    return markdown(headings, rows, numbers=len(columns)) if columns else "Not measured.\n"
 
 
 def _wide(records: list[dict[str, Any]], metrics: tuple[str, ...]) -> str:
@@ -205,7 +234,7 @@ def _wide(records: list[dict[str, Any]], metrics: tuple[str, ...]) -> str:
     present = [metric for metric in metrics if any(metric in values for values in found.values())]
     arrows = [f"{metric.replace('_', ' ')} {ARROWS[METRICS[metric].higher_is_better]}" for metric in present]
     rows = [(*name, *(values.get(metric, "") for metric in present)) for name, values in found.items()]
-    return _markdown(("suite", "benchmark", "model", "variant", "conditions", *arrows), rows, numbers=len(present))
+    return markdown(("suite", "benchmark", "model", "variant", "conditions", *arrows), rows, numbers=len(present))
 
 
 def _sorted(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -244,11 +273,6 @@ def _machine(records: list[dict[str, Any]]) -> str:
         f"\nMeasured on: {first['cpu']}, {first['cores']} cores ({', '.join(first['cpu_flags'])}){gpus};"
         f" {libraries}, Python {each('python')}; seed {each('seed') or 0}; {each('date')}, commit {commits}.\n"
     )
-
-
-def _markdown(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, numbers: int) -> str:
-    rules = ["---"] * (len(headings) - numbers) + ["--:"] * numbers
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in (headings, tuple(rules), *rows))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from zoo.errors import UsageError
 from zoo.metrics import IMAGE_METRICS
+from zoo.metrics.image import POOLED_PIXELS
 from zoo.paths import write_text
 
 SCHEMA = 1
@@ -46,6 +47,13 @@ METRICS = {
     "working_memory": Metric("bytes", False, 1, "TensorFlow's allocator: peak of a call less what was held before it"),
     "rss_growth": Metric("bytes", False, 1, "process: peak resident set of a call less the set before it"),
     "held_memory": Metric("bytes", False, 1, "TensorFlow's allocator: held before the call by weights and inputs"),
+    **{
+        name: Metric(each.unit, DIRECTIONS[each.better], each.version, each.meaning)
+        for name, each in IMAGE_METRICS.items()
+    },
+    "ab_energy_pooled": Metric(
+        "a*b*", False, 1, f"the same on {POOLED_PIXELS} pixels of every image, the images taken together"
+    ),
     "a_star": Metric("1", None, 1, "averaging A*: 1 at the mean of the possible colours, 0 at one of them"),
     "bvr": Metric("1", None, 1, "variance between the objects of a class over the truth's: 1 is the truth's diversity"),
     "ned": Metric("1", False, 1, "energy distance to the true colours over that of the mean colour"),
@@ -56,9 +64,6 @@ METRICS = {
     "speckle": Metric("1", False, 1, "variance within objects beyond the truth's, over the variance between them"),
     "mse_over_var": Metric("1", None, 1, "squared error of a*b* over the variance between objects: 2 of a sampler"),
     "nll_bits": Metric("bits/pixel", False, 1, "bits of the true colours under the distributions"),
-}
-METRICS |= {
-    name: Metric(each.unit, DIRECTIONS[each.better], each.version, each.meaning) for name, each in IMAGE_METRICS.items()
 }
 
 

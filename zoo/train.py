@@ -106,7 +106,7 @@ def parser() -> argparse.ArgumentParser:
         "--decode",
         metavar="NAME[:T]",
         help=f"how a classifier's summary images are decoded: {', '.join(DECODERS)}; with a temperature, annealed:0.2"
-        " or sample:0.5, and +coherent to smooth along luma first (default: annealed)",
+        " or sample:0.5, and +coherent for one colour a region of even luma (default: annealed)",
     )
     p.add_argument(
         "--max-bad",

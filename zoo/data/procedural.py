@@ -1,4 +1,6 @@
-"""The data set `procedural`: comic pages drawn by this package, on which the colours are known to be ambiguous.
+"""The data sets `procedural` and `procedural-objects`: drawn by this package, with colours known to be ambiguous.
+
+The first is of comic pages, the second of sheets on which things stand alone, from seeds that no page uses.
 
 Each object of an ambiguous class (car, shirt, roof ...) has one of a few colours of equal luma, all equally
 likely; the grey page does not tell which. The classes with one colour (sky, grass, skin ...) are the controls.
@@ -20,15 +22,19 @@ from PIL import Image
 
 from zoo.color import rgb_to_yuv
 from zoo.data.canvas import Dice, Sketch
-from zoo.data.scenes import SCALE, sketch_page
+from zoo.data.cards import SPLITS, get_card
+from zoo.data.scenes import SCALE, sketch_page, sketch_sheet
 from zoo.errors import RunError, UsageError
 from zoo.paths import CACHE_VARIABLE, atomic_path, cache_dir
 
 VERSION = 1
-SPLITS = {"train": 160, "val": 24, "test": 24}
 PAGES_THAT_PAY_A_PROCESS = 16  # starting one takes as long as drawing about ten
 
-Job = tuple[Path, str, int, int]  # root, split, index, seed
+_SKETCHES = {"procedural": sketch_page, "procedural-objects": sketch_sheet}
+NAMES = tuple(_SKETCHES)
+"""The data sets."""
+
+Job = tuple[Path, str, str, int, int]  # root, name, split, index, seed
 
 
 @dataclass(frozen=True)
@@ -97,28 +103,29 @@ class Page:
     modes: np.ndarray
 
 
-def draw_page(split: str, index: int, *, seed: int = 0) -> Page:
-    """Draws a page; it depends on the arguments and on nothing else.
+def draw_page(split: str, index: int, *, seed: int = 0, name: str = "procedural") -> Page:
+    """Draws a page of one of `NAMES`; it depends on the arguments and on nothing else.
 
     Raises:
         UsageError: There is no such split, or a number is negative.
     """
-    sketch, modes = sketch_of(split, index, seed=seed)
+    sketch, modes = sketch_of(split, index, seed=seed, name=name)
     return color_page(sketch, modes)
 
 
-def sketch_of(split: str, index: int, *, seed: int = 0) -> tuple[Sketch, list[int]]:
+def sketch_of(split: str, index: int, *, seed: int = 0, name: str = "procedural") -> tuple[Sketch, list[int]]:
     """The page without its colours, and the mode of each of its objects, that of object id 1 first.
 
     Raises:
         UsageError: There is no such split, or a number is negative.
     """
     if split not in SPLITS:
-        raise UsageError(f"no split {split!r} in the data set procedural; choose from {', '.join(SPLITS)}")
+        raise UsageError(f"no split {split!r} in the data set {name}; choose from {', '.join(SPLITS)}")
     if index < 0 or seed < 0:
         raise UsageError(f"page {index} of seed {seed}: neither may be negative")
-    entropy = (VERSION, seed, list(SPLITS).index(split), index)
-    sketch = sketch_page(Dice(*entropy, 0))
+    # No two data sets share a stream of random numbers, nor do two splits of one.
+    entropy = (VERSION, seed, NAMES.index(name) * len(SPLITS) + SPLITS.index(split), index)
+    sketch = _SKETCHES[name](Dice(*entropy, 0))
     dice = Dice(*entropy, 1)
     return sketch, [dice.below(len(_BY_NAME[kind].palette)) for kind in sketch.kinds]
 
@@ -164,11 +171,11 @@ def mode_uv(object_class: ObjectClass) -> np.ndarray:
     return rgb_to_yuv(np.array(object_class.palette) / 255)[:, 1:]
 
 
-def digest(*, seed: int = 0) -> str:
+def digest(*, seed: int = 0, name: str = "procedural") -> str:
     """SHA-256 of the pixels and maps of the first page of each split."""
     state = hashlib.sha256()
     for split in SPLITS:
-        page = draw_page(split, 0, seed=seed)
+        page = draw_page(split, 0, seed=seed, name=name)
         for array in (page.rgb, page.classes, page.objects, page.modes):
             state.update(np.ascontiguousarray(array).tobytes())
     return state.hexdigest()
@@ -177,7 +184,8 @@ def digest(*, seed: int = 0) -> str:
 def materialise(
     root: Path | None = None,
     *,
-    counts: Mapping[str, int] = SPLITS,
+    name: str = "procedural",
+    counts: Mapping[str, int] | None = None,
     seed: int = 0,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -189,8 +197,9 @@ def materialise(
     larger `counts` stay.
 
     Args:
-        root: Where to; by default a folder of the cache, named after `VERSION` and `seed`.
-        counts: The number of pages of each split.
+        root: Where to; by default a folder of the cache, named after the data set, `VERSION` and `seed`.
+        name: Which of `NAMES`.
+        counts: The number of pages of each split; by default those of the data set's card.
         seed: Chooses another set of pages.
         workers: Processes to draw in; by default one a core. With 1 no process is started.
         progress: Called with the pages done and the pages missing at first, after each page.
@@ -202,9 +211,10 @@ def materialise(
         UsageError: The folder cannot be written, or `counts` names an unknown split.
         RunError: A worker process died.
     """
-    root = root or cache_dir() / f"procedural-v{VERSION}-seed{seed}"
+    root = root or cache_dir() / f"{name}-v{VERSION}-seed{seed}"
+    counts = get_card(name).pages if counts is None else counts
     jobs = [
-        (root, split, index, seed)
+        (root, name, split, index, seed)
         for split, count in counts.items()
         for index in range(count)
         if not all(path.exists() for path in _paths(root, split, index))
@@ -246,8 +256,8 @@ def _paths(root: Path, split: str, index: int) -> tuple[Path, Path]:
 
 
 def _write_page(job: Job) -> None:
-    root, split, index, seed = job
-    page = draw_page(split, index, seed=seed)
+    root, name, split, index, seed = job
+    page = draw_page(split, index, seed=seed, name=name)
     page_path, map_path = _paths(root, split, index)
     # The page last: whoever sees a page finds its maps.
     for path, array in ((map_path, np.stack([page.classes, page.objects, page.modes], -1)), (page_path, page.rgb)):

@@ -11,6 +11,7 @@ from zoo.data.canvas import LIGHT, SHADOW, Canvas, Dice, Point, Sketch, Thing, b
 WIDTH, HEIGHT = 512, 768
 SCALE = 2  # a sketch has this many pixels a page pixel along each axis
 MARGIN, GUTTER = 28, 20  # in pixels of the sketch, as everything below
+SHEET_ROWS, SHEET_COLUMNS = 4, 3
 
 # Panels a row, rows from the top.
 _LAYOUTS = ((2, 2), (1, 2, 1), (1, 2, 2), (2, 1, 2), (2, 2, 1), (2, 2, 2), (1, 3, 2), (2, 3, 2), (3, 1, 2), (2, 1, 3))
@@ -35,6 +36,20 @@ def sketch_page(dice: Dice) -> Sketch:
                 (left - lean_left, bottom),
             ]
             _panel(sketch, frame, dice)
+    return sketch
+
+
+def sketch_sheet(dice: Dice) -> Sketch:
+    """A sheet of things that stand alone on paper, twelve in a grid: nothing around them tells what they are."""
+    sketch = Sketch(WIDTH * SCALE, HEIGHT * SCALE)
+    places = [(row, column) for row in range(SHEET_ROWS) for column in range(SHEET_COLUMNS)]
+    width, height = WIDTH * SCALE // SHEET_COLUMNS, HEIGHT * SCALE // SHEET_ROWS
+    for prop in _ISOLATED:
+        row, column = places.pop(dice.below(len(places)))
+        canvas = Canvas(sketch, width, height, dice)
+        size = canvas.unit * _SHEET_SIZES.get(prop, 0.8) * dice.between(0.8, 1.05)
+        prop(canvas, width * dice.between(0.46, 0.54), height * dice.between(0.9, 0.96), size)
+        sketch.image.paste(canvas.image, (column * width, row * height))
     return sketch
 
 
@@ -189,6 +204,14 @@ def _row(canvas: Canvas, y: float, kinds: Sequence[Prop], size: float) -> None:
 
 # How high (a car: how long) a thing in the middle distance is, as a share of the panel's unit.
 _SIZES: dict[Prop, float] = {props.tree: 0.6, props.bush: 0.18, props.rock: 0.24, props.car: 0.6, props.person: 0.55}
+
+
+# What stands on a sheet of isolated things: each ambiguous class more than once, and controls beside it.
+_ISOLATED: tuple[Prop, ...] = (
+    *(props.car, props.car, props.rock, props.rock, props.rock, props.house, props.house),
+    *(props.person, props.person, props.balloon, props.balloon, props.tree),
+)
+_SHEET_SIZES: dict[Prop, float] = {props.rock: 0.5, props.house: 0.7}
 
 
 def _stage(canvas: Canvas, top: float, kinds: Sequence[Prop], people: int) -> None:

@@ -182,7 +182,7 @@ def open_dataset(spec: str | Path, *, crop: int, max_bad: float = 0.1, progress:
 def _open_card(name: str, crop: int, max_bad: float, progress: Progress | None) -> Dataset:
     from zoo.data import procedural
 
-    pages = procedural.materialise(progress=progress) / "pages"
+    pages = procedural.materialise(name=name, progress=progress) / "pages"
     dataset = _scan(name, pages, list(_folder(pages)), crop, max_bad, progress)
     splits = {key: replace(split, read_maps=procedural.read_maps) for key, split in dataset.splits.items()}
     return replace(dataset, splits=splits)

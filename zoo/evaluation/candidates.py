@@ -12,6 +12,7 @@ import numpy as np
 from zoo.color import compose, split_luma, to_uint8
 from zoo.data.sources import Maps
 from zoo.errors import UsageError
+from zoo.harness.rundir import RunDirectory
 from zoo.metrics import lab
 from zoo.metrics.averaging import lab_of
 
@@ -123,6 +124,9 @@ class Model:
         decoders: for a classifier; a regression has its own answer only.
         gain: U and V are multiplied by it.
         seed: of the `sample` decoder, with each image's name.
+
+    Attributes:
+        run: the `result.json` of a run directory that holds a finished run, without its validation scores.
     """
 
     def __init__(self, path: Path, label: str, decoders: Sequence[str], *, gain: float = 1.0, seed: int = 0) -> None:
@@ -131,6 +135,7 @@ class Model:
 
         self._predictor = Predictor(zoo.load(path))
         self.classifies = self._predictor.output == "logits"
+        self.label, self.run = label, _run_of(path)
         self._decoders, self._gain, self._seed = tuple(decoders), gain, seed
         self.names = tuple(f"{label}, {name}" for name in decoders) if self.classifies else (label,)
 
@@ -157,6 +162,11 @@ class Model:
         for name in self._decoders:
             yield answer_of(luma, prediction.decode(name, seed=seed)[0], logits)
             logits = None
+
+
+def _run_of(path: Path) -> dict[str, Any] | None:
+    result = RunDirectory(path).result() if path.is_dir() else None
+    return {key: value for key, value in result.items() if key != "scores"} if result else None
 
 
 def parse(spec: str, decoders: Sequence[str], mean_uv: np.ndarray, seed: int) -> Candidate:

@@ -18,6 +18,7 @@ from zoo.metrics import (
     INDICES,
     AveragingIndices,
     Pair,
+    PooledEnergy,
     Region,
     chroma,
     colorfulness,
@@ -41,6 +42,7 @@ class Collected:
     """What is kept of a candidate: sums an image, and a sample of each object."""
 
     sums: dict[str, list[np.ndarray]] = field(default_factory=lambda: {name: [] for name in IMAGE_METRICS})
+    pooled: PooledEnergy = field(default_factory=PooledEnergy)
     found: list[Region] = field(default_factory=list)
     squeezed: list[float] = field(default_factory=list)
     classification: list[np.ndarray] = field(default_factory=list)
@@ -125,6 +127,7 @@ class Evaluation:
                 pair = Pair(subject.name, answer.rgb, subject.rgb)
                 for metric, sums in image_sums(pair).items():
                     kept.sums[metric].append(sums)
+                kept.pooled.add(pair)
                 kept.squeezed.append(answer.squeezed)
                 if answer.logits is not None:
                     kept.classification.append(classification_sums(answer.logits, uv))
@@ -162,12 +165,13 @@ class Evaluation:
                 found = (math.nan,) * 3
             metrics[metric] = _as_interval(*found)
             per_image[metric] = [_number(value) for value in definition.value(sums)]
+        metrics["ab_energy_pooled"] = _as_interval(*interval(kept.pooled.statistic(), self._groups))
         result: dict[str, Any] = {
             "name": name,
             "metrics": metrics,
             "per_image": per_image,
-            "squeezed": float(np.mean(kept.squeezed)),
-            "chroma_histogram": list(kept.chroma / kept.chroma.sum()),
+            "squeezed": _number(float(np.mean(kept.squeezed))),
+            "chroma_histogram": [_number(share) for share in kept.chroma / kept.chroma.sum()],
             "object_uv": {self._names[label]: means for label, means in kept.object_uv.items()} or None,
             "indices": None,
             "classification": None,
@@ -178,8 +182,8 @@ class Evaluation:
             total = np.sum(kept.classification, axis=0)
             table = calibration(total)
             result["classification"] = {
-                "nll_bits": float(nll_bits(total)),
-                "ece": dict(zip(("u", "v"), map(float, ece(total)), strict=True)),
+                "nll_bits": _number(float(nll_bits(total))),
+                "ece": dict(zip(("u", "v"), map(_number, ece(total)), strict=True)),
                 "calibration": [[[_number(x) for x in row] for row in head] for head in table],
             }
         return result
@@ -193,6 +197,14 @@ class Evaluation:
 
         rows = zip(*intervals(statistic, self._groups, resamples=INDEX_RESAMPLES), strict=True)
         return {name: _as_interval(*row) for name, row in zip(INDICES, rows, strict=True)}
+
+
+def ideal_results() -> dict[str, dict[str, float | None]]:
+    """The indices of every oracle without noise and chance, by name."""
+    from zoo.oracles import ORACLES, ideal_indices
+
+    found = {name: ideal_indices(oracle) for name, oracle in ORACLES.items()}
+    return {name: {index: _number(value) for index, value in values.items()} for name, values in found.items()}
 
 
 def _object_means(rgb: np.ndarray, classes: np.ndarray, objects: np.ndarray) -> dict[int, list[list[float]]]:
@@ -213,7 +225,8 @@ def _weighted(value: Callable[[np.ndarray], np.ndarray], sums: np.ndarray, weigh
 
 
 def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+    """Six digits are more than any metric has; None for what is not defined."""
+    return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
 def _as_interval(value: float, low: float, high: float) -> Interval:

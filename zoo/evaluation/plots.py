@@ -1,6 +1,8 @@
 """The pictures of an evaluation, each a function of its results alone; and the sheet of the coloured images."""
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +21,46 @@ GAP = 4
 REFERENCES = ("truth", "grey", "mean colour")
 
 
-def save_plots(folder: Path, result: dict[str, Any]) -> list[Path]:
+def digest_of(result: dict[str, Any]) -> str:
+    """SHA-256 (hex) of the results that a plot is made from; each PNG carries it as its text `Results`."""
+    return hashlib.sha256(json.dumps(result, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+
+
+def save_plots(folder: Path, prefix: str, result: dict[str, Any]) -> list[Path]:
     """Writes the plots that the results of `zoo.evaluate` have something to show in, as PNG.
+
+    Args:
+        folder: where to.
+        prefix: of the files' names.
+        result: what `zoo.evaluate` found.
 
     Returns:
         The files written.
     """
-    figures = {
-        "chroma": chroma_figure(result),
-        "averaging": averaging_figure(result),
-        "plane": plane_figure(result),
-        "calibration": calibration_figure(result),
-    }
     written = []
-    for name, figure in figures.items():
+    for name, draw in PLOTS.items():
+        figure = draw(result)
         if figure is not None:
-            path = folder / f"{name}.png"
+            path = folder / f"{prefix}{name}.png"
             with atomic_path(path) as temporary:
-                figure.savefig(temporary, format="png", dpi=120, bbox_inches="tight")
+                metadata = {"Results": digest_of(result)}
+                figure.savefig(temporary, format="png", dpi=110, bbox_inches="tight", metadata=metadata)
             written.append(path)
     return written
+
+
+def stale_plots(folder: Path, prefix: str, result: dict[str, Any]) -> list[Path]:
+    """Those plots of the results that are not there, or were made from other results."""
+    paths = [folder / f"{prefix}{name}.png" for name, draw in PLOTS.items() if draw(result) is not None]
+    return [path for path in paths if _made_from(path) != digest_of(result)]
+
+
+def _made_from(path: Path) -> str | None:
+    try:
+        with Image.open(path) as image:
+            return image.info.get("Results")
+    except OSError:
+        return None
 
 
 def chroma_figure(result: dict[str, Any]) -> Figure:
@@ -158,6 +180,14 @@ def calibration_figure(result: dict[str, Any]) -> Figure | None:
     panels[0].set_ylabel("accuracy")
     panels[0].legend(fontsize=8)
     return figure
+
+
+PLOTS: dict[str, Callable[[dict[str, Any]], Figure | None]] = {
+    "averaging": averaging_figure,
+    "plane": plane_figure,
+    "chroma": chroma_figure,
+    "calibration": calibration_figure,
+}
 
 
 def save_sheet(path: Path, rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str]) -> None:

@@ -6,10 +6,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from zoo.evaluation.candidates import BASELINES
 from zoo.metrics import IMAGE_METRICS, INDICES
+from zoo.results import METRICS
 
-ARROWS = {"higher": "↑", "lower": "↓", "truth": "→ truth"}
-COLORFULNESS = ("cf", "cf_abs", "delta_cf_set", "delta_cf_image", "chroma_ratio", "ab_energy")
+ARROWS = {True: "↑", False: "↓", None: "→ truth"}
+COLORFULNESS = ("cf", "cf_abs", "delta_cf_set", "delta_cf_image", "chroma_ratio", "ab_energy", "ab_energy_pooled")
 ACCURACY = tuple(name for name in IMAGE_METRICS if name not in COLORFULNESS)
 TITLES = {
     "a_star": "A* → 0",
@@ -34,7 +36,7 @@ def print_tables(result: dict[str, Any]) -> None:
     for names, caption in ((COLORFULNESS, "how colourful"), (ACCURACY, "how near the truth: averaging is rewarded")):
         table = Table("", caption=f"{caption}; 95 % bootstrap intervals over groups of images")
         for name in names:
-            table.add_column(f"{name} {ARROWS[IMAGE_METRICS[name].better]}", justify="right")
+            table.add_column(f"{name} {ARROWS[METRICS[name].higher_is_better]}", justify="right")
         if names is COLORFULNESS:
             table.add_column("squeezed into RGB", justify="right")
         for candidate in candidates:
@@ -49,6 +51,18 @@ def print_tables(result: dict[str, Any]) -> None:
             table.add_column(TITLES[name], justify="right")
         for candidate in candidates:
             table.add_row(candidate["name"], *(_cell(candidate["indices"][name]) for name in INDICES))
+        console.print(table)
+
+    ideal = result["ideal_indices"]
+    shown = [candidate["name"] for candidate in candidates if ideal and candidate["name"] in ideal]
+    if set(shown) - set(BASELINES):
+        table = Table("", caption="what the oracles score on these palettes without noise and chance")
+        for name in INDICES:
+            table.add_column(TITLES[name], justify="right")
+        for name in shown:
+            table.add_row(
+                name, *("–" if ideal[name][index] is None else _number(ideal[name][index]) for index in INDICES)
+            )
         console.print(table)
 
     classifiers = [candidate for candidate in candidates if candidate["classification"]]

@@ -6,7 +6,7 @@ sees, uint8 RGB. Accuracy metrics reward averaging, and colourfulness can be fak
 """
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +15,7 @@ import numpy as np
 AB_CELL, AB_CELLS = 10, 26  # a*b* cells of the balanced area under the curve: −130 … 130 in steps of 10
 LARGEST_THRESHOLD = 150
 ENERGY_PIXELS = 256
+POOLED_PIXELS, MOST_POOLED = 32, 1000  # of an image, and images: distances between all pairs of pixels are taken
 
 
 def lab(rgb: np.ndarray) -> np.ndarray:
@@ -156,11 +157,14 @@ def _balanced(sums: Sums) -> np.ndarray:
 
 
 def _energy(pair: Pair) -> float:
-    height, width = pair.truth.shape[:2]
+    return energy_distance(*_sampled(pair, min(ENERGY_PIXELS, pair.truth[..., 0].size), replace=False))
+
+
+def _sampled(pair: Pair, count: int, *, replace: bool) -> Iterator[np.ndarray]:
+    """Predicted, then true a*b* (count, 2) of the same pixels, drawn with the image's name."""
     rng = np.random.default_rng(zlib.crc32(pair.name.encode()))
-    chosen = rng.choice(height * width, min(ENERGY_PIXELS, height * width), replace=False)
-    points = (image[..., 1:].reshape(-1, 2)[chosen] for image in (pair.predicted_lab, pair.truth_lab))
-    return energy_distance(*points)
+    chosen = rng.choice(pair.truth[..., 0].size, count, replace=replace)
+    return (image[..., 1:].reshape(-1, 2)[chosen] for image in (pair.predicted_lab, pair.truth_lab))
 
 
 IMAGE_METRICS = {
@@ -248,6 +252,44 @@ IMAGE_METRICS = {
         _ratio,
     ),
 }
+
+
+class PooledEnergy:
+    """The energy distance of predicted and true a*b* over the pixels of all images together.
+
+    Per image, `ab_energy` asks for the right amount of each colour in every image; pooled, a colour that is too rare
+    in one may make up for another. It is no sum over images: `POOLED_PIXELS` of each are kept, of the first
+    `MOST_POOLED` images.
+    """
+
+    def __init__(self) -> None:
+        self._points: list[list[np.ndarray]] = []
+
+    def add(self, pair: Pair) -> None:
+        """Keeps pixels of an image."""
+        if len(self._points) < MOST_POOLED:
+            self._points.append(list(_sampled(pair, POOLED_PIXELS, replace=True)))
+
+    def statistic(self) -> Callable[[np.ndarray], np.ndarray]:
+        """The distance (…) as a function of weights of the images (…, n)."""
+        from scipy.spatial.distance import cdist
+
+        count = len(self._points)
+        predicted, truth = (np.concatenate(points) for points in zip(*self._points, strict=True))
+
+        def between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+            """Mean distance between the pixels of each two images, (n, n)."""
+            rows = (cdist(row, b).reshape(POOLED_PIXELS, count, POOLED_PIXELS) for row in np.split(a, count))
+            return np.stack([row.mean(axis=(0, 2)) for row in rows])
+
+        distance = 2 * between(predicted, truth) - between(predicted, predicted) - between(truth, truth)
+
+        def value(weights: np.ndarray) -> np.ndarray:
+            share = weights[..., :count]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                return np.einsum("...i,ij,...j->...", share, distance, share) / share.sum(axis=-1) ** 2
+
+        return value
 
 
 def image_sums(pair: Pair) -> dict[str, Sums]:

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.codec import BINS, CENTERS, decode, decode_mode, gumbel_noise, parse_decoder, softmax
-from zoo.coherence import coherent
+from zoo.codec import BINS, CENTERS, decode, decode_mode, encode, gumbel_noise, parse_decoder, softmax
+from zoo.coherence import pool, segment
 from zoo.errors import UsageError
 
 
@@ -85,8 +85,8 @@ class Prediction:
 
         Args:
             decoder: of `zoo.codec.DECODERS`, with a temperature after a colon if it takes one, as `sample:0.5`, and
-                `+coherent` at the end to smooth the logits along luma first. None for a regression, which has an
-                answer of its own. A conditional model's `mode` and `sample` choose U,
+                `+coherent` at the end to choose one colour for each region of even luma. None for a regression, which
+                has an answer of its own. A conditional model's `mode` and `sample` choose U,
                 then V given it; the other decoders look at the two marginals.
             seed: of `sample`.
 
@@ -103,8 +103,8 @@ class Prediction:
         smooth = options.pop("coherent", False)
         options |= {"seed": seed} if name == "sample" else {}
 
-        def ready(logits: np.ndarray) -> np.ndarray:
-            return coherent(logits, self.luma) if smooth else logits
+        def ready(logits: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+            return pool(logits, self._regions, weights) if smooth else logits
 
         if not self._predictor.conditional or name not in ("mode", "sample"):
             return decode(ready(self.marginals), name, **options)
@@ -113,8 +113,15 @@ class Prediction:
             noise = options.get("temperature", 1.0) * gumbel_noise(seed)
         u_logits = ready(self.output)
         u = decode_mode(np.stack([u_logits, u_logits], axis=-2) + noise)[..., :1]
-        v_logits = ready(self._predictor.v_logits(self._features, u))
+        # Which V goes with this U is known by the pixels that find it likely.
+        chosen = np.asarray(encode(np.concatenate([u, u], axis=-1)))[..., :1]
+        p_u = np.take_along_axis(softmax(self.output[..., None, :])[..., 0, :], chosen, axis=-1)[..., 0]
+        v_logits = ready(self._predictor.v_logits(self._features, u), p_u)
         return decode_mode(np.stack([u_logits, v_logits], axis=-2) + noise)
+
+    @cached_property
+    def _regions(self) -> np.ndarray:
+        return np.stack([segment(luma[..., 0]) for luma in self.luma])
 
     @cached_property
     def marginals(self) -> np.ndarray:
