@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from zoo import report
+from zoo import evaluate, report
+from zoo.evaluation.evaluate import CHROMA_EDGES
+from zoo.metrics import IMAGE_METRICS, INDICES
 from zoo.results import ENVIRONMENT, Row, as_record, save_records
 
 ROOT = Path(__file__).parents[1]
@@ -52,7 +54,7 @@ def a_run() -> dict[str, object]:
 
     return {
         "config": {"model": "residual", "data": "pages", "recipe": "quick", "steps": 100, "batch_size": 6}
-        | {"crop": 64, "seed": 0, "overfit": 0, "optimizer": "adam", "learning_rate": 0.005},
+        | {"crop": 64, "seed": 0, "overfit": 0, "rebalance": 0.0, "optimizer": "adam", "learning_rate": 0.005},
         "environment": {"cpu": "a processor", "cpu_flags": [], "gpus": [], "cores": 2, "precision": "float32"}
         | {"python": "3.11.7", "libraries": {"keras": "3.15.1", "tensorflow": "2.21.0"}},
         "images_per_second": 10.0,
@@ -61,6 +63,60 @@ def a_run() -> dict[str, object]:
             "rows": [scores("residual", 16.0)],
         },
     }
+
+
+def an_evaluation() -> dict[str, object]:
+    def found(value: float | None) -> dict[str, float | None]:
+        return {"value": value, "low": value, "high": value}
+
+    def candidate(name: str, a_star: float | None) -> dict[str, object]:
+        return {
+            "name": name,
+            "metrics": {metric: found(0.5) for metric in (*IMAGE_METRICS, "ab_energy_pooled")},
+            "indices": {index: found(a_star) for index in INDICES},
+            "chroma_histogram": [1.0] + [0.0] * (len(CHROMA_EDGES) - 2),
+            "object_uv": {"car": [[0.1, 0.1]]},
+            "classification": None,
+        }
+
+    return {
+        "schema": evaluate.SCHEMA,
+        "split": "test",
+        "max_side": 512,
+        "seed": 0,
+        "images": [{"name": "0.png", "group": "0.png"}],
+        "environment": a_run()["environment"]
+        | {"libraries": {"keras": "3.15.1", "tensorflow": "2.21.0", "scikit-image": "0.25.2"}},
+        "palettes": {"car": [[0.1, 0.1], [-0.1, 0.2]]},
+        "runs": {"residual": {key: value for key, value in a_run().items() if key != "scores"}},
+        "ideal_indices": {"sampler": dict.fromkeys(INDICES, 0.25)},
+        "candidates": [candidate("truth", 0.0), candidate("grey", None), candidate("residual", 0.9)],
+    }
+
+
+def test_an_evaluation_becomes_a_page_with_plots(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    readme = root / "README.md"
+    readme.write_text(README + "<!-- table: evaluation-drawn -->\n<!-- end of table -->\n", encoding="utf-8")
+    path = root / "reports" / "results" / "evaluation-drawn.json"
+    path.write_text(json.dumps(an_evaluation()), encoding="utf-8")
+    assert report.main(["build", "--root", str(root)]) == 0
+    page = (root / "reports" / "evaluation-drawn.md").read_text(encoding="utf-8")
+    assert "| residual | 0.9 [0.9, 0.9] |" in page
+    assert "| grey | – | – |" in page
+    assert "| sampler | 0.25 | 0.25 |" in page
+    assert "| residual | residual | pages, quick | 100 × 6 crops of 64², seed 0 | 1 min, 2 cores of a processor" in page
+    assert "| residual | 0.9 | 0.9 | 0.9 | 0.9 | 0.9 | 0.9 | 0.5 | 0.5 | 0.5 |" in readme.read_text(encoding="utf-8")
+    for name in ("averaging", "plane", "chroma"):
+        assert f"](figures/evaluation-drawn-{name}.png)" in page
+        assert (root / "reports" / "figures" / f"evaluation-drawn-{name}.png").exists()
+    assert "calibration.png" not in page
+    assert report.main(["build", "--root", str(root), "--check"]) == 0
+
+    changed = an_evaluation() | {"palettes": {"car": [[0.1, 0.1], [-0.1, 0.3]]}}
+    path.write_text(json.dumps(changed), encoding="utf-8")
+    capsys.readouterr()
+    assert report.main(["build", "--root", str(root), "--check"]) == 1
+    assert "evaluation-drawn-plane.png" in capsys.readouterr().err
 
 
 def test_build_writes_what_the_results_say(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,6 +158,8 @@ def test_a_changed_result_makes_the_tables_stale(root: Path, capsys: pytest.Capt
         ("bench-x.json", "[", "bench-x.json is not a result file"),
         ("run-x.json", "{}", "run-x.json is not the result.json of a run"),
         ("run-x.json", "[", "run-x.json is not the result.json of a run"),
+        ("evaluation-x.json", "{}", "evaluation-x.json is not the results.json of an evaluation"),
+        ("evaluation-x.json", '{"schema": 99}', "evaluation-x.json is an evaluation of schema 99; this version reads"),
     ],
 )
 def test_a_bad_file_is_named(

@@ -128,13 +128,18 @@ class Prediction:
         """Log-probabilities of U and of V over all U, (B, H, W, 2, 64)."""
         if not self._predictor.conditional:
             return self.output
-        p_u = softmax(self.output[..., None, :])[..., 0, :]
+        p_u = softmax(self.output[..., None, :])[..., 0, :].reshape(-1, BINS)
         p_v = np.zeros_like(p_u)
+        features = tf.reshape(self._features, (-1, self._features.shape[-1]))
         for index, u in enumerate(CENTERS[0]):
-            if p_u[..., index].max() > 1e-4:
-                given = self._predictor.v_logits(self._features, np.full((*p_u.shape[:-1], 1), u, np.float32))
-                p_v += p_u[..., index : index + 1] * softmax(given[..., None, :])[..., 0, :]
-        return np.log(np.maximum(np.stack([p_u, p_v], axis=-2), 1e-12))
+            # Few bins of U are likely at a pixel; those left out weigh less than 64 · 10⁻⁵ together.
+            pixels = np.flatnonzero(p_u[:, index] > 1e-5)
+            if pixels.size:
+                some = tf.gather(features, pixels)[None, :, None]
+                given = self._predictor.v_logits(some, np.full((1, pixels.size, 1, 1), u, np.float32))
+                p_v[pixels] += p_u[pixels, index : index + 1] * softmax(given[0])[:, 0]
+        both = np.stack([p_u, p_v], axis=-2).reshape(*self.output.shape[:-1], 2, BINS)
+        return np.log(np.maximum(both, 1e-12))
 
     def _chain(self, u: np.ndarray) -> np.ndarray:
         return np.stack([self.output, self._predictor.v_logits(self._features, u)], axis=-2)
