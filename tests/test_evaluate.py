@@ -168,6 +168,21 @@ def test_bad_input_is_named(folder, models, capsys, arguments, message):
     assert message in capsys.readouterr().err
 
 
+def test_images_without_colour_are_refused(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for index in range(6):
+        grey = rng.integers(0, 256, (80, 80, 1), dtype=np.uint8).repeat(3, 2)
+        Image.fromarray(grey).save(tmp_path / f"{index}.png")
+    assert evaluate.main(["--data", str(tmp_path)]) == 2
+    assert "all 6 images are greyscale; colour images are needed" in capsys.readouterr().err
+
+
+def test_a_run_that_never_got_to_a_model_is_named(folder, tmp_path, capsys):
+    (tmp_path / "config.json").write_text("{}")
+    assert evaluate.main([str(tmp_path), "--data", str(folder)]) == 2
+    assert str(tmp_path) in capsys.readouterr().err
+
+
 def test_a_manifest_without_groups_is_named(folder, tmp_path, capsys):
     for split in ("train", "val", "test"):
         (tmp_path / split).symlink_to(folder / split)

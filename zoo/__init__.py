@@ -2,7 +2,7 @@
 
 >>> import zoo
 >>> zoo.list_models()
-['hypercolumn', 'residual', 'classifier']
+['hypercolumn', 'residual', 'classifier', 'conditional']
 >>> model = zoo.create("residual")  # luma (B, H, W, 1) to UV (B, H, W, 2)
 
 Importing this package does not import Keras or TensorFlow; building a model does.
