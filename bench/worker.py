@@ -40,7 +40,8 @@ def main() -> None:
         call, about = works.build(spec)
         allocator = works.allocator
     gc.collect()
-    before, before_rss = (allocator(reset=True)["current"] if allocator else None), resident()
+    held = allocator(reset=True) if allocator else None
+    before, before_rss = held and held["current"], resident()
     reset_peak_resident()
     operations = about.pop("operations")
     began = time.perf_counter()
@@ -61,7 +62,8 @@ def main() -> None:
         if order == "call":
             answer(seconds=seconds)
             continue
-        peak, peak_rss = (allocator(reset=False)["peak"] if allocator else None), peak_resident()
+        most = allocator(reset=False) if allocator else None
+        peak, peak_rss = most and most["peak"], peak_resident()
         answer(
             held_memory=before,
             working_memory=None if peak is None or before is None else peak - before,
