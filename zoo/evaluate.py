@@ -112,8 +112,11 @@ def evaluate(arguments: argparse.Namespace) -> None:
             candidates.append(candidate.scaled(name, gain))
 
     evaluation = Evaluation(PALETTES, {each.label: each.name for each in CLASSES})
-    for subject in images(arguments.limit):
-        evaluation.add(subject, candidates)
+    count = min(arguments.limit or sys.maxsize, len(dataset.splits[arguments.split].images))
+    with scanning(console, "colouring and measuring") as progress:
+        for done, subject in enumerate(images(arguments.limit), 1):
+            evaluation.add(subject, candidates)
+            progress(done, count)
     result = {
         "schema": SCHEMA,
         "data": arguments.data,

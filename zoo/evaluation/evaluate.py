@@ -29,7 +29,7 @@ from zoo.metrics.bootstrap import interval, intervals
 from zoo.metrics.classification import calibration, classification_sums, ece, nll_bits
 
 INDEX_RESAMPLES = 500
-GAIN_SUBJECTS = 24
+GAIN_SUBJECTS, GAIN_SIDE = 24, 256  # how many images, and how much of their middle, a gain is matched on
 LARGEST_GAIN = 8.0
 SHEET_SUBJECTS = 6
 CHROMA_EDGES = np.arange(0, 132, 4)  # C* of the histogram's bins
@@ -64,14 +64,18 @@ def subjects(dataset: Dataset, split: str, *, limit: int | None, max_side: int) 
         raise UsageError(f"{dataset.name} has no images in its {split} split")
     groups = _groups(dataset)
     for image in chosen.images[:limit]:
-        rgb = image.decode()
-        top, left = ((size - min(size, max_side)) // 2 for size in rgb.shape[:2])
-        box = np.s_[top : top + max_side, left : left + max_side]
+        rgb = _middle(image.decode(), max_side)
         maps = None
         if chosen.read_maps:
-            classes, objects, modes = chosen.read_maps(image.path)
-            maps = classes[box], objects[box], modes[box]
-        yield Subject(image.name, groups.get(image.name, image.name), rgb[box], maps)
+            classes, objects, modes = (_middle(each, max_side) for each in chosen.read_maps(image.path))
+            maps = classes, objects, modes
+        yield Subject(image.name, groups.get(image.name, image.name), rgb, maps)
+
+
+def _middle(image: np.ndarray, side: int) -> np.ndarray:
+    """The middle `side` by `side` pixels, or what there is of them."""
+    top, left = ((size - min(size, side)) // 2 for size in image.shape[:2])
+    return image[top : top + side, left : left + side]
 
 
 def _groups(dataset: Dataset) -> dict[str, str]:
@@ -87,9 +91,10 @@ def _groups(dataset: Dataset) -> dict[str, str]:
 
 def matched_gain(model: Model, some: Sequence[Subject]) -> float | None:
     """The factor of U and V at which a regression's mean colourfulness is the truth's; None if it cannot get there."""
-    answers = [model.predict(subject.rgb) for subject in some]
+    parts = [_middle(subject.rgb, GAIN_SIDE) for subject in some]
+    answers = [model.predict(part) for part in parts]
     predicted = [(luma, prediction.decode()[0]) for luma, prediction in answers]
-    wanted = np.mean([colorfulness(subject.rgb) for subject in some])
+    wanted = np.mean([colorfulness(part) for part in parts])
 
     def missing(gain: float) -> float:
         found = [colorfulness(answer_of(luma, gain * uv).rgb) for luma, uv in predicted]

@@ -79,18 +79,18 @@ def _clock(seconds: float) -> str:
 
 
 @contextmanager
-def scanning(console: Console) -> Iterator[Callable[[int, int], None]]:
-    """A callback (done, all) that shows how far the reading of a data set got, on a terminal or every ten seconds."""
+def scanning(console: Console, what: str = "reading the data set") -> Iterator[Callable[[int, int], None]]:
+    """A callback (done, all) that shows how many images `what` is done with, on a terminal or every ten seconds."""
     shown = time.monotonic()
-    with console.status("reading the data set") as status:
+    with console.status(what) as status:
 
         def progress(done: int, total: int) -> None:
             nonlocal shown
             if console.is_terminal:
-                status.update(f"reading the data set: {done} of {total} images")
+                status.update(f"{what}: {done} of {total} images")
             elif time.monotonic() - shown >= SECONDS_BETWEEN_LINES:
                 shown = time.monotonic()
-                console.print(f"reading the data set: {done} of {total} images", highlight=False)
+                console.print(f"{what}: {done} of {total} images", highlight=False)
 
         yield progress
 

@@ -12,6 +12,8 @@ from zoo.codec import BINS, CENTERS, decode, decode_mode, encode, gumbel_noise, 
 from zoo.coherence import pool, segment
 from zoo.errors import UsageError
 
+LEAST_SHARE = 1e-3  # of a bin of U, for its V to count in the marginal of V
+
 
 def output_of(model: keras.Model) -> str:
     """What a model answers with: `uv`, or `logits` of 64 bins."""
@@ -49,7 +51,9 @@ class Predictor:
             body = keras.Model(
                 model.inputs[0], [model.get_layer("head_u").output, model.get_layer("head_features").output]
             )
-            self._v_given_u = tf.function(lambda features, u: given([features, u]), reduce_retracing=True)
+            channels = body.outputs[1].shape[-1]
+            signature = (tf.TensorSpec([None, None, None, channels]), tf.TensorSpec([None, None, None, 1]))
+            self._v_given_u = tf.function(lambda features, u: given([features, u]), input_signature=signature)
         self._forward = tf.function(lambda luma: body(luma, training=False), reduce_retracing=True)
 
     def __call__(self, luma: np.ndarray) -> "Prediction":
@@ -59,9 +63,9 @@ class Predictor:
             return Prediction(luma, found.numpy(), None, self)
         return Prediction(luma, found[0].numpy(), found[1], self)
 
-    def v_logits(self, features: Any, u: np.ndarray) -> np.ndarray:
-        """Logits of V (B, H, W, 64) given U (B, H, W, 1)."""
-        return self._v_given_u(features, tf.convert_to_tensor(u, tf.float32)).numpy()
+    def v_logits(self, features: Any, u: Any) -> Any:
+        """Logits of V (B, H, W, 64), a tensor, given U (B, H, W, 1)."""
+        return self._v_given_u(tf.cast(features, "float32"), tf.convert_to_tensor(u, tf.float32))
 
 
 class Prediction:
@@ -116,7 +120,7 @@ class Prediction:
         # Which V goes with this U is known by the pixels that find it likely.
         chosen = np.asarray(encode(np.concatenate([u, u], axis=-1)))[..., :1]
         p_u = np.take_along_axis(softmax(self.output[..., None, :])[..., 0, :], chosen, axis=-1)[..., 0]
-        v_logits = ready(self._predictor.v_logits(self._features, u), p_u)
+        v_logits = ready(self._predictor.v_logits(self._features, u).numpy(), p_u)
         return decode_mode(np.stack([u_logits, v_logits], axis=-2) + noise)
 
     @cached_property
@@ -131,18 +135,19 @@ class Prediction:
         p_u = softmax(self.output[..., None, :])[..., 0, :].reshape(-1, BINS)
         p_v = np.zeros_like(p_u)
         features = tf.reshape(self._features, (-1, self._features.shape[-1]))
-        for index, u in enumerate(CENTERS[0]):
-            # Few bins of U are likely at a pixel; those left out weigh less than 64 · 10⁻⁵ together.
-            pixels = np.flatnonzero(p_u[:, index] > 1e-5)
+        for u, share in zip(CENTERS[0], np.ascontiguousarray(p_u.T), strict=True):
+            # Few bins of U are likely at a pixel, and only those are asked for.
+            pixels = np.flatnonzero(share > LEAST_SHARE)
             if pixels.size:
                 some = tf.gather(features, pixels)[None, :, None]
-                given = self._predictor.v_logits(some, np.full((1, pixels.size, 1, 1), u, np.float32))
-                p_v[pixels] += p_u[pixels, index : index + 1] * softmax(given[0])[:, 0]
+                logits = self._predictor.v_logits(some, tf.fill((1, pixels.size, 1, 1), float(u)))
+                p_v[pixels] += share[pixels, None] * tf.nn.softmax(logits)[0, :, 0].numpy()
+        p_v /= p_v.sum(axis=-1, keepdims=True)
         both = np.stack([p_u, p_v], axis=-2).reshape(*self.output.shape[:-1], 2, BINS)
         return np.log(np.maximum(both, 1e-12))
 
     def _chain(self, u: np.ndarray) -> np.ndarray:
-        return np.stack([self.output, self._predictor.v_logits(self._features, u)], axis=-2)
+        return np.stack([self.output, self._predictor.v_logits(self._features, u).numpy()], axis=-2)
 
 
 def predict(model: keras.Model, luma: np.ndarray, decoder: str | None = None, *, seed: int = 0) -> np.ndarray:
