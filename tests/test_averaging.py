@@ -56,7 +56,7 @@ def drawn(pages):
     ("oracle", "expected"),
     [
         ("conditional mean", {"a_star": 1, "bvr": 0, "ned": 1}),
-        ("mode", {"a_star": 0, "bvr": 0}),
+        ("mode", {"a_star": 0, "a_star_noisy_mean": 1, "bvr": 0}),
         ("sampler", {"a_star": 0, "bvr": 1, "ned": 0, "did": 0, "mse_over_var": 2}),
         ("faded truth", {"a_star": 0, "bvr": 0.36, "did": 0}),
         ("saturated mean", {"a_star": 1, "bvr": 0}),
@@ -153,6 +153,18 @@ def test_noise_inside_objects_is_speckle(answer):
     between = np.sum([np.square(c.truth_mean - c.truth_mean.mean(axis=0)).sum() for c in clean._classes])
     objects = sum(len(c.truth_mean) for c in clean._classes)
     assert found()["speckle"] == pytest.approx(50 / (between / objects), rel=0.05)
+
+
+def test_noise_brings_a_mean_below_one_as_far_as_its_companion_says(answer):
+    rng = np.random.default_rng(1)
+
+    def noisy(name, rgb, maps):
+        return conditional_mean(name, rgb, maps) + (0, 8, 8) * rng.normal(size=(*rgb.shape[:2], 3))
+
+    clean, found = answer(conditional_mean)(), answer(noisy)()
+    assert clean["a_star_noisy_mean"] == pytest.approx(1, abs=ROUNDING)
+    assert found["a_star"] < 0.95
+    assert found["a_star_noisy_mean"] == pytest.approx(found["a_star"], abs=0.02)
 
 
 def test_weights_are_repetitions(answer, pages):

@@ -55,6 +55,9 @@ METRICS = {
         "a*b*", False, 1, f"the same on {POOLED_PIXELS} pixels of every image, the images taken together"
     ),
     "a_star": Metric("1", None, 1, "averaging A*: 1 at the mean of the possible colours, 0 at one of them"),
+    "a_star_noisy_mean": Metric(
+        "1", None, 1, "A* of the mean of the possible colours with the answer's own noise within objects"
+    ),
     "bvr": Metric("1", None, 1, "variance between the objects of a class over the truth's: 1 is the truth's diversity"),
     "ned": Metric("1", False, 1, "energy distance to the true colours over that of the mean colour"),
     "did": Metric("1", None, 1, "excess fading: 1 less the chroma ratio of ambiguous objects over that of controls"),

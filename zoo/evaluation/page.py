@@ -17,7 +17,7 @@ FIGURES = {
     "calibration": "Calibration of the classifiers: accuracy against confidence.",
     "sheet": "The first images of the split: grey, every candidate, truth.",
 }
-README_INDICES = ("a_star", "bvr", "ned", "mode_rate", "false_rate", "speckle")
+README_INDICES = ("a_star", "a_star_noisy_mean", "bvr", "ned", "mode_rate", "false_rate", "speckle")
 README_METRICS = ("chroma_ratio", "ab_energy", "delta_e00")
 
 

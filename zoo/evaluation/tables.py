@@ -15,6 +15,7 @@ COLORFULNESS = ("cf", "cf_abs", "delta_cf_set", "delta_cf_image", "chroma_ratio"
 ACCURACY = tuple(name for name in IMAGE_METRICS if name not in COLORFULNESS)
 TITLES = {
     "a_star": "A* → 0",
+    "a_star_noisy_mean": "(of the mean, as noisy)",
     "bvr": "BVR → 1",
     "ned": "nED ↓",
     "did": "DiD → 0",
