@@ -105,7 +105,7 @@ def test_an_evaluation_becomes_a_page_with_plots(root: Path, capsys: pytest.Capt
     assert "| grey | – | – |" in page
     assert "| sampler | 0.25 | 0.25 |" in page
     assert "| residual | residual | pages, quick | 100 × 6 crops of 64², seed 0 | 1 min, 2 cores of a processor" in page
-    assert "| residual | 0.9 | 0.9 | 0.9 | 0.9 | 0.9 | 0.9 | 0.9 | 0.5 | 0.5 | 0.5 |" in readme.read_text(
+    assert "| residual | 0.9 | 0.9 | 0.9 | 0.9 | 0.9 | 0.9 | 0.9 | 0.5 | 0.5 | 0.5 | 0.5 |" in readme.read_text(
         encoding="utf-8"
     )
     for name in ("averaging", "plane", "chroma"):

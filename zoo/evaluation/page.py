@@ -18,7 +18,7 @@ FIGURES = {
     "sheet": "The first images of the split: grey, every candidate, truth.",
 }
 README_INDICES = ("a_star", "a_star_noisy_mean", "bvr", "ned", "mode_rate", "false_rate", "speckle")
-README_METRICS = ("chroma_ratio", "ab_energy", "delta_e00")
+README_METRICS = ("chroma_ratio", "ab_energy", "ab_energy_pooled", "delta_e00")
 
 
 def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
@@ -198,7 +199,7 @@ def save_sheet(path: Path, rows: Sequence[Sequence[np.ndarray]], titles: Sequenc
         rows: uint8 RGB (H, W, 3); of one size within a row.
         titles: one a column.
     """
-    font = ImageFont.load_default(11)
+    font = ImageFont.truetype(matplotlib.get_data_path() + "/fonts/ttf/DejaVuSans.ttf", 11)  # Pillow's own has no ×
     lines = [_wrapped(title, font) for title in titles]
     top = 14 * max(len(each) for each in lines) + 6
     tiles = [[_tile(picture) for picture in row] for row in rows]
