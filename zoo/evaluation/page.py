@@ -15,7 +15,7 @@ FIGURES = {
     " the cross is their mean.",
     "chroma": "How often each chroma occurs, against the truth.",
     "calibration": "Calibration of the classifiers: accuracy against confidence.",
-    "sheet": "The first images of the split: grey, every candidate, truth.",
+    "sheet": "Some images of the split: grey, a few of the candidates, truth.",
 }
 README_INDICES = ("a_star", "a_star_noisy_mean", "bvr", "ned", "mode_rate", "false_rate", "speckle")
 README_METRICS = ("chroma_ratio", "ab_energy", "ab_energy_pooled", "delta_e00")
