@@ -7,6 +7,7 @@ import pytest
 
 from zoo import evaluate, report
 from zoo.evaluation.evaluate import CHROMA_EDGES
+from zoo.evaluation.plots import averaging_figure
 from zoo.metrics import IMAGE_METRICS, INDICES
 from zoo.results import ENVIRONMENT, Row, as_record, save_records
 
@@ -119,6 +120,13 @@ def test_an_evaluation_becomes_a_page_with_plots(root: Path, capsys: pytest.Capt
     capsys.readouterr()
     assert report.main(["build", "--root", str(root), "--check"]) == 1
     assert "evaluation-drawn-plane.png" in capsys.readouterr().err
+
+
+def test_a_candidate_without_a_variance_ratio_is_not_plotted() -> None:
+    result = an_evaluation()
+    for candidate in result["candidates"]:
+        candidate["indices"]["bvr"] = {"value": None, "low": None, "high": None}
+    assert averaging_figure(result) is None
 
 
 def test_build_writes_what_the_results_say(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

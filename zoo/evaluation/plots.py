@@ -85,7 +85,7 @@ def averaging_figure(result: dict[str, Any]) -> Figure | None:
     points = [
         (candidate["name"], candidate["indices"]["a_star"], candidate["indices"]["bvr"])
         for candidate in result["candidates"]
-        if candidate["indices"] and candidate["indices"]["a_star"]["value"] is not None
+        if candidate["indices"] and None not in (candidate["indices"][name]["value"] for name in ("a_star", "bvr"))
     ]
     if not points:
         return None
