@@ -4,7 +4,6 @@
 once, small, and writes nothing: it shows that the benchmarks work, and says nothing about time.
 """
 
-import datetime
 import functools
 import importlib.util
 import json
@@ -16,7 +15,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,7 @@ import pytest
 
 import zoo
 from zoo import environment
-from zoo.results import Row, as_record, save_records
+from zoo.results import Environment, Row, as_record, machine_name, merge_rows, slug
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "reports" / "results"
@@ -173,10 +171,11 @@ class Recorder:
     def rows(self, about: Row, values: dict[str, Any]) -> None:
         """Keeps `about` once for each metric of `values`: a number, None, or the samples to take the median of."""
         for metric, value in values.items():
-            low = high = None
+            low = high = values = None
             if isinstance(value, list):
-                low, value, high = (float(q) for q in np.quantile(value, (0.25, 0.5, 0.75)))
-            rows.append(replace(about, metric=metric, value=value, low=low, high=high))
+                values = [float(f"{each:.6g}") for each in value]
+                low, value, high = (float(f"{q:.6g}") for q in np.quantile(value, (0.25, 0.5, 0.75)))
+            rows.append(replace(about, metric=metric, value=value, low=low, high=high, values=values))
 
     def keep(self, row: Row) -> None:
         """Keeps a row as it is."""
@@ -302,26 +301,17 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     option = session.config.option
     if option.quick or not rows:
         return
-    here = this_environment()
-    machine = re.sub(r"[^a-z0-9]+", "-", f"{here['cpu']} {here['cores']} cores {' '.join(here['gpus'])}".lower())
-    path = option.results or RESULTS / f"bench-{machine.strip('-')}.json"
-    save_records(path, [as_record(row, here) for row in rows])
+    records = [as_record(row, this_environment()) for row in rows]
+    path = option.results or RESULTS / f"bench-{slug(machine_name(records[0]))}.json"
+    merge_rows(path, records)
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter:
         reporter.write_line(f"{len(rows)} rows written to {path}")
 
 
-def this_environment() -> dict[str, Any]:
+@functools.cache
+def this_environment() -> Environment:
     """The environment columns of `zoo.results`."""
     code = "import json; from zoo.environment import describe; d = describe('float32');print(json.dumps(d))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    about = json.loads(done.stdout.splitlines()[-1])
-    names = ("zoo", "commit", "dirty", "python", "platform", "cpu", "cpu_flags", "cores", "gpus")
-    return (
-        {name: about[name] for name in names}
-        | {name: about["libraries"][name] for name in ("keras", "tensorflow", "numpy")}
-        | {
-            "torch": metadata.version("torch") if TORCH else None,
-            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        }
-    )
+    return Environment.of(json.loads(done.stdout.splitlines()[-1]))

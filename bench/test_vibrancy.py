@@ -4,14 +4,14 @@ Nothing is trained here unless asked for: `--checkpoints RUN,MODEL.keras` evalua
 every model by the recipe `quick` first.
 """
 
-import json
 import subprocess
 import sys
+from dataclasses import fields, replace
 
 import pytest
 
 import zoo
-from zoo.results import Row
+from zoo.results import Row, load_result
 
 ORACLES = ("conditional mean", "mode", "sampler", "faded truth", "saturated mean")
 
@@ -20,7 +20,7 @@ ORACLES = ("conditional mean", "mode", "sampler", "faded truth", "saturated mean
 def vibrancy(benchmark, record, options, tmp_path):
     """Rows of an evaluation of some candidates; the names of those that were."""
 
-    def evaluate(candidates, model=None):
+    def evaluate(candidates):
         out = tmp_path / "evaluation"
         command = [sys.executable, "-m", "zoo.evaluate", *candidates, "--data", options.data, "--out", str(out)]
         limit = 1 if options.quick else options.images
@@ -29,28 +29,13 @@ def vibrancy(benchmark, record, options, tmp_path):
         def call():
             done = subprocess.run(command, capture_output=True, text=True)
             assert done.returncode == 0, done.stderr
-            return json.loads((out / "results.json").read_text(encoding="utf-8"))
+            return load_result(out / "results.json", "evaluation")
 
         # pytest-benchmark times this; that time is not kept.
         result = benchmark.pedantic(call, rounds=1)
-        for candidate in result["candidates"]:
-            found = candidate["metrics"] | (candidate["indices"] or {})
-            if candidate["classification"]:
-                found |= {"nll_bits": {"value": candidate["classification"]["nll_bits"], "low": None, "high": None}}
-            for metric, interval in found.items():
-                row = Row(
-                    suite="vibrancy",
-                    benchmark=f"{options.data}, {result['split']}",
-                    model=model if candidate["name"].startswith(f"{model}") else None,
-                    variant=candidate["name"],
-                    against="",
-                    metric=metric,
-                    samples=len(result["images"]),
-                    seed=result["seed"],
-                    **interval,
-                )
-                record.keep(row)
-        return [candidate["name"] for candidate in result["candidates"]]
+        for found in result.rows:
+            record.keep(replace(Row(**{each.name: found[each.name] for each in fields(Row)}), suite="vibrancy"))
+        return [candidate["name"] for candidate in result.details["candidates"]]
 
     return evaluate
 
@@ -76,6 +61,6 @@ def test_trained_by_the_quick_recipe(vibrancy, options, model, tmp_path):
         command += ["--steps", "2", "--crop", "32", "--batch-size", "2", "--encoder-weights", "none"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    names = vibrancy([str(run)], model)
+    names = vibrancy([str(run)])
     assert any(name.startswith(model) for name in names)
     assert zoo.get_card(model).output == "uv" or f"{model}, mode" in names

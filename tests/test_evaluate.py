@@ -1,7 +1,5 @@
 """`python -m zoo.evaluate`: from images and candidates to tables, and what it says when it cannot."""
 
-import json
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,6 +10,7 @@ from zoo.data.procedural import CLASSES, draw_page
 from zoo.evaluation.candidates import Constant, Model, Oracle, Subject, Truth
 from zoo.evaluation.evaluate import Evaluation
 from zoo.evaluation.plots import save_plots
+from zoo.evaluation.results import load_evaluation
 from zoo.metrics import IMAGE_METRICS, INDICES
 from zoo.oracles import PALETTES
 
@@ -52,10 +51,15 @@ def result(folder, models, tmp_path_factory):
         str(folder),
     ]
     assert evaluate.main([*command, "--max-side", "80", "--out", str(out)]) == 0
-    assert {path.name for path in out.iterdir()} == {"results.json", "sheet.png", "chroma.png", "calibration.png"}
+    made = {"results.json", "sheet.png", "chroma.png", "calibration.png", "gallery"}
+    assert {path.name for path in out.iterdir()} == made
     with Image.open(out / "sheet.png") as sheet:
         assert sheet.width == 7 * 196 + 4  # grey, mean colour, regression, gain-matched, two decoders, truth
-    return json.loads((out / "results.json").read_text(encoding="utf-8"))
+    found = load_evaluation(out / "results.json")
+    assert len(list((out / "gallery").iterdir())) == 4 * len(found["candidates"])
+    with Image.open(out / "gallery" / "03-00.webp") as picture:  # the fourth image's truth
+        assert picture.size == (80, 72)
+    return found
 
 
 def test_every_candidate_and_decoder_is_there(result):
@@ -88,7 +92,8 @@ def test_metrics_have_values_for_the_set_and_for_every_image(result):
 def test_only_the_first_decoder_of_a_classifier_carries_its_calibration(result):
     found = {candidate["name"]: candidate["classification"] for candidate in result["candidates"]}
     assert found["residual"] is None
-    assert found["classifier, mean"]["nll_bits"] > 0
+    assert found["classifier, mean"]["nll_bits"]["value"] > 0
+    assert 0 <= found["classifier, mean"]["ece_v"]["value"] <= 1
     assert len(found["classifier, mean"]["calibration"]) == 2
     assert found["classifier, sample"] is None
 
@@ -123,7 +128,7 @@ def test_drawn_pages_have_indices():
     truth, grey, sampler = evaluation.results()
     assert set(truth["indices"]) == set(INDICES)
     assert truth["indices"]["bvr"]["value"] == pytest.approx(1)
-    assert grey["indices"]["a_star"] == {"value": None, "low": None, "high": None}
+    assert grey["indices"]["a_star"] == {"value": None, "low": None, "high": None, "values": [None, None]}
     assert sampler["indices"]["a_star"]["value"] == pytest.approx(0, abs=0.01)
     assert 0.5 < sampler["indices"]["bvr"]["value"] < 1.6
 
@@ -154,6 +159,7 @@ def test_plots_of_drawn_pages(tmp_path):
     ("arguments", "message"),
     [
         (["nowhere"], "no run directory or .keras file 'nowhere'"),
+        (["mod"], "no run directory or .keras file 'mod'. Did you mean 'mode'?"),
         (["--decode", "best"], "--decode: unknown decoder 'best'"),
         (["--limit", "0"], "--limit must be at least 1"),
         (["--out", __file__], "is a file; give a directory"),

@@ -7,6 +7,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from zoo import metrics
 from zoo.codec import WIDTHS, bin_centers, two_hot
 from zoo.metrics import IMAGE_METRICS, Pair
+from zoo.metrics.bootstrap import intervals, pseudo_values
 from zoo.metrics.classification import CONFIDENCE_BINS, classification_sums, ece, nll_bits
 from zoo.metrics.image import AB_CELL
 
@@ -99,6 +100,32 @@ def test_a_paired_interval_sees_a_difference_that_the_spread_hides():
     assert middle == pytest.approx(-0.1 * base.mean())
     assert low < middle < high < 0
     assert metrics.interval(difference(base, base), range(60)) == (0, 0, 0)
+
+
+def test_pseudo_values_of_a_mean_are_the_values():
+    values = np.array([1.0, 4.0, 2.0, 9.0])
+    found = pseudo_values(lambda weights: weights @ values / weights.sum(axis=-1), "abcd")
+    np.testing.assert_allclose(found, values)
+    both = pseudo_values(lambda weights: np.stack([weights @ values, 2 * (weights @ values)]), "abcd")
+    assert both.shape == (2, 4)
+    np.testing.assert_allclose(both[1], 2 * both[0])
+
+
+def test_pseudo_values_are_of_groups_and_their_mean_is_nearly_the_statistic():
+    rng = np.random.default_rng(0)
+    mse = rng.gamma(2.0, 50.0, 40)
+    groups = [f"book {index // 2:02}" for index in range(40)]
+
+    def rmse(weights):
+        return np.sqrt(weights @ mse / weights.sum(axis=-1))
+
+    found = pseudo_values(rmse, groups)
+    assert found.shape == (20,)
+    assert found.mean() == pytest.approx(rmse(np.ones(40)), rel=0.005)
+    # The jackknife's standard error is the bootstrap's.
+    _, low, high = intervals(rmse, groups)
+    assert found.std(ddof=1) / np.sqrt(20) == pytest.approx((high - low) / 3.92, rel=0.15)
+    assert pseudo_values(rmse, ["one"] * 40) == pytest.approx([rmse(np.ones(40))])
 
 
 def test_an_interval_covers_as_often_as_it_says():

@@ -1,14 +1,29 @@
-"""Result files: fixed columns, rows replaced by what measured the same thing, nothing lost to a bad file."""
+"""Result files: fixed columns, typed; rows replaced by what measured the same thing; nothing lost to a bad file."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from samples import HERE, changed, evaluation, run_result, save_evaluation
 
 from zoo.errors import UsageError
-from zoo.results import COLUMNS, ENVIRONMENT, METRICS, Row, as_record, load_records, save_records
+from zoo.evaluation.results import load_evaluation
+from zoo.results import (
+    COLUMNS,
+    METRICS,
+    SCHEMA,
+    Row,
+    as_record,
+    data_digest,
+    load_result,
+    machine_name,
+    machine_of,
+    merge_rows,
+    save_result,
+    slug,
+)
 
-HERE = dict.fromkeys(ENVIRONMENT) | {"cpu": "a processor", "cores": 2, "date": "2026-01-01"}
 ROW = Row("throughput", "training_step", "residual", "", "", "seconds", 1.5, 1.4, 1.6, 7, 4, 224, "float32")
 
 
@@ -22,11 +37,27 @@ def test_what_an_evaluation_measures_can_be_a_row():
 
 
 def test_a_record_has_every_column_in_order() -> None:
-    record = as_record(ROW, HERE)
+    record = as_record(replace(ROW, values=(1.4, 1.5, 1.6)), HERE)
     assert tuple(record) == COLUMNS
     assert record["unit"] == "s"
     assert record["higher_is_better"] is False
     assert record["cpu"] == "a processor"
+    assert record["values"] == [1.4, 1.5, 1.6]
+
+
+def test_a_machine_is_its_processor_flags_cores_and_gpus() -> None:
+    record = as_record(ROW, HERE)
+    assert machine_name(record) == "a processor avx2, 2 cores"
+    assert slug(machine_name(record)) == "a-processor-avx2-2-cores"
+    other = as_record(ROW, replace(HERE, cpu_flags=["avx2", "avx512f"]))
+    assert machine_of(other) != machine_of(record)
+    assert machine_name(other) != machine_name(record)
+    assert machine_of(as_record(ROW, replace(HERE, date="2026-01-02", commit="1"))) == machine_of(record)
+
+
+def test_a_digest_tells_images_apart() -> None:
+    assert data_digest("a", 1) == data_digest("a", 1) != data_digest("a", 2)
+    assert len(data_digest()) == 16
 
 
 def test_an_unknown_metric_is_refused() -> None:
@@ -34,45 +65,99 @@ def test_an_unknown_metric_is_refused() -> None:
         replace(ROW, metric="furlongs")
 
 
-def test_saving_replaces_the_same_measurement_and_keeps_the_others(tmp_path: Path) -> None:
+def test_merging_replaces_the_same_measurement_and_keeps_the_others(tmp_path: Path) -> None:
     path = tmp_path / "new" / "bench.json"
     other = replace(ROW, batch_size=1)
-    save_records(path, [as_record(ROW, HERE), as_record(other, HERE)])
+    merge_rows(path, [as_record(ROW, HERE), as_record(other, HERE)])
     first = path.read_text()
-    save_records(path, [as_record(replace(ROW, value=2.5), HERE)])
-    values = {record["batch_size"]: record["value"] for record in load_records(path)}
+    merge_rows(path, [as_record(replace(ROW, value=2.5), HERE)])
+    values = {record["batch_size"]: record["value"] for record in load_result(path).rows}
     assert values == {4: 2.5, 1: 1.5}
-    save_records(path, [as_record(ROW, HERE)])
+    merge_rows(path, [as_record(ROW, HERE)])
     assert path.read_text() == first
-    assert len(first.splitlines()) == 4  # one row a line: a change reads well in a diff
+    assert len(first.splitlines()) == 6  # one row a line: a change reads well in a diff
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "is not a result file"),
-        ("{}", "holds no list of rows"),
-        ('[{"schema": 99}]', "schema 99"),
-        ('[{"schema": 1, "colour": 3}]', "a row lacks or adds against, .*colour"),
+        ("{", "is not a result file, or is cut short"),
+        ("[" * 100_000, "is not a result file, or is cut short"),
+        ("[]", "does not say which schema"),
+        ('{"schema": true}', "does not say which schema"),
+        ('{"schema": 99}', "of schema 99, and this version reads 2; a newer version wrote it: upgrade"),
+        ('{"schema": 1}', "an older version wrote it"),
+        ('{"schema": 2, "kind": "party"}', "of kind 'party', which is none of training"),
+        ('{"schema": 2, "kind": "training", "rows": [], "details": {}}', "of kind 'training', not 'benchmark'"),
+        ('{"schema": 2, "kind": "benchmark", "rows": {}}', "has no list of rows"),
+        ('{"schema": 2, "kind": "benchmark", "rows": [NaN], "details": {}}', "NaN is no JSON number"),
+        ('{"schema": 2, "kind": "benchmark", "rows": [{"colour": 3}], "details": {}}', "row 0 lacks or adds .*colour"),
     ],
 )
 def test_a_file_that_is_no_result_file_is_named_and_left(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "bench.json"
     path.write_text(content)
     with pytest.raises(UsageError, match=message) as error:
-        save_records(path, [as_record(ROW, HERE)])
+        merge_rows(path, [as_record(ROW, HERE)])
     assert str(path) in str(error.value)
     assert path.read_text() == content
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "wanted"),
+    [
+        ("value", "fast", "float"),
+        ("value", True, "float"),
+        ("samples", 1.5, "not int"),
+        ("model", 3, "str"),
+        ("jit", 0, "not bool"),
+        ("cpu_flags", ["avx2", None], "list"),
+        ("values", [1.0, "x"], "list"),
+        ("schema", SCHEMA + 1, "the file of 2"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_named(tmp_path: Path, column: str, value: object, wanted: str) -> None:
+    path = tmp_path / "bench.json"
+    merge_rows(path, [as_record(ROW, HERE)])
+    row = load_result(path).rows[0] | {column: value}
+    changed(path, rows=[row])
+    with pytest.raises(UsageError, match=f"row 0.*{wanted}"):
+        load_result(path)
+
+
+def test_every_truncation_of_a_file_is_an_error_that_names_it(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    save_result(path, run_result())
+    whole = path.read_bytes()
+    for length in range(0, len(whole) - 2, 97):
+        path.write_bytes(whole[:length])
+        with pytest.raises(UsageError, match="run.json"):
+            load_result(path)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"none\.json: No such file"):
-        load_records(tmp_path / "none.json")
+        load_result(tmp_path / "none.json")
+
+
+def test_an_evaluation_comes_back_as_it_was(tmp_path: Path) -> None:
+    found = evaluation()
+    path = save_evaluation(tmp_path / "results.json", found)
+    assert load_evaluation(path) == json.loads(json.dumps(found))
+    rows = load_result(path, "evaluation").rows
+    assert {row["variant"] for row in rows} == {"truth", "grey", "residual"}
+    assert {row["model"] for row in rows if row["variant"] == "residual"} == {"residual"}
+    assert len({row["data"] for row in rows}) == 1
+
+
+def test_an_evaluation_without_rows_is_named(tmp_path: Path) -> None:
+    path = changed(save_evaluation(tmp_path / "results.json"), rows=[])
+    with pytest.raises(UsageError, match="results.json is not a whole evaluation"):
+        load_evaluation(path)
 
 
 def test_the_committed_results_can_be_read() -> None:
-    folder = Path(__file__).parents[1] / "reports" / "results"
-    for path in folder.glob("bench-*.json"):
-        records = load_records(path)
-        assert records
-        assert all(tuple(record) == COLUMNS for record in records)
+    for path in (Path(__file__).parents[1] / "reports" / "results").glob("*.json"):
+        result = load_result(path)
+        assert result.rows
+        assert all(tuple(record) == COLUMNS for record in result.rows)

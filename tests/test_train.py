@@ -15,6 +15,7 @@ from PIL import Image
 import zoo
 from zoo import train
 from zoo.harness.rundir import RunDirectory
+from zoo.results import load_result
 
 FAST = ["--encoder-weights", "none", "--crop", "16", "--batch-size", "2", "--validation-crops", "4"]
 
@@ -72,12 +73,22 @@ def test_a_run_leaves_what_it_promises(capsys, data, tmp_path, model):
     code, out, err = run(capsys, *command, "--json")
     assert code == 0
     assert "done already" in err
-    result = json.loads(out)
-    assert result["environment"] == environment
-    assert result["images_per_second"] > 0
-    rows = result["scores"]["rows"]
+    details = json.loads(out)["details"]
+    assert out == (folder / "result.json").read_text(encoding="utf-8")
+    assert details["environment"] == environment
+    assert [each["step"] for each in details["history"]["validation"]] == [0, 2, 4]
+    assert details["history"]["training"][-1][0] == 4
+    rows = details["scores"]["rows"]
     names = ["mean", "median", "annealed", "mode", "sample"]
     assert [r["name"] for r in rows] == ([f"{model}, {n}" for n in names] if logits else [model])
+    found = load_result(folder / "result.json", "training").rows
+    errors = {row["variant"]: row for row in found if row["metric"] == "rmse_ab"}
+    for row in rows:
+        kept = errors[row["name"]]
+        assert kept["value"] == pytest.approx(row["rmse_ab"], rel=1e-5)
+        assert len(kept["values"]) == kept["samples"] == details["scores"]["crops"]
+        assert kept["low"] <= kept["value"] <= kept["high"]
+    assert [row["value"] > 0 for row in found if row["metric"] == "images_per_second"] == [True]
 
 
 def test_resuming_ends_where_an_uninterrupted_run_ends(capsys, data, tmp_path):

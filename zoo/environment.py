@@ -1,5 +1,6 @@
 """What a run ran on: versions, devices, precision."""
 
+import datetime
 import os
 import platform
 import subprocess
@@ -7,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+OPTIONAL = ("torch",)
 LIBRARIES = ("keras", "tensorflow", "numpy", "pillow", "scikit-image", "scipy")
 CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 
@@ -101,11 +103,19 @@ def describe(precision: str) -> dict[str, Any]:
         **git_state(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "libraries": {name: metadata.version(name) for name in LIBRARIES},
+        "libraries": {name: metadata.version(name) for name in LIBRARIES} | {name: _version(name) for name in OPTIONAL},
         "cpu": cpu_name(),
         "cpu_flags": cpu_flags(),
         "cores": cores(),
         "gpus": [tf.config.experimental.get_device_details(g).get("device_name", "unknown") for g in gpus],
         "precision": precision,
         "jit": False,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

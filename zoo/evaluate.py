@@ -1,7 +1,6 @@
 """`python -m zoo.evaluate CANDIDATE …`: how good, how colourful and how averaging colourisers are, side by side."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from zoo.cli import import_tensorflow, run
 from zoo.codec import DECODERS, parse_decoder
 from zoo.errors import UsageError
 
-SCHEMA = 1
 SPLITS = ("train", "val", "test")
 CROP = 64  # images smaller than this are left out
 MEAN_COLOR_CROPS = 256
@@ -78,12 +76,16 @@ def evaluate(arguments: argparse.Namespace) -> None:
     from zoo.data.pipeline import fixed_crops
     from zoo.data.procedural import CLASSES
     from zoo.data.sources import open_dataset
-    from zoo.evaluation.candidates import BASELINES, Model, parse
+    from zoo.evaluation.candidates import BASELINES, Model, check, parse
     from zoo.evaluation.evaluate import GAIN_SUBJECTS, Evaluation, ideal_results, matched_gain, subjects
+    from zoo.evaluation.results import evaluation_result
     from zoo.harness.progress import scanning, stderr_console
     from zoo.harness.validation import mean_chroma
     from zoo.oracles import PALETTES
+    from zoo.results import result_text, save_result
 
+    for spec in arguments.candidates:
+        check(spec)
     console = stderr_console()
     with scanning(console) as progress:
         dataset = open_dataset(arguments.data, crop=CROP, progress=progress)
@@ -118,7 +120,6 @@ def evaluate(arguments: argparse.Namespace) -> None:
             evaluation.add(subject, candidates)
             progress(done, count)
     result = {
-        "schema": SCHEMA,
         "data": arguments.data,
         "data_fingerprint": dataset.fingerprint,
         "split": arguments.split,
@@ -132,18 +133,19 @@ def evaluate(arguments: argparse.Namespace) -> None:
         "candidates": evaluation.results(),
     }
     if arguments.out:
-        from zoo.evaluation.plots import save_plots, save_sheet
-        from zoo.paths import write_text
+        from zoo.evaluation.plots import save_gallery, save_plots, save_sheet
 
         arguments.out.mkdir(parents=True, exist_ok=True)
-        write_text(arguments.out / "results.json", json.dumps(result, ensure_ascii=False) + "\n")
+        save_result(arguments.out / "results.json", evaluation_result(result))
         pictures = evaluation.pictures
+        save_gallery(arguments.out / "gallery", pictures)
         truth = pictures.pop("truth")
         titles = [*pictures, "truth"]
         save_sheet(arguments.out / "sheet.png", list(zip(*pictures.values(), truth, strict=True)), titles)
         save_plots(arguments.out, "", result)
+        console.print(f"written: results, sheet, plots and pictures in {arguments.out}", markup=False, highlight=False)
     if arguments.json:
-        print(json.dumps(result, ensure_ascii=False, indent=2))
+        print(result_text(evaluation_result(result)), end="")
     else:
         from zoo.evaluation.tables import print_tables
 

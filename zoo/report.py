@@ -6,7 +6,6 @@
 """
 
 import argparse
-import json
 import re
 import sys
 from pathlib import Path
@@ -14,12 +13,12 @@ from typing import Any
 
 from zoo.cli import run
 from zoo.errors import UsageError
-from zoo.evaluate import SCHEMA as EVALUATION_SCHEMA
 from zoo.evaluation.page import FIGURES, evaluation_page, markdown, readme_table
 from zoo.evaluation.plots import PLOTS, save_plots, stale_plots
+from zoo.evaluation.results import load_evaluation
 from zoo.metrics import IMAGE_METRICS, INDICES
 from zoo.paths import write_text
-from zoo.results import METRICS, load_records
+from zoo.results import METRICS, load_result, machine_name
 
 MARKER = re.compile(r"(<!-- table: (?P<name>[\w-]+) -->\n).*?(<!-- end of table -->)", re.S)
 SHOWN = ("sky", "grass")  # classes of one colour: their error as a share of the mean colour's
@@ -53,9 +52,9 @@ def build(root: Path, *, check: bool = False) -> list[Path]:
     results = root / "reports" / "results"
     if not results.is_dir():
         raise UsageError(f"{results}: no such directory. Run this where the project is, or give --root")
-    machines = {path: load_records(path) for path in sorted(results.glob("bench-*.json"))}
-    runs = {path: _load_run(path) for path in sorted(results.glob("run-*.json"))}
-    evaluations = {path.stem: _load_evaluation(path) for path in sorted(results.glob("evaluation-*.json"))}
+    machines = {path: load_result(path, "benchmark").rows for path in sorted(results.glob("bench-*.json"))}
+    runs = {path: load_result(path, "training").details for path in sorted(results.glob("run-*.json"))}
+    evaluations = {path.stem: load_evaluation(path) for path in sorted(results.glob("evaluation-*.json"))}
     figures = root / "reports" / "figures"
     tables = {
         "runs": run_table(list(runs.values())),
@@ -95,27 +94,6 @@ def build(root: Path, *, check: bool = False) -> list[Path]:
             figures.mkdir(exist_ok=True)
             save_plots(figures, f"{name}-", result)
     return stale
-
-
-def _load_evaluation(path: Path) -> dict[str, Any]:
-    try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-        schema = result["schema"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path} is not the results.json of an evaluation: {error!r}") from None
-    if schema != EVALUATION_SCHEMA:
-        raise UsageError(f"{path} is an evaluation of schema {schema!r}; this version reads {EVALUATION_SCHEMA}")
-    return dict(result)
-
-
-def _load_run(path: Path) -> dict[str, Any]:
-    try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-        for key in ("config", "environment", "images_per_second", "scores"):
-            result[key]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path} is not the result.json of a run: {error!r}") from None
-    return dict(result)
 
 
 def _order(result: dict[str, Any]) -> tuple[Any, ...]:
@@ -183,7 +161,7 @@ def ratio_table(machines: list[list[dict[str, Any]]]) -> str:
                 what[record["metric"]],
             )
             found.setdefault(row, {})[column] = f"{record['value']:.3f}{spread}"
-    columns = [f"{records[0]['cpu']} ↓ [quartiles]" for records in machines]
+    columns = [f"{machine_name(records[0])} ↓ [quartiles]" for records in machines]
     rows = [(*row, *(cells.get(column, "") for column in range(len(machines)))) for row, cells in found.items()]
     return markdown(("what", "of which", "conditions", "measured", *columns), rows, numbers=len(machines))
 
@@ -195,7 +173,7 @@ def benchmarks_page(machines: list[list[dict[str, Any]]]) -> str:
         " `pytest bench/`.\nMedians, with quartiles in brackets. Compare numbers of one machine only.\n"
     ]
     for records in machines:
-        parts.append(f"## {records[0]['cpu']}, {records[0]['cores']} cores\n{_machine(records)}")
+        parts.append(f"## {machine_name(records[0])}\n{_machine(records)}")
         parts.append(f"### Ratios\n\n{ratio_table([records])}")
         parts.append(f"### Time\n\n{_wide(records, ('seconds', 'images_per_second', 'share_of_peak'))}")
         parts.append(f"### Where a training step's time goes\n\n{profile_table(records)}")

@@ -1,17 +1,27 @@
-"""Result rows: what a benchmark measured, with everything needed to compare it, as JSON with fixed columns."""
+"""Results of training runs, evaluations and benchmarks: rows with fixed columns, in JSON files of one schema.
+
+A file is an object: `schema`, `kind` (`training`, `evaluation` or `benchmark`), `rows`, and `details`, which holds what
+a kind has beyond numbers that can be compared: a run's configuration and history, an evaluation's images and palettes.
+"""
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+import re
+import types
+import typing
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from zoo.errors import UsageError
 from zoo.metrics import IMAGE_METRICS
 from zoo.metrics.image import POOLED_PIXELS
 from zoo.paths import write_text
 
-SCHEMA = 1
+SCHEMA = 2
+KINDS = ("training", "evaluation", "benchmark")
+
+Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,8 @@ METRICS = {
     "false_rate": Metric("1", False, 1, "share of pixels at neither"),
     "speckle": Metric("1", False, 1, "variance within objects beyond the truth's, over the variance between them"),
     "mse_over_var": Metric("1", None, 1, "squared error of a*b* over the variance between objects: 2 of a sampler"),
+    "ece_u": Metric("1", False, 1, "expected calibration error of the most probable bin of U"),
+    "ece_v": Metric("1", False, 1, "expected calibration error of the most probable bin of V, given the true U"),
     "nll_bits": Metric("bits/pixel", False, 1, "bits of the true colours under the distributions"),
 }
 
@@ -75,10 +87,10 @@ class Row:
     """One measured number.
 
     Attributes:
-        suite: the benchmark file it is from, such as `throughput`.
-        benchmark: what was run, such as `training_step`.
+        suite: the benchmark file it is from, such as `throughput`; `training` or `evaluation` of the others.
+        benchmark: what was run, such as `training_step`, or what it was evaluated on.
         model: a registered model, or None.
-        variant: which form of it, such as `factored`; "" for the only one.
+        variant: which form of it, such as `factored`; of an evaluation the candidate; "" for the only one.
         against: for a ratio, the variant it is over; "" otherwise.
         metric: a key of `METRICS`.
         value: in the metric's unit; None when unknown, never 0 for that.
@@ -90,6 +102,9 @@ class Row:
         precision: as resolved: `float32`, `bfloat16` or `float16`; or None.
         jit: whether the step was compiled by XLA.
         seed: of weights and data.
+        data: digest of the images that `values` belong to; None of a benchmark. See `data_digest`.
+        values: what `value` is made of: of a benchmark each round's; else a jackknife pseudo-value a group of images,
+            whose mean is the metric (`zoo.metrics.bootstrap.pseudo_values`). None where they were not kept.
     """
 
     suite: str
@@ -107,46 +122,57 @@ class Row:
     precision: str | None = None
     jit: bool = False
     seed: int = 0
+    data: str | None = None
+    values: Sequence[float | None] | None = None
 
     def __post_init__(self) -> None:
         if self.metric not in METRICS:
             raise ValueError(f"unknown metric {self.metric!r}: one of {', '.join(METRICS)}")
 
 
+@dataclass(frozen=True)
+class Environment:
+    """The columns that say what a row was measured on and with."""
+
+    zoo: str
+    commit: str | None
+    dirty: bool | None
+    python: str
+    platform: str
+    cpu: str
+    cpu_flags: list[str]
+    cores: int
+    gpus: list[str]
+    keras: str
+    tensorflow: str
+    numpy: str
+    torch: str | None
+    date: str | None
+
+    @classmethod
+    def of(cls, described: dict[str, Any]) -> "Environment":
+        """From what `zoo.environment.describe` answers."""
+        everything = described | described["libraries"]
+        return cls(**{each.name: everything.get(each.name) for each in fields(cls)})
+
+
 # A row in a file: these, then the metric's description, then the environment's, flat and always all of them.
 KEY = ("suite", "benchmark", "model", "variant", "against", "metric", "batch_size", "crop", "precision", "jit", "seed")
-ENVIRONMENT = (
-    "zoo",
-    "commit",
-    "dirty",
-    "python",
-    "platform",
-    "cpu",
-    "cpu_flags",
-    "cores",
-    "gpus",
-    "keras",
-    "tensorflow",
-    "numpy",
-    "torch",
-    "date",
-)
-COLUMNS = (
-    "schema",
-    *(field.name for field in fields(Row)),
-    "metric_version",
-    "unit",
-    "higher_is_better",
-    *ENVIRONMENT,
-)
+MACHINE = ("cpu", "cpu_flags", "cores", "gpus")
+_NUMBERS = tuple(each.name for each in fields(Row) if each.name != "values")
+_DESCRIPTION: dict[str, Any] = {"metric_version": int, "unit": str, "higher_is_better": bool | None}
+COLUMNS = ("schema", *_NUMBERS, *_DESCRIPTION, *(each.name for each in fields(Environment)), "values")
+_TYPES = {
+    "schema": int,
+    **typing.get_type_hints(Row),
+    **_DESCRIPTION,
+    **typing.get_type_hints(Environment),
+    "values": list[float | None] | None,
+}
 
 
-def as_record(row: Row, environment: dict[str, Any]) -> dict[str, Any]:
-    """A row with its metric's description and the environment, in the order of `COLUMNS`.
-
-    Raises:
-        KeyError: the environment lacks one of `ENVIRONMENT`.
-    """
+def as_record(row: Row, environment: Environment) -> Record:
+    """A row with its metric's description and the environment, in the order of `COLUMNS`."""
     metric = METRICS[row.metric]
     described = {
         "schema": SCHEMA,
@@ -154,46 +180,141 @@ def as_record(row: Row, environment: dict[str, Any]) -> dict[str, Any]:
         "unit": metric.unit,
         "higher_is_better": metric.higher_is_better,
     }
-    everything = asdict(row) | described | {name: environment[name] for name in ENVIRONMENT}
+    everything = asdict(row) | described | asdict(environment)
+    if row.values is not None:
+        everything["values"] = list(row.values)
     return {name: everything[name] for name in COLUMNS}
 
 
-def load_records(path: Path) -> list[dict[str, Any]]:
-    """The records of a result file.
+def machine_of(record: Record) -> tuple[Any, ...]:
+    """What makes two machines the same one, as far as speed goes: processor, its flags, cores and GPUs."""
+    return tuple(tuple(record[name]) if isinstance(record[name], list) else record[name] for name in MACHINE)
+
+
+def machine_name(record: Record) -> str:
+    """The machine in a few words: processor, what it computes with, cores, GPUs."""
+    flags = f" {record['cpu_flags'][-1]}" if record["cpu_flags"] else ""
+    cores = f"{record['cores']} core{'s' if record['cores'] > 1 else ''}"
+    return ", ".join([f"{record['cpu']}{flags}", cores, *record["gpus"]])
+
+
+def slug(text: str) -> str:
+    """Lower-case letters, digits and hyphens: for names of files and anchors."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def data_digest(*parts: Any) -> str:
+    """Sixteen hexadecimal digits of SHA-256 over what determines a set of images: the same digits, the same images."""
+    import hashlib
+
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=False, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a file holds.
+
+    Attributes:
+        kind: one of `KINDS`.
+        rows: records with the columns `COLUMNS`.
+        details: what the kind has beyond rows; {} of a benchmark.
+    """
+
+    kind: str
+    rows: list[Record]
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def load_result(path: Path, kind: str | None = None) -> Result:
+    """The result in a file.
+
+    Args:
+        path: of the file.
+        kind: what it has to be; None for any.
 
     Raises:
-        UsageError: the file is missing, is no result file, or is of a schema this version does not know.
+        UsageError: the file is missing, cut short, no result file, of another kind, or of a schema that this version
+            does not read; the message names the file and, where it is one, the row and column.
     """
     try:
-        records = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}") from None
-    except ValueError as error:
-        raise UsageError(f"{path} is not a result file: {error}") from None
-    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-        raise UsageError(f"{path} is not a result file: it holds no list of rows")
-    for record in records:
-        if record.get("schema") != SCHEMA:
-            raise UsageError(f"{path} has rows of schema {record.get('schema')!r}; this version reads {SCHEMA}")
-        if set(record) != set(COLUMNS):
-            odd = sorted(set(record) ^ set(COLUMNS))
-            raise UsageError(f"{path} is not a result file: a row lacks or adds {', '.join(odd)}")
-    return records
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is not a result file, or is cut short: {error}") from None
+    schema = found.get("schema") if isinstance(found, dict) else None
+    if not isinstance(schema, int) or isinstance(schema, bool):
+        raise UsageError(f"{path} is not a result file: it does not say which schema it is of")
+    if schema != SCHEMA:
+        what = "a newer version wrote it: upgrade" if schema > SCHEMA else "an older version wrote it: make it again"
+        raise UsageError(f"{path} is of schema {schema}, and this version reads {SCHEMA}; {what}")
+    if found.get("kind") not in KINDS:
+        raise UsageError(f"{path} holds a result of kind {found.get('kind')!r}, which is none of {', '.join(KINDS)}")
+    if kind not in (None, found["kind"]):
+        raise UsageError(f"{path} holds a result of kind {found['kind']!r}, not {kind!r}")
+    rows, details = found.get("rows"), found.get("details")
+    if not isinstance(rows, list) or not isinstance(details, dict):
+        raise UsageError(f"{path} is not a result file: it has no list of rows, or no details")
+    for index, row in enumerate(rows):
+        _check(path, index, row)
+    return Result(found["kind"], rows, details)
 
 
-def save_records(path: Path, records: Iterable[dict[str, Any]]) -> None:
-    """Writes records into a file; one that was there and measured the same thing is replaced, the others stay.
+def result_text(result: Result) -> str:
+    """A result as the JSON of its file: a row a line, so that a change reads well in a diff."""
+    rows = ",\n".join(json.dumps(record, ensure_ascii=False, allow_nan=False) for record in result.rows)
+    details = json.dumps(result.details, ensure_ascii=False, allow_nan=False)
+    head = f'"schema": {SCHEMA}, "kind": "{result.kind}",'
+    return f'{{{head}\n"rows": [\n{rows}\n],\n"details": {details}}}\n'
+
+
+def save_result(path: Path, result: Result) -> None:
+    """Writes a result, atomically."""
+    text = result_text(result)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, text)
+
+
+def merge_rows(path: Path, records: Iterable[Record]) -> None:
+    """Writes a benchmark's records into a file; one that was there and measured the same is replaced, others stay.
 
     Raises:
-        UsageError: the file that is there is not a result file; it is left as it is.
+        UsageError: the file that is there is not of benchmarks; it is left as it is.
     """
-    merged = {_key(record): record for record in (load_records(path) if path.exists() else [])}
+    merged = {_key(record): record for record in (load_result(path, "benchmark").rows if path.exists() else [])}
     merged |= {_key(record): record for record in records}
     ordered = [merged[key] for key in sorted(merged, key=lambda key: tuple(str(part) for part in key))]
-    lines = ",\n".join(json.dumps(record, ensure_ascii=False) for record in ordered)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, f"[\n{lines}\n]\n")
+    save_result(path, Result("benchmark", ordered))
 
 
-def _key(record: dict[str, Any]) -> tuple[Any, ...]:
+def _key(record: Record) -> tuple[Any, ...]:
     return tuple(record[name] for name in KEY)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _check(path: Path, index: int, row: Any) -> None:
+    if not isinstance(row, dict) or set(row) != set(COLUMNS):
+        odd = sorted(set(row) ^ set(COLUMNS)) if isinstance(row, dict) else COLUMNS
+        raise UsageError(f"{path} is not a result file: row {index} lacks or adds {', '.join(odd)}")
+    for name, wanted in _TYPES.items():
+        if not _fits(row[name], wanted):
+            raise UsageError(f"{path}: {name} of row {index} is {row[name]!r}, not {_name_of(wanted)}")
+    if row["schema"] != SCHEMA:
+        raise UsageError(f"{path}: row {index} is of schema {row['schema']}, the file of {SCHEMA}")
+
+
+def _fits(value: Any, wanted: Any) -> bool:
+    if isinstance(wanted, types.UnionType):
+        return any(_fits(value, each) for each in typing.get_args(wanted))
+    if typing.get_origin(wanted) is list:
+        return isinstance(value, list) and all(_fits(each, typing.get_args(wanted)[0]) for each in value)
+    if wanted in (int, float):
+        return isinstance(value, int if wanted is int else (int, float)) and not isinstance(value, bool)
+    return isinstance(value, wanted)
+
+
+def _name_of(wanted: Any) -> str:
+    return getattr(wanted, "__name__", None) or str(wanted)

@@ -181,6 +181,7 @@ def train(arguments: argparse.Namespace) -> None:
     if result is None or arguments.dry_run:
         import_tensorflow()
         from zoo import environment
+        from zoo.harness.results import training_result
         from zoo.harness.trainer import Trainer
 
         trainer = Trainer(config, dataset, run_dir, console, offline=arguments.offline, cache=arguments.cache)
@@ -196,23 +197,18 @@ def train(arguments: argparse.Namespace) -> None:
             return
         here = environment.describe(trainer.precision)
         run_dir.create(identity, here)
-        scores = trainer.train()
-        speeds = [record["images_per_second"] for record in run_dir.records() if "images_per_second" in record]
-        result = {
-            "config": identity,
-            "environment": here,
-            "images_per_second": speeds[-1],
-            "scores": scores.as_json(),
-        }
+        result = training_result(identity, here, trainer.train(), run_dir.records())
         run_dir.save_result(result)
     else:
         say(f"{run_dir.path} holds this run, done already")
     if arguments.json:
-        print(json.dumps(result, indent=2))
+        from zoo.results import result_text
+
+        print(result_text(result), end="")
     else:
         from zoo.harness.table import print_scores
 
-        print_scores(config, result["scores"])
+        print_scores(config, result.details["scores"])
     say(f"summary image: {run_dir.path / 'summary.png'}   model: {run_dir.path / 'best.keras'}")
 
 

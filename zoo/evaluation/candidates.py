@@ -15,6 +15,7 @@ from zoo.errors import UsageError
 from zoo.harness.rundir import RunDirectory
 from zoo.metrics import lab
 from zoo.metrics.averaging import lab_of
+from zoo.registry import suggestion
 
 BASELINES = ("truth", "grey", "mean colour")
 
@@ -169,15 +170,23 @@ class Model:
 
 def _run_of(path: Path) -> dict[str, Any] | None:
     result = RunDirectory(path).result() if path.is_dir() else None
-    return {key: value for key, value in result.items() if key != "scores"} if result else None
+    return {key: result.details[key] for key in ("config", "environment", "images_per_second")} if result else None
+
+
+def check(spec: str) -> None:
+    """Raises UsageError if a word of the command line is no baseline, no oracle and no model's path."""
+    from zoo.oracles import ORACLES
+
+    known = (*BASELINES, *ORACLES)
+    if spec not in known and not Path(spec).exists():
+        raise UsageError(
+            f"no run directory or .keras file {spec!r}.{suggestion(spec, known)} Baselines: {', '.join(BASELINES)};"
+            f" oracles, for drawn pages: {', '.join(name for name in ORACLES if name not in BASELINES)}"
+        )
 
 
 def parse(spec: str, decoders: Sequence[str], mean_uv: np.ndarray, seed: int) -> Candidate:
-    """The candidate that a word of the command line means.
-
-    Raises:
-        UsageError: it is no baseline, no oracle and no model's path.
-    """
+    """The candidate that a word of the command line means; see `check`."""
     from zoo.oracles import ORACLES
 
     if spec == "truth":
@@ -189,9 +198,4 @@ def parse(spec: str, decoders: Sequence[str], mean_uv: np.ndarray, seed: int) ->
     if spec in ORACLES:
         return Oracle(spec, seed)
     path = Path(spec)
-    if not path.exists():
-        raise UsageError(
-            f"no run directory or .keras file {spec!r}; baselines: {', '.join(BASELINES)};"
-            f" oracles, for drawn pages: {', '.join(name for name in ORACLES if name not in BASELINES)}"
-        )
     return Model(path, path.stem if path.is_file() else path.name, decoders, seed=seed)

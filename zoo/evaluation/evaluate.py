@@ -25,7 +25,8 @@ from zoo.metrics import (
     image_sums,
     regions,
 )
-from zoo.metrics.bootstrap import interval, intervals
+from zoo.metrics.bootstrap import Found, intervals, number, pseudo_values, scored
+from zoo.metrics.bootstrap import found as found_of
 from zoo.metrics.classification import calibration, classification_sums, ece, nll_bits
 
 INDEX_RESAMPLES = 500
@@ -33,8 +34,6 @@ GAIN_SUBJECTS, GAIN_SIDE = 24, 256  # how many images, and how much of their mid
 LARGEST_GAIN = 8.0
 SHEET_SUBJECTS = 6
 CHROMA_EDGES = np.arange(0, 132, 4)  # C* of the histogram's bins
-
-Interval = dict[str, float | None]
 
 
 @dataclass
@@ -160,48 +159,47 @@ class Evaluation:
         return [{"name": name, "group": group} for name, group in zip(self._images, self._groups, strict=True)]
 
     def _result(self, name: str, kept: Collected) -> dict[str, Any]:
-        metrics: dict[str, Interval] = {}
+        metrics: dict[str, Found] = {}
         per_image: dict[str, list[float | None]] = {}
         for metric, definition in IMAGE_METRICS.items():
             sums = np.stack(kept.sums[metric])
             if math.isfinite(definition.value(sums.sum(axis=0))):
-                found = interval(partial(_weighted, definition.value, sums), self._groups)
+                metrics[metric] = scored(partial(_weighted, definition.value, sums), self._groups)
             else:  # the truth's PSNR
-                found = (math.nan,) * 3
-            metrics[metric] = _as_interval(*found)
-            per_image[metric] = [_number(value) for value in definition.value(sums)]
-        metrics["ab_energy_pooled"] = _as_interval(*interval(kept.pooled.statistic(), self._groups))
+                metrics[metric] = _undefined()
+            per_image[metric] = [number(value) for value in definition.value(sums)]
+        metrics["ab_energy_pooled"] = scored(kept.pooled.statistic(), self._groups)
         result: dict[str, Any] = {
             "name": name,
             "metrics": metrics,
             "per_image": per_image,
-            "squeezed": _number(float(np.mean(kept.squeezed))),
-            "chroma_histogram": [_number(share) for share in kept.chroma / kept.chroma.sum()],
+            "squeezed": number(float(np.mean(kept.squeezed))),
+            "chroma_histogram": [number(share) for share in kept.chroma / kept.chroma.sum()],
             "object_uv": {self._names[label]: means for label, means in kept.object_uv.items()} or None,
-            "indices": None,
+            "indices": self._indices(kept.found) if kept.found else None,
             "classification": None,
         }
-        if kept.found:
-            result["indices"] = self._indices(kept.found)
         if kept.classification:
-            total = np.sum(kept.classification, axis=0)
-            table = calibration(total)
+            sums = np.stack(kept.classification)
+            table = calibration(sums.sum(axis=0))
             result["classification"] = {
-                "nll_bits": _number(float(nll_bits(total))),
-                "ece": dict(zip(("u", "v"), map(_number, ece(total)), strict=True)),
-                "calibration": [[[_number(x) for x in row] for row in head] for head in table],
+                "nll_bits": scored(partial(_weighted, nll_bits, sums), self._groups),
+                "ece_u": scored(partial(_weighted, lambda each: ece(each)[..., 0], sums), self._groups),
+                "ece_v": scored(partial(_weighted, lambda each: ece(each)[..., 1], sums), self._groups),
+                "calibration": [[[number(x) for x in row] for row in head] for head in table],
             }
         return result
 
-    def _indices(self, found: list[Region]) -> dict[str, Interval]:
+    def _indices(self, found: list[Region]) -> dict[str, Found]:
         indices = AveragingIndices(found, self._palettes, self._images)
 
         def statistic(weights: np.ndarray) -> np.ndarray:
             values = [list(indices(w).values()) for w in weights.reshape(-1, weights.shape[-1])]
             return np.moveaxis(np.reshape(values, (*weights.shape[:-1], len(INDICES))), -1, 0)
 
-        rows = zip(*intervals(statistic, self._groups, resamples=INDEX_RESAMPLES), strict=True)
-        return {name: _as_interval(*row) for name, row in zip(INDICES, rows, strict=True)}
+        rows = intervals(statistic, self._groups, resamples=INDEX_RESAMPLES)
+        columns = zip(*rows, pseudo_values(statistic, self._groups), strict=True)
+        return {name: found_of(*each) for name, each in zip(INDICES, columns, strict=True)}
 
 
 def ideal_results() -> dict[str, dict[str, float | None]]:
@@ -209,7 +207,7 @@ def ideal_results() -> dict[str, dict[str, float | None]]:
     from zoo.oracles import ORACLES, ideal_indices
 
     found = {name: ideal_indices(oracle) for name, oracle in ORACLES.items()}
-    return {name: {index: _number(value) for index, value in values.items()} for name, values in found.items()}
+    return {name: {index: number(value) for index, value in values.items()} for name, values in found.items()}
 
 
 def _object_means(rgb: np.ndarray, classes: np.ndarray, objects: np.ndarray) -> dict[int, list[list[float]]]:
@@ -229,10 +227,5 @@ def _weighted(value: Callable[[np.ndarray], np.ndarray], sums: np.ndarray, weigh
     return value(weights @ sums)
 
 
-def _number(value: float) -> float | None:
-    """Six digits are more than any metric has; None for what is not defined."""
-    return float(f"{value:.6g}") if math.isfinite(value) else None
-
-
-def _as_interval(value: float, low: float, high: float) -> Interval:
-    return {"value": _number(value), "low": _number(low), "high": _number(high)}
+def _undefined() -> Found:
+    return {"value": None, "low": None, "high": None, "values": None}

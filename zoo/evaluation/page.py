@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from zoo.evaluation.results import CLASSIFICATION
 from zoo.evaluation.tables import ACCURACY, COLORFULNESS, TITLES
 from zoo.metrics import INDICES
 from zoo.results import METRICS
@@ -62,7 +63,7 @@ def evaluation_page(title: str, result: dict[str, Any], figures: Sequence[str]) 
     classifiers = [each for each in candidates if each["classification"]]
     if classifiers:
         rows = [
-            (each["name"].rpartition(", ")[0], number(found["nll_bits"]), *map(number, found["ece"].values()))
+            (each["name"].rpartition(", ")[0], *(interval(found[name]) for name in CLASSIFICATION))
             for each in classifiers
             for found in (each["classification"],)
         ]

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from zoo.paths import atomic_path
 
 TILE = 192  # pixels a side of the sheet's pictures
 GAP = 4
+GALLERY_IMAGES, GALLERY_SIDE = 4, 320
 REFERENCES = ("truth", "grey", "mean colour")
 
 
@@ -189,6 +190,22 @@ PLOTS: dict[str, Callable[[dict[str, Any]], Figure | None]] = {
     "chroma": chroma_figure,
     "calibration": calibration_figure,
 }
+
+
+def save_gallery(folder: Path, pictures: Mapping[str, Sequence[np.ndarray]]) -> None:
+    """Writes the first pictures of every candidate as small WebP files, `IMAGE-CANDIDATE.webp`, both by number.
+
+    Args:
+        folder: where to.
+        pictures: uint8 RGB (H, W, 3) by candidate, in the order of the results.
+    """
+    folder.mkdir(exist_ok=True)
+    for column, each in enumerate(pictures.values()):
+        for row, picture in enumerate(each[:GALLERY_IMAGES]):
+            image = Image.fromarray(picture)
+            image.thumbnail((GALLERY_SIDE, GALLERY_SIDE), Image.Resampling.LANCZOS)
+            with atomic_path(folder / f"{row:02}-{column:02}.webp") as temporary:
+                image.save(temporary, format="WEBP", quality=80, method=6)
 
 
 def save_sheet(path: Path, rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from zoo.evaluation.candidates import BASELINES
+from zoo.evaluation.results import CLASSIFICATION
 from zoo.metrics import IMAGE_METRICS, INDICES
 from zoo.results import METRICS
 
@@ -32,7 +33,9 @@ def print_tables(result: dict[str, Any]) -> None:
     console = Console() if sys.stdout.isatty() else Console(width=160)
     candidates = result["candidates"]
     count = len(result["images"])
-    console.print(f"{count} images of {result['data']}, {result['split']} split", highlight=False)
+    console.print(
+        f"{count} image{'s' if count > 1 else ''} of {result['data']}, {result['split']} split", highlight=False
+    )
 
     for names, caption in ((COLORFULNESS, "how colourful"), (ACCURACY, "how near the truth: averaging is rewarded")):
         table = Table("", caption=f"{caption}; 95 % bootstrap intervals over groups of images")
@@ -73,7 +76,7 @@ def print_tables(result: dict[str, Any]) -> None:
             found = candidate["classification"]
             table.add_row(
                 candidate["name"].rpartition(", ")[0],
-                *(f"{x:.3f}" for x in (found["nll_bits"], *found["ece"].values())),
+                *(_cell(found[name]) for name in CLASSIFICATION),
             )
         console.print(table)
 

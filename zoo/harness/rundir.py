@@ -22,6 +22,7 @@ import numpy as np
 from zoo.errors import RunError, UsageError
 from zoo.harness.config import differences
 from zoo.paths import atomic_path, write_text
+from zoo.results import Result, load_result, save_result
 
 
 class RunDirectory:
@@ -134,14 +135,18 @@ class RunDirectory:
         with atomic_path(self.path / name) as temporary:
             model.save(temporary)
 
-    def save_result(self, result: dict[str, Any]) -> None:
+    def save_result(self, result: Result) -> None:
         """Writes result.json, atomically: the run is then done."""
-        write_text(self.path / "result.json", json.dumps(result, indent=2) + "\n")
+        save_result(self.path / "result.json", result)
 
-    def result(self) -> dict[str, Any] | None:
-        """The final scores, or None while the run is not done."""
+    def result(self) -> Result | None:
+        """The final scores, or None while the run is not done.
+
+        Raises:
+            UsageError: result.json is damaged, or of another schema.
+        """
         file = self.path / "result.json"
-        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+        return load_result(file, "training") if file.exists() else None
 
 
 def disk_error(error: OSError, path: Path) -> RunError:

@@ -9,6 +9,7 @@ import numpy as np
 from zoo import metrics
 from zoo.color import compose, split_luma, to_uint8
 from zoo.data.pipeline import FixedCrop
+from zoo.metrics.bootstrap import scored
 from zoo.models.predict import Prediction, Predictor
 
 PIXELS_A_BATCH = 8 * 128 * 128
@@ -25,6 +26,7 @@ class Row:
         against_grey: RMSE-ab minus that of the grey image, with a paired 95 % bootstrap interval over crops.
         against_mean: the same against the mean colour.
         controls: RMSE-ab by single-colour class, where the data set knows its classes.
+        found: of RMSE-ab and chroma ratio what a result row keeps, see `zoo.metrics.bootstrap.scored`.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Row:
     against_grey: tuple[float, float, float]
     against_mean: tuple[float, float, float]
     controls: dict[str, float]
+    found: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,8 @@ class Scores:
     rows: tuple[Row, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """A dictionary that JSON can hold."""
-        return asdict(self)
+        """A dictionary that JSON can hold; what result rows keep is left out."""
+        return asdict(self, dict_factory=lambda pairs: {key: value for key, value in pairs if key != "found"})
 
 
 class Validation:
@@ -96,28 +99,39 @@ class Validation:
         return Scores(step=step, crops=count, loss=total, baselines=self.baselines, rows=tuple(rows))
 
     def _score(self, uv: np.ndarray) -> dict[str, Any]:
-        error_by_image, chroma = [], 0.0
+        error_by_image, chroma = [], []
         by_class: dict[str, list[float]] = {name: [0.0, 0.0] for name in self._masks}
         for index in range(len(uv)):
             predicted = metrics.lab(to_uint8(compose(self.luma[index], uv[index])[0]))
             error = metrics.squared_error_ab(predicted, self._lab[index])
             error_by_image.append(float(error.mean()))
-            chroma += float(metrics.chroma(predicted).sum())
+            chroma.append(float(metrics.chroma(predicted).sum()))
             for name, masks in self._masks.items():
                 by_class[name][0] += float(error[masks[index]].sum())
                 by_class[name][1] += float(masks[index].sum())
-        true_chroma = float(metrics.chroma(self._lab).sum())
         return {
             "mse": np.array(error_by_image),
-            "chroma_ratio": chroma / true_chroma if true_chroma > 0 else None,
+            "chroma": np.array(chroma),
             "controls": {name: float(np.sqrt(total / n)) for name, (total, n) in by_class.items() if n},
         }
 
     def _row(self, name: str, score: dict[str, Any]) -> Row:
+        true_chroma = metrics.chroma(self._lab).sum(axis=(1, 2))
+        crops = range(len(true_chroma))
+
+        def rmse(weights: np.ndarray) -> np.ndarray:
+            return np.sqrt(weights @ score["mse"] / weights.sum(axis=-1))
+
+        def ratio(weights: np.ndarray) -> np.ndarray:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                return (weights @ score["chroma"]) / (weights @ true_chroma)
+
+        coloured = true_chroma.sum() > 0
         return Row(
             name=name,
             rmse_ab=float(np.sqrt(score["mse"].mean())),
-            chroma_ratio=score["chroma_ratio"],
+            chroma_ratio=float(score["chroma"].sum() / true_chroma.sum()) if coloured else None,
+            found={"rmse_ab": scored(rmse, crops)} | ({"chroma_ratio": scored(ratio, crops)} if coloured else {}),
             against_grey=_difference(score["mse"], self._grey["mse"]),
             against_mean=_difference(score["mse"], self._mean["mse"]),
             controls=score["controls"],
