@@ -26,6 +26,11 @@ def test_cards_and_recipes_are_found_from_anywhere(tmp_path):
     assert {"procedural", "quick", "paper", "dahl", "modern"} <= set(done.stdout.split())
 
 
+def test_the_page_needs_no_file_beside_the_package():
+    templates = {path.name for path in (ROOT / "zoo" / "reporting" / "templates").iterdir()}
+    assert templates == {"page.html", "page.css", "page.js"}
+
+
 def test_the_wheel_carries_the_cards():
     config = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert config == {"packages": ["zoo"], "force-include": {"datasets": "zoo/_datasets"}}

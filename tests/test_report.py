@@ -1,13 +1,18 @@
 """Tables follow from result files; a stale one is found; a bad file is named."""
 
+import json
+from io import StringIO
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from PIL import Image
 from samples import benchmark_rows, evaluation, run_result, save_evaluation
 
 from zoo import report
-from zoo.evaluation.plots import averaging_figure
-from zoo.results import SCHEMA, Result, load_result, merge_rows, save_result
+from zoo.reporting.build import build, csv_table
+from zoo.reporting.figures import averaging_figure
+from zoo.results import COLUMNS, SCHEMA, Result, load_result, merge_rows, save_result
 
 ROOT = Path(__file__).parents[1]
 README = (
@@ -98,13 +103,105 @@ def test_a_changed_result_makes_the_tables_stale(root: Path, capsys: pytest.Capt
         ("evaluation-x.json", '{"schema": 99}', f"of schema 99, and this version reads {SCHEMA}; a newer version"),
     ],
 )
-def test_a_bad_file_is_named(
+def test_a_bad_file_is_named_and_the_others_still_build(
     root: Path, capsys: pytest.CaptureFixture[str], name: str, content: str, message: str
 ) -> None:
     (root / "reports" / "results" / name).write_text(content)
+    save_result(root / "reports" / "results" / "run-one.json", run_result())
     assert report.main(["build", "--root", str(root)]) == 2
     assert message in capsys.readouterr().err
-    assert (root / "README.md").read_text(encoding="utf-8") == README
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    assert "| hypercolumn, training step | factored / plain |" in readme
+    assert "| residual | pages |" in readme
+    page = (root / "reports" / "index.html").read_text(encoding="utf-8")
+    assert name in page
+    assert str(root) not in page
+    assert report.main(["build", "--root", str(root), "--check"]) == 2
+    (root / "reports" / "results" / name).unlink()
+    assert report.main(["build", "--root", str(root)]) == 0
+
+
+def test_the_table_of_a_bad_file_stays(root: Path) -> None:
+    (root / "README.md").write_text(README + "<!-- table: evaluation-x -->\nas it was\n<!-- end of table -->\n")
+    (root / "reports" / "results" / "evaluation-x.json").write_text("{")
+    assert report.main(["build", "--root", str(root)]) == 2
+    assert "as it was" in (root / "README.md").read_text(encoding="utf-8")
+
+
+def test_csv_has_the_fixed_columns(root: Path) -> None:
+    assert report.main(["build", "--root", str(root)]) == 0
+    text = (root / "reports" / "tables" / "benchmarks.csv").read_text(encoding="utf-8")
+    table = pd.read_csv(StringIO(text))
+    assert list(table.columns) == [name for name in COLUMNS if name != "values"]
+    rows = benchmark_rows()
+    assert len(table) == len(rows)
+    assert sorted(table["value"].dropna()) == sorted(row["value"] for row in rows if row["value"] is not None)
+    assert set(table["cpu_flags"]) == {"avx2"}
+    assert csv_table(load_result(root / "reports" / "results" / "bench-a-processor.json").rows) == text
+
+
+def test_run_directories_are_shown_elsewhere(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = root / "runs" / "mine"
+    save_result(run / "result.json", run_result(seed=7))
+    unfinished = root / "runs" / "going-on"
+    unfinished.mkdir()
+    details = run_result().details
+    (unfinished / "config.json").write_text(json.dumps(details["config"]))
+    (unfinished / "environment.json").write_text(json.dumps([details["environment"]]))
+    (unfinished / "metrics.jsonl").write_text('{"step": 10, "loss": 2.0, "images_per_second": 3.0}\n{"step": 20, "lo')
+    before = (root / "README.md").read_bytes()
+    command = ["build", "--root", str(root), str(run), str(unfinished)]
+    assert report.main(command) == 2
+    assert "give --out DIR as well" in capsys.readouterr().err
+    assert report.main([*command, "--out", str(root / "mine")]) == 0
+    assert (root / "README.md").read_bytes() == before
+    assert not (root / "reports" / "index.html").exists()
+    page = (root / "mine" / "index.html").read_text(encoding="utf-8")
+    assert "100 × 6 of 64², seed 7" in page
+    assert "100 × 6 of 64², seed 0; at step 10" in page
+    assert report.main([*command, str(root / "nowhere"), "--out", str(root / "mine")]) == 2
+    assert "nowhere holds no run that can be read" in capsys.readouterr().err
+
+
+def test_a_result_is_added_whole(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, results = root / "out", root / "reports" / "results"
+    save_evaluation(source / "results.json")
+    for name in ("00-00", "00-01"):
+        (source / "gallery").mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8), "red").save(source / "gallery" / f"{name}.webp")
+    for _ in range(2):  # the second replaces the first
+        assert report.main(["add", str(source), "drawn", "--root", str(root)]) == 0
+        assert {path.name for path in (results / "evaluation-drawn").iterdir()} == {"00-00.webp", "00-01.webp"}
+    assert report.main(["add", str(source), "drawn", "--root", str(root), "--no-pictures"]) == 0
+    assert not (results / "evaluation-drawn").exists()
+    assert load_result(results / "evaluation-drawn.json").rows == load_result(source / "results.json").rows
+    save_result(root / "run" / "result.json", run_result())
+    assert report.main(["add", str(root / "run"), "mine", "--root", str(root)]) == 0
+    assert (results / "run-mine.json").is_file()
+    assert not [path for path in results.iterdir() if path.name.startswith(".")]
+    before = (results / "run-mine.json").read_bytes()
+    (root / "run" / "result.json").write_text("{")
+    assert report.main(["add", str(root / "run"), "mine", "--root", str(root)]) == 2
+    assert report.main(["add", str(root / "nowhere"), "mine", "--root", str(root)]) == 2
+    assert report.main(["add", str(source), "../mine", "--root", str(root)]) == 2
+    assert "'../mine' cannot be a name" in capsys.readouterr().err
+    assert (results / "run-mine.json").read_bytes() == before
+
+
+def test_the_page_is_stale_only_when_something_it_shows_changed(root: Path) -> None:
+    path = save_evaluation(root / "reports" / "results" / "evaluation-drawn.json")
+    assert build(root).stale
+    page = root / "reports" / "index.html"
+    assert build(root, check=True).stale == []
+    # Another version of matplotlib draws the same figure in other words.
+    text = page.read_text(encoding="utf-8")
+    assert text.count("<svg ") == 3
+    page.write_text(text.replace("<svg ", '<svg data-by="another" '), encoding="utf-8")
+    assert build(root, check=True).stale == []
+    found = evaluation()
+    found["candidates"][0]["chroma_histogram"][1] = 0.5  # shown by a figure alone
+    save_evaluation(path, found)
+    assert page in build(root, check=True).stale
 
 
 def test_where_there_is_no_project(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,4 +216,5 @@ def test_a_marker_of_no_table_is_refused(root: Path, capsys: pytest.CaptureFixtu
 
 
 def test_the_committed_tables_follow_from_the_committed_results() -> None:
-    assert report.build(ROOT, check=True) == []
+    built = build(ROOT, check=True)
+    assert (built.stale, built.broken) == ([], [])

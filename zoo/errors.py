@@ -21,3 +21,7 @@ class InterruptError(ZooError):
     """The user stopped the run, which was saved. Exit code 130."""
 
     exit_code = 130
+
+
+class RegressionError(ZooError):
+    """Something got worse than it may, or is stale. Exit code 1."""

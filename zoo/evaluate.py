@@ -133,7 +133,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
         "candidates": evaluation.results(),
     }
     if arguments.out:
-        from zoo.evaluation.plots import save_gallery, save_plots, save_sheet
+        from zoo.evaluation.pictures import save_gallery, save_sheet
+        from zoo.reporting.figures import save_plots
 
         arguments.out.mkdir(parents=True, exist_ok=True)
         save_result(arguments.out / "results.json", evaluation_result(result))

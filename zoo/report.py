@@ -1,271 +1,152 @@
-"""`python -m zoo.report build`: tables made from the files of `reports/results/`, and a check that they still are.
-
-`bench-*.json` are the rows of `pytest bench/` (`zoo.results`), `run-*.json` the `result.json` of training runs, and
-`evaluation-*.json` the `results.json` of `zoo.evaluate --out`. What they say goes to `reports/benchmarks.md` and
-`reports/evaluation-*.md` in full, with plots in `reports/figures/`, and, shortened, between two markers in the README.
-"""
+"""`python -m zoo.report build | compare | add`: reports made of results, and two results side by side."""
 
 import argparse
-import re
+import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from zoo.cli import run
-from zoo.errors import UsageError
-from zoo.evaluation.page import FIGURES, evaluation_page, markdown, readme_table
-from zoo.evaluation.plots import PLOTS, save_plots, stale_plots
-from zoo.evaluation.results import load_evaluation
-from zoo.metrics import IMAGE_METRICS, INDICES
-from zoo.paths import write_text
-from zoo.results import METRICS, load_result, machine_name
-
-MARKER = re.compile(r"(<!-- table: (?P<name>[\w-]+) -->\n).*?(<!-- end of table -->)", re.S)
-SHOWN = ("sky", "grass")  # classes of one colour: their error as a share of the mean colour's
-ARROWS = {True: "↑", False: "↓", None: "→"}
-MEMORY = ("working_memory", "held_memory", "rss_growth")
+from zoo.errors import RegressionError, UsageError
+from zoo.registry import suggestion
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(prog="python -m zoo.report", description="Makes the tables of reports/ from results.")
+    p = argparse.ArgumentParser(
+        prog="python -m zoo.report", description="Makes reports of results, and compares two results."
+    )
     commands = p.add_subparsers(dest="command", required=True)
-    build = commands.add_parser("build", help="write the pages and plots of reports/, and the tables in the README")
-    build.add_argument("--root", type=Path, default=Path(), help="the project's directory (default: here)")
-    build.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a table is stale")
+
+    def command(name: str, words: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.")
+
+    build = command("build", "make pages, tables, figures and index.html of reports/results/, and the README's tables")
+    root: dict[str, Any] = {"type": Path, "default": Path(), "help": "the project's directory (default: here)"}
+    build.add_argument("--root", **root)
+    build.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run directories to show as well")
+    build.add_argument("--out", type=Path, metavar="DIR", help="write there, not to reports/; leave the README alone")
+    build.add_argument("--check", action="store_true", help="write nothing; exit with 1 if something is stale")
+
+    add = command("add", "keep a run's or an evaluation's result in reports/results/")
+    add.add_argument("source", type=Path, metavar="DIR", help="a run directory, or the --out of zoo.evaluate")
+    add.add_argument("--root", **root)
+    add.add_argument(
+        "--no-pictures", action="store_true", help="leave an evaluation's pictures out, where their licence asks for it"
+    )
+    add.add_argument("name", metavar="NAME", help="what to call it")
+
+    compare = command("compare", "put two results side by side, and say what differs by more than chance")
+    for letter in "ab":
+        compare.add_argument(
+            letter,
+            metavar=letter.upper(),
+            help="a result file, a run directory, an evaluation's --out, or a directory of result files; with ::NAME"
+            " only the candidate of that name",
+        )
+    compare.add_argument(
+        "--fail-on",
+        action="append",
+        default=[],
+        metavar="METRIC:PERCENT",
+        help="exit with 1 if B is worse in it by more than so many percent, and not by chance; may be repeated",
+    )
+    compare.add_argument("--metric", action="append", default=[], help="only this one; may be repeated")
+    compare.add_argument("--changed", action="store_true", help="leave out what is the same")
+    compare.add_argument(
+        "--across", action="store_true", help="compare other machines, metric versions and images too, and mark them"
+    )
+    form = compare.add_mutually_exclusive_group()
+    form.add_argument("--markdown", action="store_true", help="print Markdown, for a pull request")
+    form.add_argument("--json", action="store_true", help="print JSON")
     return p
 
 
-def build(root: Path, *, check: bool = False) -> list[Path]:
-    """Writes the tables, or with `check` only compares them.
+def build_command(parsed: argparse.Namespace) -> None:
+    """Runs `build`."""
+    if parsed.runs and not parsed.out:
+        raise UsageError("run directories are no part of the project's own report: give --out DIR as well")
+    from zoo.reporting.build import build
 
-    Args:
-        root: the directory that holds `reports/results/` and `README.md`.
-        check: write nothing.
-
-    Returns:
-        The files that changed or, with `check`, would change.
-
-    Raises:
-        UsageError: no results, a file that is no result file, or a README with a marker of no known table.
-    """
-    results = root / "reports" / "results"
-    if not results.is_dir():
-        raise UsageError(f"{results}: no such directory. Run this where the project is, or give --root")
-    machines = {path: load_result(path, "benchmark").rows for path in sorted(results.glob("bench-*.json"))}
-    runs = {path: load_result(path, "training").details for path in sorted(results.glob("run-*.json"))}
-    evaluations = {path.stem: load_evaluation(path) for path in sorted(results.glob("evaluation-*.json"))}
-    figures = root / "reports" / "figures"
-    tables = {
-        "runs": run_table(list(runs.values())),
-        "ratios": ratio_table(list(machines.values())) + "".join(map(_machine, machines.values())),
-    } | {name: readme_table(result) for name, result in evaluations.items()}
-    readme = root / "README.md"
-    try:
-        text = readme.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{readme}: {error.strerror}") from None
-
-    def table(match: re.Match[str]) -> str:
-        name = match["name"]
-        if name not in tables:
-            raise UsageError(f"{readme}: no table {name!r}; there are {', '.join(tables)}")
-        return f"{match[1]}\n{tables[name]}\n{match[3]}"
-
-    wanted = {
-        root / "reports" / "benchmarks.md": benchmarks_page(list(machines.values())),
-        readme: MARKER.sub(table, text),
-    }
-    for name, result in evaluations.items():
-        there = [
-            each
-            for each in FIGURES
-            if (PLOTS[each](result) if each in PLOTS else (figures / f"{name}-{each}.png").is_file())
-        ]
-        wanted[root / "reports" / f"{name}.md"] = evaluation_page(name.removeprefix("evaluation-"), result, there)
-    stale = [path for path, content in wanted.items() if not path.exists() or path.read_text("utf-8") != content]
-    if not check:
-        for path in stale:
-            write_text(path, wanted[path])
-    for name, result in evaluations.items():
-        old = stale_plots(figures, f"{name}-", result)
-        stale += old
-        if old and not check:
-            figures.mkdir(exist_ok=True)
-            save_plots(figures, f"{name}-", result)
-    return stale
+    built = build(parsed.root, runs=parsed.runs, out=parsed.out, check=parsed.check)
+    names = ", ".join(str(path) for path in built.stale)
+    if names and not parsed.check:
+        print(f"written: {names}", file=sys.stderr)
+    elif not names:
+        print("everything follows from the results", file=sys.stderr)
+    if built.broken:
+        lines = "\n  ".join(built.broken)
+        raise UsageError(f"left out, the rest is {'checked' if parsed.check else 'built'}:\n  {lines}")
+    if names and parsed.check:
+        raise RegressionError(f"stale: {names}; run python -m zoo.report build")
 
 
-def _order(result: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(result["config"][key] for key in ("overfit", "data", "recipe", "model", "seed"))
+def add_command(parsed: argparse.Namespace) -> None:
+    """Runs `add`."""
+    from zoo.reporting.build import add
+
+    written = add(parsed.root, parsed.source, parsed.name, pictures=not parsed.no_pictures)
+    print(f"written: {', '.join(map(str, written))}; now python -m zoo.report build", file=sys.stderr)
 
 
-def run_table(runs: list[dict[str, Any]]) -> str:
-    """One line a run and decoder: RMSE-ab beside the baselines', the paired difference to the mean colour."""
-    rows = []
-    for result in sorted(runs, key=_order):
-        config, scores, here = result["config"], result["scores"], result["environment"]
-        grey, mean = scores["baselines"]
-        minutes = config["steps"] * config["batch_size"] / result["images_per_second"] / 60
-        for index, row in enumerate(scores["rows"]):
-            difference, low, high = row["against_mean"]
-            data = f"{config['overfit']} crops of {config['data']}" if config["overfit"] else config["data"]
-            rate = f"{config['optimizer']} at {config['learning_rate']:g}"
-            crops = f"{config['steps']:,} × {config['batch_size']} crops of {config['crop']}², seed {config['seed']}"
-            device = ", ".join(here["gpus"]) or f"{here['cores']} core{'s' if here['cores'] > 1 else ''}"
-            time = f"{minutes:.0f} min, {device}, {here['precision']}"
-            rows.append(
-                (
-                    row["name"],
-                    *((data, f"{config['recipe']}, {rate}, {crops}", time) if index == 0 else ("", "", "")),
-                    *(f"{base['rmse_ab']:.2f}" for base in (grey, mean)),
-                    f"{row['rmse_ab']:.2f}",
-                    f"{difference:+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", "−"),
-                    ", ".join(f"{row['controls'][c] / mean['controls'][c]:.2f}" for c in SHOWN if c in row["controls"]),
-                )
-            )
-    headings = (
-        "model",
-        "data",
-        "recipe",
-        "training",
-        "grey image",
-        "mean colour",
-        "model ↓",
-        "to mean colour",
-        "sky, grass ↓",
-    )
-    return markdown(headings, rows, numbers=5) + "\n" + _machines([result["environment"] for result in runs])
+def limits(words: list[str]) -> dict[str, float]:
+    """Percentages by metric, of METRIC:PERCENT."""
+    from zoo.results import METRICS
+
+    found = {}
+    for word in words:
+        metric, separator, percent = word.partition(":")
+        try:
+            value = float(percent)
+        except ValueError:
+            value = -1.0
+        if not separator or not 0 <= value < float("inf"):
+            raise UsageError(f"--fail-on takes METRIC:PERCENT, such as delta_e00:5, not {word!r}")
+        known_metric(metric, METRICS, "--fail-on")
+        found[metric] = value
+    return found
 
 
-def _machines(environments: list[dict[str, Any]]) -> str:
-    lines = set()
-    for here in environments:
-        versions = ", ".join(f"{name} {here['libraries'][name]}" for name in ("keras", "tensorflow"))
-        gpus = f", {', '.join(here['gpus'])}" if here["gpus"] else ""
-        lines.add(f"{here['cpu']} ({', '.join(here['cpu_flags'])}){gpus}, {versions}, Python {here['python']}")
-    return f"\nMeasured on: {'; '.join(sorted(lines))}.\n"
+def known_metric(metric: str, known: Iterable[str], option: str) -> None:
+    """Raises UsageError if there is no such metric."""
+    if metric not in known:
+        raise UsageError(f"{option}: no metric {metric!r}.{suggestion(metric, known)} There are {', '.join(known)}")
 
 
-def ratio_table(machines: list[list[dict[str, Any]]]) -> str:
-    """What was measured in turn with something else, as ratios; a column a machine."""
-    what = {"ratio": "time", "working_memory_ratio": "working memory", "rss_growth_ratio": "growth in RSS"}
-    found: dict[tuple[str, ...], dict[int, str]] = {}
-    for column, record in [(index, record) for index, records in enumerate(machines) for record in _sorted(records)]:
-        if record["against"] and record["value"] is not None:
-            spread = "" if record["low"] is None else f" [{record['low']:.3f}, {record['high']:.3f}]"
-            row = (
-                f"{record['model'] or record['suite']}, {record['benchmark'].replace('_', ' ')}",
-                f"{record['variant']} / {record['against']}",
-                _conditions(record),
-                what[record["metric"]],
-            )
-            found.setdefault(row, {})[column] = f"{record['value']:.3f}{spread}"
-    columns = [f"{machine_name(records[0])} ↓ [quartiles]" for records in machines]
-    rows = [(*row, *(cells.get(column, "") for column in range(len(machines)))) for row, cells in found.items()]
-    return markdown(("what", "of which", "conditions", "measured", *columns), rows, numbers=len(machines))
+def compare_command(parsed: argparse.Namespace) -> None:
+    """Runs `compare`."""
+    from zoo.reporting.compare import compare, failures, load_side, unmatched
+    from zoo.reporting.comparison_table import comparison_markdown, print_comparison
+    from zoo.results import METRICS
+
+    allowed = limits(parsed.fail_on)
+    for metric in parsed.metric:
+        known_metric(metric, METRICS, "--metric")
+    a, b = load_side(parsed.a), load_side(parsed.b)
+    found = compare(a, b, across=parsed.across, metrics=parsed.metric)
+    failed = failures(found, allowed)
+    notes = unmatched(a, b)
+    if parsed.json:
+        print(json.dumps([each.as_json() for each in found], ensure_ascii=False, indent=2))
+    elif parsed.markdown:
+        print(comparison_markdown(found, a, b, notes, changed=parsed.changed), end="")
+    else:
+        print_comparison(found, a, b, notes, changed=parsed.changed)
+    if failed:
+        lines = "\n  ".join(
+            f"{each.what}: {each.metric} {each.a:.4g} → {each.b:.4g} ({each.percent:+.1f} %)" for each in failed
+        )
+        raise RegressionError(f"worse than --fail-on allows:\n  {lines}")
 
 
-def benchmarks_page(machines: list[list[dict[str, Any]]]) -> str:
-    """Everything that the benchmarks measured, a section a machine."""
-    parts = [
-        "# Benchmarks\n\nMade from `reports/results/bench-*.json` by `python -m zoo.report build`; the rows are from"
-        " `pytest bench/`.\nMedians, with quartiles in brackets. Compare numbers of one machine only.\n"
-    ]
-    for records in machines:
-        parts.append(f"## {machine_name(records[0])}\n{_machine(records)}")
-        parts.append(f"### Ratios\n\n{ratio_table([records])}")
-        parts.append(f"### Time\n\n{_wide(records, ('seconds', 'images_per_second', 'share_of_peak'))}")
-        parts.append(f"### Where a training step's time goes\n\n{profile_table(records)}")
-        parts.append(f"### First calls\n\n{_wide(records, ('first_call_seconds',))}")
-        parts.append(f"### Memory\n\n{_wide(records, MEMORY)}")
-        if any(record["suite"] == "vibrancy" for record in records):
-            parts.append(f"### Colour\n\n{_wide(records, tuple(IMAGE_METRICS))}")
-            parts.append(f"### Averaging\n\n{_wide(records, INDICES)}")
-    meanings = [f"- `{name}` ({metric.unit}): {metric.meaning}" for name, metric in METRICS.items()]
-    parts.append("## What the metrics are\n\n" + "\n".join(meanings) + "\n")
-    return "\n".join(parts)
-
-
-def profile_table(records: list[dict[str, Any]]) -> str:
-    """A line a kind of operation, a column a model: milliseconds of a training step."""
-    columns: dict[str, dict[str, float]] = {}
-    for record in _sorted(records):
-        if record["metric"] == "operation_seconds":
-            title = " ".join(filter(None, (record["model"], record["variant"]))) + f", {_conditions(record)}"
-            kind = record["benchmark"].partition(", ")[2]
-            columns.setdefault(title, {})[kind] = 1000 * record["value"]
-    kinds = sorted({kind for found in columns.values() for kind in found})
-    rows = [(kind, *(f"{found[kind]:.0f}" if kind in found else "" for found in columns.values())) for kind in kinds]
-    rows.append(("all", *(f"{sum(found.values()):.0f}" for found in columns.values())))
-    headings = ("milliseconds", *columns)
-    return markdown(headings, rows, numbers=len(columns)) if columns else "Not measured.\n"
-
-
-def _wide(records: list[dict[str, Any]], metrics: tuple[str, ...]) -> str:
-    """A line a benchmark, a column a metric."""
-    found: dict[tuple[str, ...], dict[str, str]] = {}
-    for record in _sorted(records):
-        if record["metric"] in metrics and not record["against"]:
-            name = (record["benchmark"], record["model"] or "", record["variant"], _conditions(record))
-            found.setdefault((record["suite"], *name), {})[record["metric"]] = _value(record)
-    present = [metric for metric in metrics if any(metric in values for values in found.values())]
-    arrows = [f"{metric.replace('_', ' ')} {ARROWS[METRICS[metric].higher_is_better]}" for metric in present]
-    rows = [(*name, *(values.get(metric, "") for metric in present)) for name, values in found.items()]
-    return markdown(("suite", "benchmark", "model", "variant", "conditions", *arrows), rows, numbers=len(present))
-
-
-def _sorted(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    keys = ("suite", "benchmark", "model", "precision", "batch_size", "variant", "against")
-    return sorted(records, key=lambda record: tuple(str(record[key]) for key in keys))
-
-
-def _conditions(record: dict[str, Any]) -> str:
-    words = [f"batch {record['batch_size']}"] if record["batch_size"] else []
-    words += [f"{record['crop']}²"] if record["crop"] else []
-    return ", ".join([*words, record["precision"] or "uint8"])
-
-
-def _value(record: dict[str, Any]) -> str:
-    if record["value"] is None:
-        return "–"
-
-    def form(value: float) -> str:
-        if METRICS[record["metric"]].unit == "bytes":
-            return f"{value / 2**20:,.0f} MiB"
-        return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
-
-    spread = "" if record["low"] is None else f" [{form(record['low'])}, {form(record['high'])}]"
-    return form(record["value"]) + spread
-
-
-def _machine(records: list[dict[str, Any]]) -> str:
-    def each(key: str) -> str:
-        return ", ".join(sorted({str(record[key]) for record in records if record[key]}))
-
-    first = records[0]
-    gpus = f", {', '.join(first['gpus'])}" if first["gpus"] else ""
-    libraries = ", ".join(f"{name} {each(name)}" for name in ("keras", "tensorflow", "torch") if each(name))
-    commits = ", ".join(sorted({record["commit"][:7] for record in records if record["commit"]}))
-    return (
-        f"\nMeasured on: {first['cpu']}, {first['cores']} cores ({', '.join(first['cpu_flags'])}){gpus};"
-        f" {libraries}, Python {each('python')}; seed {each('seed') or 0}; {each('date')}, commit {commits}.\n"
-    )
+COMMANDS = {"build": build_command, "compare": compare_command, "add": add_command}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     parsed = parser().parse_args(arguments)
-    stale: list[Path] = []
-    code = run(lambda: stale.extend(build(parsed.root, check=parsed.check)))
-    if code or not stale:
-        return code
-    names = ", ".join(str(path) for path in stale)
-    if parsed.check:
-        print(f"stale: {names}; run python -m zoo.report build", file=sys.stderr)
-        return 1
-    print(f"written: {names}", file=sys.stderr)
-    return 0
+    return run(lambda: COMMANDS[parsed.command](parsed))
 
 
 if __name__ == "__main__":

@@ -33,14 +33,18 @@ class Metric:
         higher_is_better: the direction; None where a certain value is best, such as the truth's.
         version: counted up when its definition changes; values of two versions are not comparable.
         meaning: one line.
+        target: the best value, where it is the same for all images; None where it is the truth's own, or an end.
     """
 
     unit: str
     higher_is_better: bool | None
     version: int
     meaning: str
+    target: float | None = None
 
 
+ARROWS = {True: "↑", False: "↓", None: "→ truth"}
+TARGETS = {"chroma_ratio": 1.0}
 DIRECTIONS = {"higher": True, "lower": False, "truth": None}
 METRICS = {
     "seconds": Metric("s", False, 1, "median time of one call, after warm-up"),
@@ -58,19 +62,23 @@ METRICS = {
     "rss_growth": Metric("bytes", False, 1, "process: peak resident set of a call less the set before it"),
     "held_memory": Metric("bytes", False, 1, "TensorFlow's allocator: held before the call by weights and inputs"),
     **{
-        name: Metric(each.unit, DIRECTIONS[each.better], each.version, each.meaning)
+        name: Metric(each.unit, DIRECTIONS[each.better], each.version, each.meaning, TARGETS.get(name))
         for name, each in IMAGE_METRICS.items()
     },
     "ab_energy_pooled": Metric(
         "a*b*", False, 1, f"the same on {POOLED_PIXELS} pixels of every image, the images taken together"
     ),
-    "a_star": Metric("1", None, 1, "averaging A*: 1 at the mean of the possible colours, 0 at one of them"),
+    "a_star": Metric("1", None, 1, "averaging A*: 1 at the mean of the possible colours, 0 at one of them", 0.0),
     "a_star_noisy_mean": Metric(
         "1", None, 1, "A* of the mean of the possible colours with the answer's own noise within objects"
     ),
-    "bvr": Metric("1", None, 1, "variance between the objects of a class over the truth's: 1 is the truth's diversity"),
+    "bvr": Metric(
+        "1", None, 1, "variance between the objects of a class over the truth's: 1 is the truth's diversity", 1.0
+    ),
     "ned": Metric("1", False, 1, "energy distance to the true colours over that of the mean colour"),
-    "did": Metric("1", None, 1, "excess fading: 1 less the chroma ratio of ambiguous objects over that of controls"),
+    "did": Metric(
+        "1", None, 1, "excess fading: 1 less the chroma ratio of ambiguous objects over that of controls", 0.0
+    ),
     "mode_rate": Metric("1", True, 1, "share of pixels at a possible colour"),
     "mean_rate": Metric("1", False, 1, "share of pixels at the mean of the possible colours"),
     "false_rate": Metric("1", False, 1, "share of pixels at neither"),

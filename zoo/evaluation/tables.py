@@ -9,9 +9,8 @@ from rich.table import Table
 from zoo.evaluation.candidates import BASELINES
 from zoo.evaluation.results import CLASSIFICATION
 from zoo.metrics import IMAGE_METRICS, INDICES
-from zoo.results import METRICS
+from zoo.results import ARROWS, METRICS
 
-ARROWS = {True: "↑", False: "↓", None: "→ truth"}
 COLORFULNESS = ("cf", "cf_abs", "delta_cf_set", "delta_cf_image", "chroma_ratio", "ab_energy", "ab_energy_pooled")
 ACCURACY = tuple(name for name in IMAGE_METRICS if name not in COLORFULNESS)
 TITLES = {

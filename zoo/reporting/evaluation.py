@@ -6,10 +6,10 @@ from typing import Any
 from zoo.evaluation.results import CLASSIFICATION
 from zoo.evaluation.tables import ACCURACY, COLORFULNESS, TITLES
 from zoo.metrics import INDICES
-from zoo.results import METRICS
+from zoo.reporting.markdown import markdown, plural
+from zoo.results import ARROWS, METRICS
 
 Found = dict[str, float | None]
-ARROWS = {True: "↑", False: "↓", None: "→ truth"}
 FIGURES = {
     "averaging": "A* against the variance between objects: averaging is lower right, sampling upper left.",
     "plane": "One ambiguous class in the UV plane: a dot is an object's answer, the circles are the possible colours,"
@@ -20,12 +20,6 @@ FIGURES = {
 }
 README_INDICES = ("a_star", "a_star_noisy_mean", "bvr", "ned", "mode_rate", "false_rate", "speckle")
 README_METRICS = ("chroma_ratio", "ab_energy", "ab_energy_pooled", "delta_e00")
-
-
-def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: int) -> str:
-    """A Markdown table whose last `numbers` columns are numbers."""
-    rules = ["---"] * (len(headings) - numbers) + ["--:"] * numbers
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in (headings, rules, *rows))
 
 
 def evaluation_page(title: str, result: dict[str, Any], figures: Sequence[str]) -> str:
@@ -39,12 +33,13 @@ def evaluation_page(title: str, result: dict[str, Any], figures: Sequence[str]) 
     candidates = result["candidates"]
     here = result["environment"]
     versions = ", ".join(f"{name} {here['libraries'][name]}" for name in ("keras", "tensorflow", "scikit-image"))
+    intervals = ", in brackets 95 % bootstrap intervals over groups of images" if len(result["images"]) > 1 else ""
     parts = [
         f"# Evaluation on {title}\n\nMade from `reports/results/evaluation-{title}.json` by"
         " `python -m zoo.report build`;"
-        f" the numbers are from `python -m zoo.evaluate --out`: {len(result['images'])} images of the {result['split']}"
-        f" split (the middle {result['max_side']}² of larger ones), in brackets 95 % bootstrap intervals over groups of"
-        f" images. Sampling seed {result['seed']}.\n\nEvaluated on: {here['cpu']}, {versions}, Python {here['python']}."
+        f" the numbers are from `python -m zoo.evaluate --out`: {plural(len(result['images']), 'image')} of the"
+        f" {result['split']} split (the middle {result['max_side']}² of larger ones){intervals}. Sampling seed"
+        f" {result['seed']}.\n\nEvaluated on: {here['cpu']}, {versions}, Python {here['python']}."
         "\n",
         f"## Training\n\n{runs_table(result['runs'])}",
     ]

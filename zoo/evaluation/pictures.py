@@ -1,0 +1,74 @@
+"""The coloured images of an evaluation: a sheet to look at, and small files for a report's gallery."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from zoo.harness.summary import save_png
+from zoo.paths import atomic_path
+
+TILE = 192  # pixels a side of the sheet's pictures
+GAP = 4
+GALLERY_IMAGES, GALLERY_SIDE = 4, 320
+
+
+def save_gallery(folder: Path, pictures: Mapping[str, Sequence[np.ndarray]]) -> None:
+    """Writes the first pictures of every candidate as small WebP files, `IMAGE-CANDIDATE.webp`, both by number.
+
+    Args:
+        folder: where to.
+        pictures: uint8 RGB (H, W, 3) by candidate, in the order of the results.
+    """
+    folder.mkdir(exist_ok=True)
+    for column, each in enumerate(pictures.values()):
+        for row, picture in enumerate(each[:GALLERY_IMAGES]):
+            image = Image.fromarray(picture)
+            image.thumbnail((GALLERY_SIDE, GALLERY_SIDE), Image.Resampling.LANCZOS)
+            with atomic_path(folder / f"{row:02}-{column:02}.webp") as temporary:
+                image.save(temporary, format="WEBP", quality=80, method=6)
+
+
+def save_sheet(path: Path, rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str]) -> None:
+    """Writes the picture sheet: a row an image, a column a candidate, titles above.
+
+    Args:
+        path: of the PNG.
+        rows: uint8 RGB (H, W, 3); of one size within a row.
+        titles: one a column.
+    """
+    font = ImageFont.truetype(matplotlib.get_data_path() + "/fonts/ttf/DejaVuSans.ttf", 11)  # Pillow's own has no ×
+    lines = [_wrapped(title, font) for title in titles]
+    top = 14 * max(len(each) for each in lines) + 6
+    tiles = [[_tile(picture) for picture in row] for row in rows]
+    heights = [row[0].height for row in tiles]
+    sheet = Image.new("RGB", (len(titles) * (TILE + GAP) + GAP, top + sum(heights) + GAP * len(rows)), "white")
+    draw = ImageDraw.Draw(sheet)
+    for column, each in enumerate(lines):
+        for number, line in enumerate(each):
+            draw.text((GAP + column * (TILE + GAP), 3 + 14 * number), line, fill="black", font=font)
+    y = top
+    for row, height in zip(tiles, heights, strict=True):
+        for column, tile in enumerate(row):
+            sheet.paste(tile, (GAP + column * (TILE + GAP), y))
+        y += height + GAP
+    save_png(path, np.asarray(sheet))
+
+
+def _tile(picture: np.ndarray) -> Image.Image:
+    image = Image.fromarray(picture)
+    return image.resize((TILE, max(1, round(image.height * TILE / image.width))), Image.Resampling.LANCZOS)
+
+
+def _wrapped(title: str, font: Any) -> list[str]:
+    lines = [""]
+    for word in title.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) > TILE and lines[-1]:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines

@@ -1,0 +1,177 @@
+"""Writes a report: Markdown pages, CSV tables, figures, the page, and the tables between markers in the README."""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from zoo.errors import UsageError
+from zoo.paths import atomic_path, write_text
+from zoo.reporting.evaluation import FIGURES, evaluation_page, readme_table
+from zoo.reporting.figures import PLOTS, save_plots, stale_plots
+from zoo.reporting.markdown import benchmarks_page, machine_lines, ratio_table, run_table
+from zoo.reporting.page import render, without_figures
+from zoo.reporting.sources import Sources, collect, load_run_directory
+from zoo.results import COLUMNS, Record, load_result
+
+MARKER = re.compile(r"(<!-- table: (?P<name>[\w-]+) -->\n).*?(<!-- end of table -->)", re.S)
+
+
+@dataclass(frozen=True)
+class Built:
+    """What building did.
+
+    Attributes:
+        stale: files that changed or, of a check, would change.
+        broken: what is wrong with the result files that were left out.
+    """
+
+    stale: list[Path]
+    broken: list[str]
+
+
+def build(root: Path, *, runs: Sequence[Path] = (), out: Path | None = None, check: bool = False) -> Built:
+    """Writes a report, or with `check` only compares it.
+
+    Args:
+        root: the directory that holds `reports/results/` and `README.md`.
+        runs: run directories to show as well.
+        out: where to, in place of `reports/`; the README is then left alone.
+        check: write nothing.
+
+    Raises:
+        UsageError: no results, or a README with a marker of no known table.
+    """
+    sources = collect(root / "reports" / "results", runs)
+    reports = out or root / "reports"
+    figures = reports / "figures"
+    wanted: dict[Path, str] = {}
+    if sources.benchmarks:
+        wanted[reports / "benchmarks.md"] = benchmarks_page(list(sources.benchmarks.values()))
+    for name, result in sources.evaluations.items():
+        prefix = f"evaluation-{name}"
+        there = [
+            each
+            for each in FIGURES
+            if (PLOTS[each](result) if each in PLOTS else (figures / f"{prefix}-{each}.png").is_file())
+        ]
+        wanted[reports / f"{prefix}.md"] = evaluation_page(name, result, there)
+    everything = {
+        "benchmarks": [row for rows in sources.benchmarks.values() for row in rows],
+        "training": sources.run_rows,
+        "evaluation": sources.evaluation_rows,
+    }
+    for name, records in everything.items():
+        if records:
+            wanted[reports / "tables" / f"{name}.csv"] = csv_table(records)
+    if out is None:
+        readme = root / "README.md"
+        wanted[readme] = readme_text(readme, sources)
+    stale = [path for path, content in wanted.items() if _text(path) != content]
+    page, html = reports / "index.html", render(sources)
+    if without_figures(_text(page) or "") != without_figures(html):
+        stale.append(page)
+        wanted[page] = html
+    if not check:
+        for path in stale:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(path, wanted[path])
+    for name, result in sources.evaluations.items():
+        old = stale_plots(figures, f"evaluation-{name}-", result)
+        stale += old
+        if old and not check:
+            figures.mkdir(parents=True, exist_ok=True)
+            save_plots(figures, f"evaluation-{name}-", result)
+    return Built(stale, sources.broken)
+
+
+def csv_table(records: Sequence[Record]) -> str:
+    """Rows as CSV with the fixed columns; the values that a row is made of stay in the JSON."""
+    import pandas as pd
+
+    columns = [name for name in COLUMNS if name != "values"]
+    table = pd.DataFrame(records, columns=list(COLUMNS))[columns]
+    for name in ("cpu_flags", "gpus"):
+        table[name] = table[name].map(" ".join)
+    return str(table.to_csv(index=False, lineterminator="\n"))
+
+
+def readme_text(readme: Path, sources: Sources) -> str:
+    """The README with its tables made anew; the table of a broken file stays as it is.
+
+    Raises:
+        UsageError: there is no README, or it has a marker of no known table.
+    """
+    text = _text(readme)
+    if text is None:
+        raise UsageError(f"{readme}: no such file. Run this where the project is, or give --root or --out")
+    machines = list(sources.benchmarks.values())
+    tables = {
+        "runs": run_table([run for run in sources.runs.values() if "scores" in run]),
+        "ratios": ratio_table(machines) + "".join(map(machine_lines, machines)),
+    } | {f"evaluation-{name}": readme_table(result) for name, result in sources.evaluations.items()}
+
+    def table(match: re.Match[str]) -> str:
+        name = match["name"]
+        if name in tables:
+            return f"{match[1]}\n{tables[name]}\n{match[3]}"
+        if any(f"{name}.json" in each for each in sources.broken):
+            return match[0]
+        raise UsageError(f"{readme}: no table {name!r}; there are {', '.join(tables)}")
+
+    return MARKER.sub(table, text)
+
+
+def add(root: Path, source: Path, name: str, *, pictures: bool = True) -> list[Path]:
+    """Keeps a run's or an evaluation's result in `reports/results/`, where `build` finds it.
+
+    Args:
+        root: the project's directory.
+        source: a run directory, or what `zoo.evaluate --out` wrote.
+        name: what to call it; an older one of that name is replaced.
+        pictures: an evaluation's pictures too.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UsageError: there is no result in `source`, or the name is none.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name):
+        raise UsageError(f"{name!r} cannot be a name: use lower-case letters, digits, dots and hyphens")
+    results = root / "reports" / "results"
+    if not results.is_dir():
+        raise UsageError(f"{results}: no such directory. Run this where the project is, or give --root")
+    if (source / "results.json").is_file():
+        load_result(source / "results.json", "evaluation")
+        target = results / f"evaluation-{name}.json"
+        _copy(source / "results.json", target)
+        files = sorted((source / "gallery").glob("*.webp")) if pictures else []
+        folder = target.with_suffix("")
+        with tempfile.TemporaryDirectory(dir=results, prefix=f".{name}-") as temporary:
+            made = Path(temporary) / "pictures"
+            made.mkdir()
+            for picture in files:
+                shutil.copyfile(picture, made / picture.name)
+            if folder.is_dir():
+                folder.rename(Path(temporary) / "before")
+            if files:
+                made.rename(folder)
+        return [target, *([folder] if files else [])]
+    if (source / "result.json").is_file():
+        load_run_directory(source)
+        target = results / f"run-{name}.json"
+        _copy(source / "result.json", target)
+        return [target]
+    raise UsageError(f"{source} holds neither a finished run's result.json nor an evaluation's results.json")
+
+
+def _copy(source: Path, target: Path) -> None:
+    with atomic_path(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def _text(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None

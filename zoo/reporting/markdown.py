@@ -1,0 +1,182 @@
+"""Markdown tables of runs and benchmarks, for `reports/benchmarks.md` and the README."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from zoo.metrics import IMAGE_METRICS, INDICES
+from zoo.results import ARROWS, METRICS, Record, machine_name
+
+SHOWN = ("sky", "grass")  # classes of one colour: their error as a share of the mean colour's
+MEMORY = ("working_memory", "held_memory", "rss_growth")
+
+
+def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: int) -> str:
+    """A Markdown table whose last `numbers` columns are numbers."""
+    rules = ["---"] * (len(headings) - numbers) + ["--:"] * numbers
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in (headings, rules, *rows))
+
+
+def plural(count: int, thing: str) -> str:
+    """`1 image`, `2 images`."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def _order(result: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(result["config"][key] for key in ("overfit", "data", "recipe", "model", "seed"))
+
+
+def run_table(runs: list[Record]) -> str:
+    """One line a run and decoder: RMSE-ab beside the baselines', the paired difference to the mean colour."""
+    rows = []
+    for result in sorted(runs, key=_order):
+        config, scores, here = result["config"], result["scores"], result["environment"]
+        grey, mean = scores["baselines"]
+        minutes = config["steps"] * config["batch_size"] / result["images_per_second"] / 60
+        for index, row in enumerate(scores["rows"]):
+            difference, low, high = row["against_mean"]
+            data = f"{config['overfit']} crops of {config['data']}" if config["overfit"] else config["data"]
+            rate = f"{config['optimizer']} at {config['learning_rate']:g}"
+            crops = f"{config['steps']:,} × {config['batch_size']} crops of {config['crop']}², seed {config['seed']}"
+            device = ", ".join(here["gpus"]) or f"{plural(here['cores'], 'core')}"
+            time = f"{minutes:.0f} min, {device}, {here['precision']}"
+            rows.append(
+                (
+                    row["name"],
+                    *((data, f"{config['recipe']}, {rate}, {crops}", time) if index == 0 else ("", "", "")),
+                    *(f"{base['rmse_ab']:.2f}" for base in (grey, mean)),
+                    f"{row['rmse_ab']:.2f}",
+                    f"{difference:+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", "−"),
+                    ", ".join(f"{row['controls'][c] / mean['controls'][c]:.2f}" for c in SHOWN if c in row["controls"]),
+                )
+            )
+    headings = (
+        "model",
+        "data",
+        "recipe",
+        "training",
+        "grey image",
+        "mean colour",
+        "model ↓",
+        "to mean colour",
+        "sky, grass ↓",
+    )
+    return markdown(headings, rows, numbers=5) + "\n" + _machines([result["environment"] for result in runs])
+
+
+def _machines(environments: list[Record]) -> str:
+    lines = set()
+    for here in environments:
+        versions = ", ".join(f"{name} {here['libraries'][name]}" for name in ("keras", "tensorflow"))
+        gpus = f", {', '.join(here['gpus'])}" if here["gpus"] else ""
+        lines.add(f"{here['cpu']} ({', '.join(here['cpu_flags'])}){gpus}, {versions}, Python {here['python']}")
+    return f"\nMeasured on: {'; '.join(sorted(lines))}.\n"
+
+
+def ratio_table(machines: list[list[Record]]) -> str:
+    """What was measured in turn with something else, as ratios; a column a machine."""
+    what = {"ratio": "time", "working_memory_ratio": "working memory", "rss_growth_ratio": "growth in RSS"}
+    found: dict[tuple[str, ...], dict[int, str]] = {}
+    for column, record in [(index, record) for index, records in enumerate(machines) for record in _sorted(records)]:
+        if record["against"] and record["value"] is not None:
+            spread = "" if record["low"] is None else f" [{record['low']:.3f}, {record['high']:.3f}]"
+            row = (
+                f"{record['model'] or record['suite']}, {record['benchmark'].replace('_', ' ')}",
+                f"{record['variant']} / {record['against']}",
+                conditions(record),
+                what[record["metric"]],
+            )
+            found.setdefault(row, {})[column] = f"{record['value']:.3f}{spread}"
+    columns = [f"{machine_name(records[0])} ↓ [quartiles]" for records in machines]
+    rows = [(*row, *(cells.get(column, "") for column in range(len(machines)))) for row, cells in found.items()]
+    return markdown(("what", "of which", "conditions", "measured", *columns), rows, numbers=len(machines))
+
+
+def benchmarks_page(machines: list[list[Record]]) -> str:
+    """Everything that the benchmarks measured, a section a machine."""
+    parts = [
+        "# Benchmarks\n\nMade from `reports/results/bench-*.json` by `python -m zoo.report build`; the rows are from"
+        " `pytest bench/`.\nMedians, with quartiles in brackets. Compare numbers of one machine only.\n"
+    ]
+    for records in machines:
+        parts.append(f"## {machine_name(records[0])}\n{machine_lines(records)}")
+        parts.append(f"### Ratios\n\n{ratio_table([records])}")
+        parts.append(f"### Time\n\n{_wide(records, ('seconds', 'images_per_second', 'share_of_peak'))}")
+        parts.append(f"### Where a training step's time goes\n\n{profile_table(records)}")
+        parts.append(f"### First calls\n\n{_wide(records, ('first_call_seconds',))}")
+        parts.append(f"### Memory\n\n{_wide(records, MEMORY)}")
+        if any(record["suite"] == "vibrancy" for record in records):
+            parts.append(f"### Colour\n\n{_wide(records, tuple(IMAGE_METRICS))}")
+            parts.append(f"### Averaging\n\n{_wide(records, INDICES)}")
+    meanings = [f"- `{name}` ({metric.unit}): {metric.meaning}" for name, metric in METRICS.items()]
+    parts.append("## What the metrics are\n\n" + "\n".join(meanings) + "\n")
+    return "\n".join(parts)
+
+
+def profile_table(records: list[Record]) -> str:
+    """A line a kind of operation, a column a model: milliseconds of a training step."""
+    columns: dict[str, dict[str, float]] = {}
+    for record in _sorted(records):
+        if record["metric"] == "operation_seconds":
+            title = " ".join(filter(None, (record["model"], record["variant"]))) + f", {conditions(record)}"
+            kind = record["benchmark"].partition(", ")[2]
+            columns.setdefault(title, {})[kind] = 1000 * record["value"]
+    kinds = sorted({kind for found in columns.values() for kind in found})
+    rows = [(kind, *(f"{found[kind]:.0f}" if kind in found else "" for found in columns.values())) for kind in kinds]
+    rows.append(("all", *(f"{sum(found.values()):.0f}" for found in columns.values())))
+    headings = ("milliseconds", *columns)
+    return markdown(headings, rows, numbers=len(columns)) if columns else "Not measured.\n"
+
+
+def _wide(records: list[Record], metrics: tuple[str, ...]) -> str:
+    """A line a benchmark, a column a metric."""
+    found: dict[tuple[str, ...], dict[str, str]] = {}
+    for record in _sorted(records):
+        if record["metric"] in metrics and not record["against"]:
+            name = (record["benchmark"], record["model"] or "", record["variant"], conditions(record))
+            found.setdefault((record["suite"], *name), {})[record["metric"]] = value_text(record)
+    present = [metric for metric in metrics if any(metric in values for values in found.values())]
+    arrows = [f"{metric.replace('_', ' ')} {ARROWS[METRICS[metric].higher_is_better]}" for metric in present]
+    rows = [(*name, *(values.get(metric, "") for metric in present)) for name, values in found.items()]
+    return markdown(("suite", "benchmark", "model", "variant", "conditions", *arrows), rows, numbers=len(present))
+
+
+def _sorted(records: list[Record]) -> list[Record]:
+    keys = ("suite", "benchmark", "model", "precision", "batch_size", "variant", "against")
+    return sorted(records, key=lambda record: tuple(str(record[key]) for key in keys))
+
+
+def conditions(record: Record) -> str:
+    """Batch, crop and precision of a row in words."""
+    words = [f"batch {record['batch_size']}"] if record["batch_size"] else []
+    words += [f"{record['crop']}²"] if record["crop"] else []
+    return ", ".join([*words, record["precision"] or "uint8"])
+
+
+def value_text(record: Record, *, spread: bool = True) -> str:
+    """A row's value, bytes as MiB, with its quartiles unless `spread` is false."""
+    if record["value"] is None:
+        return "–"
+
+    def form(value: float) -> str:
+        if METRICS[record["metric"]].unit == "bytes":
+            return f"{value / 2**20:,.0f} MiB"
+        return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+
+    ends = "" if record["low"] is None or not spread else f" [{form(record['low'])}, {form(record['high'])}]"
+    return form(record["value"]) + ends
+
+
+def machine_lines(records: list[Record]) -> str:
+    """The machine, versions, seed, dates and commits of some rows."""
+
+    def each(key: str) -> str:
+        return ", ".join(sorted({str(record[key]) for record in records if record[key]}))
+
+    first = records[0]
+    gpus = f", {', '.join(first['gpus'])}" if first["gpus"] else ""
+    libraries = ", ".join(f"{name} {each(name)}" for name in ("keras", "tensorflow", "torch") if each(name))
+    commits = ", ".join(sorted({record["commit"][:7] for record in records if record["commit"]}))
+    return (
+        f"\nMeasured on: {first['cpu']}, {first['cores']} cores ({', '.join(first['cpu_flags'])}){gpus};"
+        f" {libraries}, Python {each('python')}; seed {each('seed') or 0}; {each('date')}, commit {commits}.\n"
+    )
