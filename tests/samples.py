@@ -87,7 +87,8 @@ def evaluation(names: dict[str, float | None] | None = None) -> dict[str, Any]:
 
     def found(value: float | None) -> dict[str, Any]:
         values = None if value is None else [value + (index - 2.5) / 100 for index in range(IMAGES)]
-        return {"value": value, "low": value, "high": value, "values": values}
+        low, high = (None, None) if value is None else (value - 0.01, value + 0.01)
+        return {"value": value, "low": low, "high": high, "values": values}
 
     def candidate(name: str, a_star: float | None) -> dict[str, Any]:
         return {

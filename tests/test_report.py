@@ -34,7 +34,7 @@ def test_an_evaluation_becomes_a_page_with_plots(root: Path, capsys: pytest.Capt
     save_evaluation(path)
     assert report.main(["build", "--root", str(root)]) == 0
     page = (root / "reports" / "evaluation-drawn.md").read_text(encoding="utf-8")
-    assert "| residual | 0.9 [0.9, 0.9] |" in page
+    assert "| residual | 0.9 [0.89, 0.91] |" in page
     assert "| grey | – | – |" in page
     assert "| sampler | 0.25 | 0.25 |" in page
     assert "| residual | residual | pages, quick | 100 × 6 crops of 64², seed 0 | 1 min, 2 cores of a processor" in page

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from functools import cache
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -229,9 +230,16 @@ PLOTS: dict[str, Callable[[dict[str, Any]], Figure | None]] = {
 }
 
 
+@cache
+def _drawing() -> str:
+    """The code that draws, so that a change of it makes what was drawn before stale."""
+    return "".join((Path(__file__).parent / name).read_text("utf-8") for name in ("figures.py", "page_figures.py"))
+
+
 def digest_of(result: Any) -> str:
-    """SHA-256 (hex) of the results that a plot is made from; each PNG carries it as its text `Results`."""
-    return hashlib.sha256(json.dumps(result, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+    """SHA-256 (hex) of what a figure shows and the code that draws it; a PNG carries it as its text `Results`."""
+    text = json.dumps([result, _drawing()], ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def save_plots(folder: Path, prefix: str, result: dict[str, Any]) -> list[Path]:

@@ -22,11 +22,25 @@ def svg(figure: Figure, name: str) -> str:
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :].replace(INK, "currentColor")
-    text = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", text)
+    text = _with_ids_of(name, text)
     # Sizes in points would not shrink with the page.
     text = re.sub(r'^<svg ([^>]*?)\bwidth="[^"]*"', r"<svg \1", text)
     size = f'style="max-width: {REM_PER_INCH * figure.get_figwidth():.1f}rem"'
     return re.sub(r'^(<svg [^>]*?)\bheight="[^"]*"', rf'\1 role="img" {size}', text)
+
+
+def _with_ids_of(name: str, text: str) -> str:
+    """Only the ids that something refers to, once each and beginning with `name`: matplotlib repeats some."""
+    used = {found[0] or found[1] for found in re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', text)}
+
+    def keep(match: re.Match[str]) -> str:
+        if match[1] not in used:
+            return ""
+        used.remove(match[1])
+        return f' id="{name}-{match[1]}"'
+
+    text = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", text)
+    return re.sub(r'\s+id="([^"]*)"', keep, text)
 
 
 def _ink(figure: Figure) -> None:
