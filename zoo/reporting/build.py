@@ -6,12 +6,13 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from zoo.errors import UsageError
 from zoo.paths import atomic_path, write_text
 from zoo.reporting.evaluation import FIGURES, evaluation_page, readme_table
 from zoo.reporting.figures import PLOTS, save_plots, stale_plots
-from zoo.reporting.markdown import benchmarks_page, machine_lines, ratio_table, run_table
+from zoo.reporting.markdown import benchmarks_page, machine_lines, ratio_table, run_table, runs_page
 from zoo.reporting.page import render, without_figures
 from zoo.reporting.sources import Sources, collect, load_run_directory
 from zoo.results import COLUMNS, Record, load_result
@@ -50,6 +51,8 @@ def build(root: Path, *, runs: Sequence[Path] = (), out: Path | None = None, che
     wanted: dict[Path, str] = {}
     if sources.benchmarks:
         wanted[reports / "benchmarks.md"] = benchmarks_page(list(sources.benchmarks.values()))
+    if _done(sources):
+        wanted[reports / "runs.md"] = runs_page(_done(sources))
     for name, result in sources.evaluations.items():
         prefix = f"evaluation-{name}"
         there = [
@@ -87,6 +90,10 @@ def build(root: Path, *, runs: Sequence[Path] = (), out: Path | None = None, che
     return Built(stale, sources.broken)
 
 
+def _done(sources: Sources) -> list[dict[str, Any]]:
+    return [run for run in sources.runs.values() if "scores" in run]
+
+
 def csv_table(records: Sequence[Record]) -> str:
     """Rows as CSV with the fixed columns; the values that a row is made of stay in the JSON."""
     import pandas as pd
@@ -109,7 +116,7 @@ def readme_text(readme: Path, sources: Sources) -> str:
         raise UsageError(f"{readme}: no such file. Run this where the project is, or give --root or --out")
     machines = list(sources.benchmarks.values())
     tables = {
-        "runs": run_table([run for run in sources.runs.values() if "scores" in run]),
+        "runs": run_table(_done(sources), decoders=False),
         "ratios": ratio_table(machines) + "".join(map(machine_lines, machines)),
     } | {f"evaluation-{name}": readme_table(result) for name, result in sources.evaluations.items()}
 

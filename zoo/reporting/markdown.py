@@ -25,14 +25,19 @@ def _order(result: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(result["config"][key] for key in ("overfit", "data", "recipe", "model", "seed"))
 
 
-def run_table(runs: list[Record]) -> str:
-    """One line a run and decoder: RMSE-ab beside the baselines', the paired difference to the mean colour."""
+def run_table(runs: list[Record], *, decoders: bool = True) -> str:
+    """RMSE-ab of runs beside the baselines', and the paired difference to the mean colour.
+
+    Args:
+        runs: details of runs.
+        decoders: a line for every decoder of a classifier; without, only for the first, the mean.
+    """
     rows = []
     for result in sorted(runs, key=_order):
         config, scores, here = result["config"], result["scores"], result["environment"]
         grey, mean = scores["baselines"]
         minutes = config["steps"] * config["batch_size"] / result["images_per_second"] / 60
-        for index, row in enumerate(scores["rows"]):
+        for index, row in enumerate(scores["rows"] if decoders else scores["rows"][:1]):
             difference, low, high = row["against_mean"]
             data = f"{config['overfit']} crops of {config['data']}" if config["overfit"] else config["data"]
             rate = f"{config['optimizer']} at {config['learning_rate']:g}"
@@ -70,6 +75,15 @@ def _machines(environments: list[Record]) -> str:
         gpus = f", {', '.join(here['gpus'])}" if here["gpus"] else ""
         lines.add(f"{here['cpu']} ({', '.join(here['cpu_flags'])}){gpus}, {versions}, Python {here['python']}")
     return f"\nMeasured on: {'; '.join(sorted(lines))}.\n"
+
+
+def runs_page(runs: list[Record]) -> str:
+    """Every run and decoder."""
+    return (
+        "# Training runs\n\nMade from `reports/results/run-*.json` by `python -m zoo.report build`. RMSE-ab on fixed"
+        " validation crops; the difference to the mean colour with its paired 95 % bootstrap interval over crops.\n\n"
+        + run_table(runs)
+    )
 
 
 def ratio_table(machines: list[list[Record]]) -> str:
