@@ -143,12 +143,13 @@ def plane_figure(result: dict[str, Any]) -> Figure | None:
     side = np.linspace(-1, 1, 48)
     plane = np.stack(np.meshgrid(side * UV_MAX[0], side * UV_MAX[1]), axis=-1)
     backdrop = compose(np.full((*plane.shape[:2], 1), 0.55), plane)[0] * 0.4 + 0.6
+    dots: dict[str, Any] = {"color": "#111111", "markeredgecolor": GREY, "markeredgewidth": 0.4, "markersize": 3.4}
     extent = (-UV_MAX[0], UV_MAX[0], -UV_MAX[1], UV_MAX[1])
     for axes, candidate in zip(grid, shown, strict=False):
         # Not resampled: an SVG would hold a large picture for each panel.
         axes.imshow(backdrop, extent=extent, origin="lower", aspect="auto", zorder=0, interpolation="none")
         points = np.array(candidate["object_uv"].get(chosen, np.zeros((0, 2))))
-        axes.plot(*points.T, "o", color="#111111", markersize=3, alpha=0.5, label="answers, one an object")
+        axes.plot(*points.T, "o", label="answers, one an object", **dots)
         axes.plot(*modes.T, "o", color="none", markeredgecolor="red", markersize=12, label="possible colours")
         axes.plot(*modes.mean(axis=0), "x", color="blue", markersize=9, label="their mean")
         axes.set_title(candidate["name"], fontsize=8)

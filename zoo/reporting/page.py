@@ -106,11 +106,12 @@ def _words(text: str) -> Cell:
 def _column(name: str, title: str, group: str = "") -> Cell:
     metric = METRICS[name]
     first = "ascending" if metric.higher_is_better is False else "descending"
-    return {"title": title, "meaning": f"{metric.meaning} ({metric.unit})", "group": group, "first": first}
+    meaning = f"{metric.meaning} ({metric.unit})"
+    return {"title": title, "meaning": meaning, "group": group, "first": first, "words": False}
 
 
 def _text_column(title: str) -> Cell:
-    return {"title": title, "meaning": "", "group": "", "first": "ascending"}
+    return {"title": title, "meaning": "", "group": "", "first": "ascending", "words": True}
 
 
 def _title(name: str) -> str:
@@ -299,8 +300,9 @@ def _runs(sources: Sources) -> Cell:
         headline = run["scores"]["rows"][0] if "scores" in run else (run["history"]["validation"] or [{}])[-1]
         values = (headline.get("rmse_ab"), headline.get("chroma_ratio"), run["images_per_second"])
         numbers = [_cell(value, number(value)) for value in values]
-        rows.append({"name": name, "reference": False, "cells": [*map(_words, words), *numbers]})
-    table = {"id": "runs-table", "columns": [*map(_text_column, columns), *(_column(m, _title(m)) for m in measured)]}
+        rows.append({"name": name, "reference": False, "cells": [*numbers, *map(_words, words)]})
+    first, *others = map(_text_column, columns)
+    table = {"id": "runs-table", "columns": [first, *(_column(m, _title(m)) for m in measured), *others]}
     figures = []
     groups: dict[str, dict[str, Any]] = {}
     for name, run in sources.runs.items():
@@ -314,23 +316,24 @@ def _runs(sources: Sources) -> Cell:
 
 
 def _benchmarks(machines: dict[str, list[Record]]) -> Cell:
-    headings = ("benchmark", "model", "variant", "conditions", "metric")
+    value_column = _text_column("value [quartiles]") | {"words": False}
     rows = []
     for machine, records in machines.items():
         for row in records:
             variant = f"{row['variant']} / {row['against']}" if row["against"] else row["variant"]
             metric = f"{row['metric'].replace('_', ' ')} {ARROWS[METRICS[row['metric']].higher_is_better]}"
-            words = [row["model"] or "", variant, conditions(row), metric]
+            words = [metric, row["model"] or "", variant, conditions(row)]
             value = _cell(row["value"], value_text(row))
             rows.append(
                 {
                     "name": f"{row['suite']}: {row['benchmark'].replace('_', ' ')}",
                     "reference": False,
                     "machine": machine,
-                    "cells": [*map(_words, words), value, _words(machine)],
+                    "cells": [value, *map(_words, words), _words(machine)],
                 }
             )
-    columns = [*map(_text_column, headings), _text_column("value [quartiles]"), _text_column("machine")]
+    first, *others = map(_text_column, ("benchmark", "metric", "model", "variant", "conditions", "machine"))
+    columns = [first, value_column, *others]
     return {"table": {"id": "benchmarks-table", "columns": columns, "rows": rows}, "machines": list(machines)}
 
 

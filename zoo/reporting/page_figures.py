@@ -82,7 +82,7 @@ def curves_figure(runs: dict[str, dict[str, Any]]) -> Figure | None:
         axes.set(xlabel="step", title=f"training loss ↓, {loss.replace('_', ' ')}", yscale="log")
     for axes in (first, *others):
         axes.title.set_fontsize(9)
-        axes.tick_params(labelsize=7)
+        axes.tick_params(which="both", labelsize=7)
         axes.grid(alpha=0.2)
     figure.legend(*first.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     return figure
