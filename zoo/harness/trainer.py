@@ -138,8 +138,8 @@ class Trainer:
                         f"stopped at step {step} of {config.steps}, saved in {self.run_dir.path}:"
                         " give the same command again to go on"
                     )
-        if scores is None:  # resumed at the last step
-            scores = self._validate(config.steps, validation)
+        if scores is None:  # resumed at the last step, whose validation is on record
+            scores = self._score(config.steps, validation)
         return scores
 
     def _check(self, step: int, losses: list[Any]) -> float:
@@ -208,8 +208,11 @@ class Trainer:
             )
         return Validation(crops, mean_uv)
 
+    def _score(self, step: int, validation: Validation) -> Scores:
+        return validation.run(step, self._predictor, self._loss, self.config.model)
+
     def _validate(self, step: int, validation: Validation) -> Scores:
-        scores = validation.run(step, self._predictor, self._loss, self.config.model)
+        scores = self._score(step, validation)
         self.run_dir.log(step=step, validation=scores.as_json())
         shown = slice(0, SUMMARY_CROPS)
         decoder = self.config.decode if self._predictor.output == "logits" else None
