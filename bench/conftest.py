@@ -70,6 +70,12 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        # What is compared may be many times slower than ours, and the machine too.
+        item.add_marker(pytest.mark.timeout(7200))
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     config = metafunc.config
     values: dict[str, list[Any]] = {

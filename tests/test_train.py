@@ -166,6 +166,19 @@ def test_a_run_cut_before_its_first_checkpoint_leaves_no_records_twice(capsys, d
     assert [r["step"] for r in records(folder, "validation")] == [0, 1]
 
 
+def test_a_run_cut_after_its_last_checkpoint_leaves_no_records_twice(capsys, data, tmp_path):
+    folder = tmp_path / "run"
+    common = ["residual", "--data", data, *FAST, "--steps", 2, "--run-dir", folder]
+    code, whole, _ = run(capsys, *common)
+    assert code == 0
+    (folder / "result.json").unlink()
+    code, again, err = run(capsys, *common)
+    assert code == 0
+    assert "going on from step 2" in err
+    assert again == whole
+    assert [r["step"] for r in records(folder, "validation")] == [0, 2]
+
+
 def test_another_configuration_is_refused_and_nothing_is_touched(capsys, data, tmp_path):
     folder = tmp_path / "run"
     common = ["residual", "--data", data, *FAST, "--steps", 1, "--run-dir", folder]

@@ -4,6 +4,7 @@ import argparse
 import json
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from zoo.harness.config import (
     load_recipe,
     resolve,
 )
+from zoo.harness.trackers import TRACKERS, check_trackers, open_trackers
 
 
 def parser() -> argparse.ArgumentParser:
@@ -121,6 +123,13 @@ def parser() -> argparse.ArgumentParser:
         help="keep decoded images, for a machine that trains faster than it decodes (default: decode crops alone)",
     )
     p.add_argument(
+        "--log",
+        action="append",
+        choices=TRACKERS,
+        default=[],
+        help="show the run in TensorBoard or in Weights & Biases too; may be repeated, also for a run that is done",
+    )
+    p.add_argument(
         "--dry-run",
         action="store_true",
         help="check settings, data and weights, say what would be trained, and train nothing",
@@ -154,6 +163,7 @@ def train(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     flags = {name: getattr(arguments, name) for name in SETTINGS}
     config = resolve(arguments.model, arguments.recipe, flags, model_options(arguments.option))
+    check_trackers(arguments.log)
 
     from zoo.data.sources import open_dataset
     from zoo.harness.progress import scanning, stderr_console
@@ -178,6 +188,7 @@ def train(arguments: argparse.Namespace) -> None:
         check_model(config)  # a mistyped option is that, not another run
         raise
     result = run_dir.result() if held else None
+    trackers = partial(open_trackers, arguments.log, run_dir, identity, say)
     if result is None or arguments.dry_run:
         import_tensorflow()
         from zoo import environment
@@ -197,10 +208,14 @@ def train(arguments: argparse.Namespace) -> None:
             return
         here = environment.describe(trainer.precision)
         run_dir.create(identity, here)
-        result = training_result(identity, here, trainer.train(), run_dir.records())
+        result = training_result(identity, here, trainer.train(trackers), run_dir.records())
         run_dir.save_result(result)
     else:
         say(f"{run_dir.path} holds this run, done already")
+        if arguments.log:
+            import_tensorflow()  # TensorBoard's writer imports it, with remarks
+            with trackers():
+                pass  # opened, they are sent the records
     if arguments.json:
         from zoo.results import result_text
 

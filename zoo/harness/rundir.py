@@ -8,6 +8,8 @@ best.keras        the model with the lowest validation loss
 last.keras        the model as it was at the newest validation
 summary-*.png     grey | output | truth on validation crops, as training went; summary.png is the last
 result.json       the final scores, once the run is done
+tensorboard/      event files, of a run with `--log tensorboard`
+wandb/, wandb-id  Weights & Biases's files, and the run's id there, of a run with `--log wandb`
 """
 
 import errno
@@ -99,6 +101,10 @@ class RunDirectory:
         kept = [record for record in self.records() if record["step"] <= step]
         write_text(self.path / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in kept))
         return kept
+
+    def summary_picture(self, step: int) -> Path:
+        """The file of the summary image of a validation."""
+        return self.path / f"summary-{step:06d}.png"
 
     def save_checkpoint(self, step: int, variables: Sequence[Any]) -> None:
         """Writes step and variables, atomically."""

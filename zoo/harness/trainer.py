@@ -23,6 +23,7 @@ from zoo.harness.optimizers import make_optimizer
 from zoo.harness.progress import TrainingProgress
 from zoo.harness.rundir import RunDirectory, disk_error
 from zoo.harness.summary import save_png, summary_image
+from zoo.harness.trackers import Trackers
 from zoo.harness.validation import Scores, Validation, mean_chroma
 from zoo.losses import chroma_prior, cross_entropy, get_loss, rebalancing_weights
 from zoo.models.predict import Predictor, inputs_of, output_of
@@ -68,6 +69,7 @@ class Trainer:
         self.optimizer.build(self.model.trainable_variables)
         self._predictor = Predictor(self.model)
         self._best = float("inf")
+        self._trackers = Trackers()
 
     def _build_model(self) -> keras.Model:
         before = keras.config.dtype_policy()
@@ -85,8 +87,11 @@ class Trainer:
         finally:
             keras.config.set_dtype_policy(before)
 
-    def train(self) -> Scores:
+    def train(self, open_trackers: Callable[[], Trackers] = Trackers) -> Scores:
         """Trains to the last step, from the newest checkpoint if there is one.
+
+        Args:
+            open_trackers: called once metrics.jsonl is rewound to where training begins. They change no result.
 
         Returns:
             The scores of the last validation.
@@ -96,20 +101,22 @@ class Trainer:
             RunError: the loss is not finite, or a file could not be written.
         """
         try:
-            return self._train()
+            start = self._resume() if self._resuming else 0
+            if start == 0:
+                self.run_dir.rewind(-1)  # what a run that was cut before its first checkpoint left
+            with open_trackers() as self._trackers:
+                return self._train(start)
         except OSError as error:
             raise disk_error(error, self.run_dir.path) from error
 
-    def _train(self) -> Scores:
+    def _train(self, start: int) -> Scores:
         config = self.config
-        start = self._resume() if self._resuming else 0
         validation = self._validation()
         batches = self._batches(start)
         step_function = build_step(self.model, self.optimizer, self._loss)
         scores: Scores | None = None
         losses: list[Any] = []
         if start == 0:
-            self.run_dir.rewind(-1)  # what a run that was cut before its first checkpoint left
             scores = self._validate(0, validation)
         with (
             TrainingProgress(config.steps, start, config.batch_size, self._console) as progress,
@@ -124,7 +131,12 @@ class Trainer:
                 if step % CHECK_EVERY == 0 or saving:
                     loss = self._check(step, losses)
                     progress.update(step, loss)
-                    self.run_dir.log(step=step, loss=loss, images_per_second=progress.images_per_second(step))
+                    self._log(
+                        step=step,
+                        loss=loss,
+                        images_per_second=progress.images_per_second(step),
+                        learning_rate=float(self.optimizer.learning_rate),  # of the step that comes next
+                    )
                     losses.clear()
                 if due:
                     began = time.monotonic()
@@ -138,8 +150,8 @@ class Trainer:
                         f"stopped at step {step} of {config.steps}, saved in {self.run_dir.path}:"
                         " give the same command again to go on"
                     )
-        if scores is None:  # resumed at the last step
-            scores = self._validate(config.steps, validation)
+        if scores is None:  # resumed at the last step, whose validation is on record
+            scores = self._score(config.steps, validation)
         return scores
 
     def _check(self, step: int, losses: list[Any]) -> float:
@@ -208,21 +220,29 @@ class Trainer:
             )
         return Validation(crops, mean_uv)
 
+    def _score(self, step: int, validation: Validation) -> Scores:
+        return validation.run(step, self._predictor, self._loss, self.config.model)
+
     def _validate(self, step: int, validation: Validation) -> Scores:
-        scores = validation.run(step, self._predictor, self._loss, self.config.model)
-        self.run_dir.log(step=step, validation=scores.as_json())
+        scores = self._score(step, validation)
+        self._log(step=step, validation=scores.as_json())
         shown = slice(0, SUMMARY_CROPS)
         decoder = self.config.decode if self._predictor.output == "logits" else None
         uv = self._predictor(validation.luma[shown]).decode(decoder, seed=self.config.seed)
         picture = summary_image(validation.luma[shown], uv, validation.rgb[shown])
-        save_png(self.run_dir.path / f"summary-{step:06d}.png", picture)
+        save_png(self.run_dir.summary_picture(step), picture)
         save_png(self.run_dir.path / "summary.png", picture)
+        self._trackers.picture(step, picture)
         if step:
             if scores.loss < self._best:
                 self._best = scores.loss
                 self.run_dir.save_model(self.model, "best.keras")
             self.run_dir.save_model(self.model, "last.keras")
         return scores
+
+    def _log(self, **record: Any) -> None:
+        self.run_dir.log(**record)
+        self._trackers.record(record)
 
     def _variables(self) -> list[Any]:
         return [*self.model.variables, *self.optimizer.variables]
