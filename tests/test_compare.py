@@ -66,7 +66,7 @@ def test_a_spread_that_hides_a_difference_fails_nothing(tmp_path: Path, pages: n
     noisy = pages * 1.05 + np.random.default_rng(2).normal(0, 4, IMAGES)
     noisy += pages.mean() * 1.05 - noisy.mean()
     found = one(scored(pages), scored(noisy))
-    assert found.verdict == "same"
+    assert found.verdict == "unclear"
     assert found.percent == pytest.approx(5)
     a, b = saved(tmp_path / "a.json", scored(pages)), saved(tmp_path / "b.json", scored(noisy))
     assert report.main(["compare", a, b, "--fail-on", "delta_e00:1"]) == 0
@@ -92,7 +92,7 @@ def test_intervals_leave_out_no_difference_about_as_often_as_they_say(count: int
 def test_rounds_of_one_program_seldom_seem_to_differ() -> None:
     rng = np.random.default_rng(0)
     pairs = [rng.lognormal(0, 0.03, (2, 7)) for _ in range(300)]
-    assert sum(one(timed(x), timed(y)).verdict != "same" for x, y in pairs) <= 6
+    assert sum(one(timed(x), timed(y)).verdict != "unclear" for x, y in pairs) <= 6
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_rounds_of_one_program_seldom_seem_to_differ() -> None:
     [
         ("seconds", 1.08, "worse"),
         ("seconds", 0.9, "better"),
-        ("seconds", 1.04, "same"),  # rounds do not see what the machine did in between
+        ("seconds", 1.04, "unclear"),  # rounds do not see what the machine did in between
         ("images_per_second", 0.9, "worse"),
         ("ratio", 1.05, "worse"),  # taken in turn: no drift
         ("ratio", 1.0, "same"),
@@ -153,7 +153,7 @@ def test_what_is_not_alike_is_refused_and_marked_when_asked_for(
     a, b = saved(tmp_path / "a.json", scored(pages)), saved(tmp_path / "b.json", scored(pages + 3) | change)
     assert report.main(["compare", a, b]) == 2
     output = capsys.readouterr()
-    assert f"another {word} in 1 of 1 numbers" in output.err
+    assert f"other {word} in 1 of 1 numbers" in output.err
     assert output.out == ""
     assert report.main(["compare", a, b, "--across"]) == 0
     assert f"(other {word})" in capsys.readouterr().out
@@ -162,7 +162,7 @@ def test_what_is_not_alike_is_refused_and_marked_when_asked_for(
 def test_other_images_are_no_pairs(pages: np.ndarray) -> None:
     better = scored(pages - 0.05)
     assert one(scored(pages), better).verdict == "better"
-    assert one(scored(pages), better | {"data": "e" * 16}, across=True).verdict == "same"
+    assert one(scored(pages), better | {"data": "e" * 16}, across=True).verdict == "unclear"
 
 
 def test_rows_of_two_machines_in_one_set_find_their_own(tmp_path: Path) -> None:
@@ -175,10 +175,38 @@ def test_rows_of_two_machines_in_one_set_find_their_own(tmp_path: Path) -> None:
     assert report.main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--fail-on", "seconds:150"]) == 0
 
 
+def test_runs_of_one_directory_are_told_apart_by_their_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, seed in (("run-one", 0), ("run-two", 1)):
+        result = run_result(seed=seed)
+        for row in result.rows:
+            row["value"] += seed
+        save_result(tmp_path / f"{name}.json", result)
+    assert report.main(["compare", str(tmp_path), str(tmp_path)]) == 0
+    output = capsys.readouterr().out
+    assert "4 numbers: 0 better, 0 worse, 0 unclear, which chance could do, 4 the same" in output
+    assert "run-one" in output
+    assert "run-two" in output
+    assert report.main(["compare", str(tmp_path), str(tmp_path / "run-two.json")]) == 2
+    assert "no number in common" in capsys.readouterr().err
+
+
+def test_evaluations_on_other_data_compare_across(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one_set = save_evaluation(tmp_path / "one.json")
+    other = save_evaluation(tmp_path / "other.json", evaluation() | {"data": "photos", "data_fingerprint": "e" * 64})
+    assert report.main(["compare", str(one_set), str(other)]) == 2
+    assert "6 of drawn, test, seed 0; 6 of photos, test, seed 0" in capsys.readouterr().err
+    assert report.main(["compare", str(one_set), str(other), "--across"]) == 0
+
+
 def test_candidates_of_different_names_compare_when_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(save_evaluation(tmp_path / "results.json", evaluation({"truth": 0.0, "residual": 0.9, "mode": 0.2})))
     assert report.main(["compare", f"{path}::residual", f"{path}::mode", "--metric", "a_star", "--json"]) == 0
-    (found,) = json.loads(capsys.readouterr().out)
+    told = json.loads(capsys.readouterr().out)
+    (found,) = told["comparisons"]
+    assert told["b"]["name"] == f"{path}::mode"
+    assert told["failed"] == []
     assert (found["a"], found["b"], found["verdict"]) == (0.9, 0.2, "better")
     assert report.main(["compare", f"{path}::resdual", path]) == 2
     assert "has no 'resdual'. Did you mean 'residual'? It has: truth; residual; mode" in capsys.readouterr().err
@@ -191,10 +219,10 @@ def test_what_only_one_side_has_is_said(tmp_path: Path, capsys: pytest.CaptureFi
     assert report.main(["compare", str(one_run), str(other)]) == 2
     message = capsys.readouterr().err
     assert "have no number in common" in message
-    assert f"only in {one_run}: residual. only in {other}: hypercolumn" in message
+    assert f"only in {one_run}: residual. only in {other}: hypercolumn. to compare one of each:" in message
     command = ["compare", f"{one_run}::residual", f"{other}::hypercolumn"]
     assert report.main(command) == 0
-    assert "1 number: 0 better, 0 worse, 1 the same" in capsys.readouterr().out
+    assert "1 number: 0 better, 0 worse, 0 unclear, which chance could do, 1 the same" in capsys.readouterr().out
 
 
 def test_markdown_is_a_table(tmp_path: Path, pages: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
@@ -207,7 +235,7 @@ def test_markdown_is_a_table(tmp_path: Path, pages: np.ndarray, capsys: pytest.C
     assert len(table) == 4  # headings, rules, and two that differ
     assert "🔴 worse" in table[2]
     assert "🟢 better" in table[3]
-    assert "3 numbers: 1 better, 1 worse, 1 the same" in lines[-1]
+    assert "3 numbers: 1 better, 1 worse, 0 unclear, which chance could do, 1 the same" in lines[-1]
 
 
 def test_a_run_directory_and_an_evaluations_are_sides(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -158,7 +158,10 @@ def test_run_directories_are_shown_elsewhere(root: Path, capsys: pytest.CaptureF
     assert not (root / "reports" / "index.html").exists()
     page = (root / "mine" / "index.html").read_text(encoding="utf-8")
     assert "100 × 6 of 64², seed 7" in page
-    assert "100 × 6 of 64², seed 0; at step 10" in page
+    out = save_evaluation(root / "mine-evaluated" / "results.json").parent
+    assert report.main([*command, str(out), "--out", str(root / "both")]) == 0
+    assert "Evaluation on mine-evaluated" in (root / "both" / "index.html").read_text(encoding="utf-8")
+    assert "100 × 6 of 64², seed 0; not finished, at step 10" in page
     assert report.main([*command, str(root / "nowhere"), "--out", str(root / "mine")]) == 2
     assert "nowhere holds no run that can be read" in capsys.readouterr().err
 
@@ -169,10 +172,11 @@ def test_a_result_is_added_whole(root: Path, capsys: pytest.CaptureFixture[str])
     for name in ("00-00", "00-01"):
         (source / "gallery").mkdir(exist_ok=True)
         Image.new("RGB", (8, 8), "red").save(source / "gallery" / f"{name}.webp")
-    for _ in range(2):  # the second replaces the first
-        assert report.main(["add", str(source), "drawn", "--root", str(root)]) == 0
+    for more in ([], ["--replace"]):
+        assert report.main(["add", str(source), "drawn", "--root", str(root)]) == (2 if more else 0)
+        assert report.main(["add", str(source), "drawn", "--root", str(root), *more, *more]) == (0 if more else 2)
         assert {path.name for path in (results / "evaluation-drawn").iterdir()} == {"00-00.webp", "00-01.webp"}
-    assert report.main(["add", str(source), "drawn", "--root", str(root), "--no-pictures"]) == 0
+    assert report.main(["add", str(source), "drawn", "--root", str(root), "--no-pictures", "--replace"]) == 0
     assert not (results / "evaluation-drawn").exists()
     assert load_result(results / "evaluation-drawn.json").rows == load_result(source / "results.json").rows
     save_result(root / "run" / "result.json", run_result())
@@ -181,7 +185,7 @@ def test_a_result_is_added_whole(root: Path, capsys: pytest.CaptureFixture[str])
     assert not [path for path in results.iterdir() if path.name.startswith(".")]
     before = (results / "run-mine.json").read_bytes()
     (root / "run" / "result.json").write_text("{")
-    assert report.main(["add", str(root / "run"), "mine", "--root", str(root)]) == 2
+    assert report.main(["add", str(root / "run"), "mine", "--root", str(root), "--replace"]) == 2
     assert report.main(["add", str(root / "nowhere"), "mine", "--root", str(root)]) == 2
     assert report.main(["add", str(source), "../mine", "--root", str(root)]) == 2
     assert "'../mine' cannot be a name" in capsys.readouterr().err

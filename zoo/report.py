@@ -25,13 +25,16 @@ def parser() -> argparse.ArgumentParser:
     build = command("build", "make pages, tables, figures and index.html of reports/results/, and the README's tables")
     root: dict[str, Any] = {"type": Path, "default": Path(), "help": "the project's directory (default: here)"}
     build.add_argument("--root", **root)
-    build.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run directories to show as well")
+    build.add_argument(
+        "runs", nargs="*", type=Path, metavar="DIR", help="run directories, and evaluations' --out, to show as well"
+    )
     build.add_argument("--out", type=Path, metavar="DIR", help="write there, not to reports/; leave the README alone")
     build.add_argument("--check", action="store_true", help="write nothing; exit with 1 if something is stale")
 
     add = command("add", "keep a run's or an evaluation's result in reports/results/")
     add.add_argument("source", type=Path, metavar="DIR", help="a run directory, or the --out of zoo.evaluate")
     add.add_argument("--root", **root)
+    add.add_argument("--replace", action="store_true", help="replace the result of that name")
     add.add_argument(
         "--no-pictures", action="store_true", help="leave an evaluation's pictures out, where their licence asks for it"
     )
@@ -50,10 +53,11 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="METRIC:PERCENT",
-        help="exit with 1 if B is worse in it by more than so many percent, and not by chance; may be repeated",
+        help="exit with 1 if B is worse in it by more than so many percent, and not by chance (by size alone, where no"
+        " spread is known); may be repeated",
     )
     compare.add_argument("--metric", action="append", default=[], help="only this one; may be repeated")
-    compare.add_argument("--changed", action="store_true", help="leave out what is the same")
+    compare.add_argument("--changed", action="store_true", help="show only what is better, worse or differs")
     compare.add_argument(
         "--across", action="store_true", help="compare other machines, metric versions and images too, and mark them"
     )
@@ -66,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
 def build_command(parsed: argparse.Namespace) -> None:
     """Runs `build`."""
     if parsed.runs and not parsed.out:
-        raise UsageError("run directories are no part of the project's own report: give --out DIR as well")
+        raise UsageError("what you name is no part of the project's own report: give --out DIR as well")
     from zoo.reporting.build import build
 
     built = build(parsed.root, runs=parsed.runs, out=parsed.out, check=parsed.check)
@@ -86,7 +90,7 @@ def add_command(parsed: argparse.Namespace) -> None:
     """Runs `add`."""
     from zoo.reporting.build import add
 
-    written = add(parsed.root, parsed.source, parsed.name, pictures=not parsed.no_pictures)
+    written = add(parsed.root, parsed.source, parsed.name, pictures=not parsed.no_pictures, replace=parsed.replace)
     print(f"written: {', '.join(map(str, written))}; now python -m zoo.report build", file=sys.stderr)
 
 
@@ -117,7 +121,7 @@ def known_metric(metric: str, known: Iterable[str], option: str) -> None:
 def compare_command(parsed: argparse.Namespace) -> None:
     """Runs `compare`."""
     from zoo.reporting.compare import compare, failures, load_side, unmatched
-    from zoo.reporting.comparison_table import comparison_markdown, print_comparison
+    from zoo.reporting.comparison_table import about, comparison_markdown, print_comparison
     from zoo.results import METRICS
 
     allowed = limits(parsed.fail_on)
@@ -128,7 +132,11 @@ def compare_command(parsed: argparse.Namespace) -> None:
     failed = failures(found, allowed)
     notes = unmatched(a, b)
     if parsed.json:
-        print(json.dumps([each.as_json() for each in found], ensure_ascii=False, indent=2))
+        told: dict[str, Any] = {
+            letter: {"name": side.name, "about": about(side)} for letter, side in (("a", a), ("b", b))
+        }
+        told |= {"comparisons": [each.as_json() for each in found], "failed": [each.as_json() for each in failed]}
+        print(json.dumps(told, ensure_ascii=False, indent=2))
     elif parsed.markdown:
         print(comparison_markdown(found, a, b, notes, changed=parsed.changed), end="")
     else:

@@ -42,6 +42,11 @@ class Metric:
     meaning: str
     target: float | None = None
 
+    @property
+    def arrow(self) -> str:
+        """Which way is better: ↑, ↓, or → and the best value."""
+        return ARROWS[self.higher_is_better] if self.target is None else f"→ {self.target:g}"
+
 
 ARROWS = {True: "↑", False: "↓", None: "→ truth"}
 TARGETS = {"chroma_ratio": 1.0}

@@ -9,7 +9,7 @@ from rich.table import Table
 from zoo.evaluation.candidates import BASELINES
 from zoo.evaluation.results import CLASSIFICATION
 from zoo.metrics import IMAGE_METRICS, INDICES
-from zoo.results import ARROWS, METRICS
+from zoo.results import METRICS
 
 COLORFULNESS = ("cf", "cf_abs", "delta_cf_set", "delta_cf_image", "chroma_ratio", "ab_energy", "ab_energy_pooled")
 ACCURACY = tuple(name for name in IMAGE_METRICS if name not in COLORFULNESS)
@@ -39,7 +39,7 @@ def print_tables(result: dict[str, Any]) -> None:
     for names, caption in ((COLORFULNESS, "how colourful"), (ACCURACY, "how near the truth: averaging is rewarded")):
         table = Table("", caption=f"{caption}; 95 % bootstrap intervals over groups of images")
         for name in names:
-            table.add_column(f"{name} {ARROWS[METRICS[name].higher_is_better]}", justify="right")
+            table.add_column(f"{name} {METRICS[name].arrow}", justify="right")
         if names is COLORFULNESS:
             table.add_column("squeezed into RGB", justify="right")
         for candidate in candidates:

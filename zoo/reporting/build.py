@@ -38,7 +38,7 @@ def build(root: Path, *, runs: Sequence[Path] = (), out: Path | None = None, che
 
     Args:
         root: the directory that holds `reports/results/` and `README.md`.
-        runs: run directories to show as well.
+        runs: run directories and evaluations, as `zoo.evaluate --out` writes them, to show as well.
         out: where to, in place of `reports/`; the README is then left alone.
         check: write nothing.
 
@@ -131,20 +131,21 @@ def readme_text(readme: Path, sources: Sources) -> str:
     return MARKER.sub(table, text)
 
 
-def add(root: Path, source: Path, name: str, *, pictures: bool = True) -> list[Path]:
+def add(root: Path, source: Path, name: str, *, pictures: bool = True, replace: bool = False) -> list[Path]:
     """Keeps a run's or an evaluation's result in `reports/results/`, where `build` finds it.
 
     Args:
         root: the project's directory.
         source: a run directory, or what `zoo.evaluate --out` wrote.
-        name: what to call it; an older one of that name is replaced.
+        name: what to call it.
         pictures: an evaluation's pictures too.
+        replace: let it take the place of an older one of that name.
 
     Returns:
         The files written.
 
     Raises:
-        UsageError: there is no result in `source`, or the name is none.
+        UsageError: there is no result in `source`, or the name is none, or is taken.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name):
         raise UsageError(f"{name!r} cannot be a name: use lower-case letters, digits, dots and hyphens")
@@ -153,7 +154,7 @@ def add(root: Path, source: Path, name: str, *, pictures: bool = True) -> list[P
         raise UsageError(f"{results}: no such directory. Run this where the project is, or give --root")
     if (source / "results.json").is_file():
         load_result(source / "results.json", "evaluation")
-        target = results / f"evaluation-{name}.json"
+        target = _free(results / f"evaluation-{name}.json", replace=replace)
         _copy(source / "results.json", target)
         files = sorted((source / "gallery").glob("*.webp")) if pictures else []
         folder = target.with_suffix("")
@@ -169,10 +170,16 @@ def add(root: Path, source: Path, name: str, *, pictures: bool = True) -> list[P
         return [target, *([folder] if files else [])]
     if (source / "result.json").is_file():
         load_run_directory(source)
-        target = results / f"run-{name}.json"
+        target = _free(results / f"run-{name}.json", replace=replace)
         _copy(source / "result.json", target)
         return [target]
     raise UsageError(f"{source} holds neither a finished run's result.json nor an evaluation's results.json")
+
+
+def _free(target: Path, *, replace: bool) -> Path:
+    if target.exists() and not replace:
+        raise UsageError(f"{target} is there already: choose another name, or replace it with --replace")
+    return target
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -26,7 +26,10 @@ CONFIDENCE = 0.95
 RESAMPLES = 4000
 FEWEST = 5  # values on each side: of fewer nothing is said
 DRIFT = 0.05
+# Of a benchmark what has to be the same; of a run or an evaluation the settings are what is compared.
 SAME = ("suite", "benchmark", "model", "variant", "against", "metric", "batch_size", "crop", "precision", "jit")
+SAME_SCORE = ("suite", "model", "variant", "metric")
+FILE = "file"  # of a row from a directory of results: there may be many runs
 TIMES = (
     "seconds",
     "first_call_seconds",
@@ -78,13 +81,16 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """`better`, `worse`, `differs` (no direction is better), `same`, or `?` where the spread is not known."""
+        """`same`; `unclear`, as chance could do it, or `?`, as its spread is not known; `better`, `worse`, `differs`.
+
+        `differs` is for metrics of which no direction is better.
+        """
         if self.a == self.b:
             return "same"
         if self.differs is None:
             return "?"
         if not self.differs:
-            return "same"
+            return "unclear"
         return "differs" if self.worse is None else "worse" if self.worse else "better"
 
     def as_json(self) -> dict[str, Any]:
@@ -110,8 +116,11 @@ def load_side(word: str) -> Side:
             f"{path}: no such file or directory; give a result file, a run directory or a directory of them"
         )
     rows: list[Record] = []
-    for file in _files(path):
-        rows += load_run_file(file).rows if file.name == "result.json" else load_result(file).rows
+    files = _files(path)
+    for file in files:
+        result = load_run_file(file) if file.name == "result.json" else load_result(file)
+        several = len(files) > 1 and result.kind != "benchmark"
+        rows += [row | {FILE: file.stem} for row in result.rows] if several else result.rows
     if separator:
         known = list(dict.fromkeys(row["variant"] for row in rows if row["variant"]))
         if candidate not in known:
@@ -168,13 +177,15 @@ def unmatched(a: Side, b: Side) -> list[str]:
     for side, mine, other in ((a, found[0], found[1]), (b, found[1], found[0])):
         if mine - other:
             words.append(f"only in {side.name}: {'; '.join(sorted(mine - other))}")
+    if len(words) == 2:
+        words.append(f"to compare one of each: {a.name}{CANDIDATE}NAME {b.name}{CANDIDATE}NAME")
     return words
 
 
 def failures(found: Iterable[Comparison], limits: dict[str, float]) -> list[Comparison]:
     """Those that are worse by more than the percentage of their metric, and not by chance.
 
-    A number of which no spread is known, such as memory, fails by its size alone.
+    A number of which no spread is known, such as memory, fails by its size alone; its verdict is `?`.
 
     Raises:
         UsageError: a metric that no number has, or whose direction is not known: a gate that sees nothing must not
@@ -200,7 +211,8 @@ def failures(found: Iterable[Comparison], limits: dict[str, float]) -> list[Comp
 
 
 def _key(row: Record) -> tuple[Any, ...]:
-    return tuple(row[name] for name in SAME)
+    names = SAME_SCORE if row["suite"] in ("training", "evaluation") else SAME
+    return (row.get(FILE, ""), *(row[name] for name in names))
 
 
 def _conditions(row: Record) -> tuple[Any, ...]:
@@ -221,25 +233,29 @@ def _refusal(pairs: list[tuple[Record, Record]], a: Side, b: Side) -> str:
             told = {
                 "machine": f"{machine_name(x)}; {machine_name(y)}",
                 "metric version": f"{x['metric']} {x['metric_version']}; {y['metric']} {y['metric_version']}",
-                "images": f"{x['benchmark']}, seed {x['seed']}; {y['benchmark']}, seed {y['seed']}",
+                "images": "; ".join(
+                    f"{each['samples']} of {each['benchmark']}, seed {each['seed']}" for each in (x, y)
+                ),
             }[name]
-            words.append(f"  another {name} in {len(odd)} of {len(pairs)} numbers ({told})")
+            words.append(f"  other {name} in {len(odd)} of {len(pairs)} numbers ({told})")
     lines = "\n".join(words)
     return f"{a.name} and {b.name} are not alike:\n{lines}\n--across compares them all the same, and marks it"
 
 
 def _advice(a: Side, b: Side) -> str:
     only = unmatched(a, b)
-    if not only:
-        return ""
-    return (
-        " " + ". ".join(only) + f". Name one of each to compare them: {a.name}{CANDIDATE}NAME {b.name}{CANDIDATE}NAME"
-    )
+    return " " + ". ".join(only) if only else ""
 
 
 def _compared(a: Record, b: Record) -> Comparison:
     metric = METRICS[a["metric"]]
-    words = [a["suite"], a["benchmark"], a["model"] if a["variant"] != a["model"] else "", a["variant"]]
+    words = [
+        a.get(FILE, ""),
+        a["suite"],
+        a["benchmark"],
+        a["model"] if a["variant"] != a["model"] else "",
+        a["variant"],
+    ]
     if a["against"]:
         words[-1] += f" / {a['against']}"
     words += [

@@ -5,10 +5,17 @@ from collections.abc import Sequence
 
 from zoo.reporting.compare import CONFIDENCE, Comparison, Side
 from zoo.reporting.markdown import markdown, plural
-from zoo.results import ARROWS, METRICS
+from zoo.results import METRICS
 
-COLORS = {"better": "green", "worse": "red", "differs": "yellow", "same": "dim", "?": ""}
-MARKS = {"better": "🟢 better", "worse": "🔴 worse", "differs": "🟡 differs", "same": "same", "?": "?"}
+COLORS = {"better": "green", "worse": "red", "differs": "yellow", "unclear": "dim", "same": "dim", "?": ""}
+MARKS = {
+    "better": "🟢 better",
+    "worse": "🔴 worse",
+    "differs": "🟡 differs",
+    "unclear": "unclear",
+    "same": "same",
+    "?": "?",
+}
 HEADINGS = ("what", "metric", "A", "B", "B − A", "%", "")
 
 
@@ -20,7 +27,7 @@ def print_comparison(found: Sequence[Comparison], a: Side, b: Side, notes: Seque
         a: what is compared with.
         b: what is asked about.
         notes: lines to show below.
-        changed: leave out what is the same.
+        changed: leave out what is the same or unclear.
     """
     from rich.console import Console
     from rich.table import Table
@@ -36,7 +43,8 @@ def print_comparison(found: Sequence[Comparison], a: Side, b: Side, notes: Seque
         table.add_row(*map(Text, _cells(each)), Text(_verdict(each, each.verdict), style=style))
     for line in _heading(a, b):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    console.print(table)
+    if table.row_count:
+        console.print(table)
     for line in (summary(found), *notes):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -55,23 +63,25 @@ def comparison_markdown(found: Sequence[Comparison], a: Side, b: Side, notes: Se
 def summary(found: Sequence[Comparison]) -> str:
     """How many numbers are better, worse and the same."""
     count = {name: sum(each.verdict == name for each in found) for name in COLORS}
-    words = [
-        f"{plural(len(found), 'number')}: {count['better']} better, {count['worse']} worse, {count['same']} the same"
-    ]
+    words = [f"{plural(len(found), 'number')}: {count['better']} better, {count['worse']} worse"]
+    words += [f"{count['unclear']} unclear, which chance could do", f"{count['same']} the same"]
     if count["differs"]:
-        words.append(f"{count['differs']} differ where no direction is better")
+        words.append(f"{count['differs']} that differ where no direction is better")
     if count["?"]:
         words.append(f"{count['?']} of which no spread is known (?)")
-    judged = len(found) - count["?"]
+    judged = len(found) - count["?"] - count["same"]
     chance = (1 - CONFIDENCE) * judged
-    return ", ".join(words) + (f"; chance alone would make about {chance:.0f} seem to differ." if chance >= 1 else ".")
+    text = ", ".join(words) + ". Intervals are of 95 %"
+    return text + (f"; chance alone would make about {chance:.0f} seem to differ." if chance >= 1 else ".")
 
 
 def _heading(a: Side, b: Side) -> list[str]:
-    return [f"{letter}: {side.name} ({_about(side)})" for letter, side in (("A", a), ("B", b))]
+    return [f"{letter}: {side.name} ({about(side)})" for letter, side in (("A", a), ("B", b))]
 
 
-def _about(side: Side) -> str:
+def about(side: Side) -> str:
+    """What made it: commits, processors and versions."""
+
     def each(name: str) -> str:
         return ", ".join(sorted({str(row[name]) for row in side.rows if row[name] is not None}))
 
@@ -80,15 +90,14 @@ def _about(side: Side) -> str:
 
 
 def _shown(found: Sequence[Comparison], changed: bool) -> list[Comparison]:
-    return [each for each in found if not changed or each.verdict != "same"]
+    return [each for each in found if not changed or each.verdict not in ("same", "unclear")]
 
 
 def _cells(each: Comparison) -> list[str]:
     metric = METRICS[each.metric]
     interval = "" if each.low is None or each.high is None else f" [{_number(each.low)}, {_number(each.high)}]"
-    arrow = f"→ {metric.target:g}" if metric.target is not None else ARROWS[metric.higher_is_better]
     percent = "∞" if abs(each.percent) == float("inf") else f"{each.percent:+.1f}".replace("-", "−")
-    name = f"{each.metric.replace('_', ' ')} {arrow}"
+    name = f"{each.metric} {metric.arrow}"
     values = [_number(value) for value in (each.a, each.b)]
     return [each.what, name, *values, _number(each.b - each.a, sign=True) + interval, percent]
 

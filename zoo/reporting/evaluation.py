@@ -7,7 +7,7 @@ from zoo.evaluation.results import CLASSIFICATION
 from zoo.evaluation.tables import ACCURACY, COLORFULNESS, TITLES
 from zoo.metrics import INDICES
 from zoo.reporting.markdown import markdown, plural
-from zoo.results import ARROWS, METRICS
+from zoo.results import METRICS
 
 Found = dict[str, float | None]
 FIGURES = {
@@ -52,7 +52,7 @@ def evaluation_page(title: str, result: dict[str, Any], figures: Sequence[str]) 
             f" others, without noise:\n\n{markdown(('', *TITLES.values()), rows, numbers=len(INDICES))}"
         )
     for heading, names in (("How colourful", COLORFULNESS), ("How near the truth", ACCURACY)):
-        titles = [f"{name} {ARROWS[METRICS[name].higher_is_better]}" for name in names]
+        titles = [f"{name} {METRICS[name].arrow}" for name in names]
         rows = [(each["name"], *(interval(each["metrics"][name]) for name in names)) for each in candidates]
         parts.append(f"## {heading}\n\n{markdown(('', *titles), rows, numbers=len(names))}")
     classifiers = [each for each in candidates if each["classification"]]
@@ -100,7 +100,7 @@ def readme_table(result: dict[str, Any]) -> str:
         )
         for each in result["candidates"]
     ]
-    titles = [f"{name.replace('_', ' ')} {ARROWS[METRICS[name].higher_is_better]}" for name in README_METRICS]
+    titles = [f"{name.replace('_', ' ')} {METRICS[name].arrow}" for name in README_METRICS]
     return markdown(("", *(TITLES[name] for name in indices), *titles), rows, numbers=len(indices) + len(titles))
 
 

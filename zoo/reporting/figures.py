@@ -95,10 +95,10 @@ def averaging_figure(result: dict[str, Any]) -> Figure | None:
             axes.plot(x, y, "o", markersize=9, color="none", markeredgecolor=GREY)
             near = sum(abs(x - u) < 0.12 and abs(y - v) < 0.08 for u, v in taken)
             taken.append((x, y))
-            place: dict[str, Any] = {
-                "xytext": (-8 if x > 0.7 else 8, 6 + 10 * near),
-                "ha": "right" if x > 0.7 else "left",
-            }
+            # On the right the models crowd above, so the words go below.
+            place: dict[str, Any] = {"xytext": (8, 6 + 10 * near), "ha": "left"}
+            if x > 0.7:
+                place = {"xytext": (0, -34 - 10 * near), "ha": "center"}
             axes.annotate(name, (x, y), textcoords="offset points", color=GREY, fontsize=8, **place)
             continue
         label, way = parts_of(name)
@@ -116,7 +116,7 @@ def averaging_figure(result: dict[str, Any]) -> Figure | None:
         xlabel="A*: 1 at the mean of the possible colours, 0 at one of them",
         ylabel="BVR: variance between objects over the truth's",
     )
-    axes.margins(0.15)
+    axes.margins(0.18)
     axes.grid(alpha=0.2)
     palette.legend(figure, 4)
     return figure

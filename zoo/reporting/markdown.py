@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from zoo.metrics import IMAGE_METRICS, INDICES
-from zoo.results import ARROWS, METRICS, Record, machine_name
+from zoo.results import METRICS, Record, machine_name
 
 SHOWN = ("sky", "grass")  # classes of one colour: their error as a share of the mean colour's
 MEMORY = ("working_memory", "held_memory", "rss_growth")
@@ -149,7 +149,7 @@ def _wide(records: list[Record], metrics: tuple[str, ...]) -> str:
             name = (record["benchmark"], record["model"] or "", record["variant"], conditions(record))
             found.setdefault((record["suite"], *name), {})[record["metric"]] = value_text(record)
     present = [metric for metric in metrics if any(metric in values for values in found.values())]
-    arrows = [f"{metric.replace('_', ' ')} {ARROWS[METRICS[metric].higher_is_better]}" for metric in present]
+    arrows = [f"{metric.replace('_', ' ')} {METRICS[metric].arrow}" for metric in present]
     rows = [(*name, *(values.get(metric, "") for metric in present)) for name, values in found.items()]
     return markdown(("suite", "benchmark", "model", "variant", "conditions", *arrows), rows, numbers=len(present))
 

@@ -17,7 +17,7 @@ from zoo.reporting.figures import PLOTS, digest_of, is_control, is_reference, pa
 from zoo.reporting.markdown import conditions, plural, value_text
 from zoo.reporting.page_figures import curves_figure, svg, tradeoff_figure
 from zoo.reporting.sources import Sources
-from zoo.results import ARROWS, METRICS, Record, machine_name, slug
+from zoo.results import METRICS, Record, machine_name, slug
 
 TEMPLATES = Path(__file__).parent / "templates"
 FIGURE = re.compile(r"(<!--figure [\w-]+ [0-9a-f]+-->).*?(<!--end of figure-->)", re.S)
@@ -56,7 +56,11 @@ def render(sources: Sources) -> str:
         benchmarks=_benchmarks(machines),
         machines=[_machine(name, rows) for name, rows in machines.items()],
         metrics=[
-            {"name": name, "arrow": ARROWS[each.higher_is_better], "unit": each.unit, "meaning": each.meaning}
+            {
+                "name": name,
+                "arrow": each.arrow,
+                "meaning": each.meaning.replace("`", "") + (f" ({each.unit})" if each.unit != "1" else ""),
+            }
             for name, each in METRICS.items()
         ],
     )
@@ -105,8 +109,8 @@ def _words(text: str) -> Cell:
 
 def _column(name: str, title: str, group: str = "") -> Cell:
     metric = METRICS[name]
-    first = "ascending" if metric.higher_is_better is False else "descending"
-    meaning = f"{metric.meaning} ({metric.unit})"
+    first = "ascending" if metric.higher_is_better is False or metric.target == 0 else "descending"
+    meaning = metric.meaning + (f" ({metric.unit})" if metric.unit != "1" else "")
     return {"title": title, "meaning": meaning, "group": group, "first": first, "words": False}
 
 
@@ -115,7 +119,7 @@ def _text_column(title: str) -> Cell:
 
 
 def _title(name: str) -> str:
-    return TITLES.get(name) or f"{name.replace('_', ' ')} {ARROWS[METRICS[name].higher_is_better]}"
+    return TITLES.get(name) or f"{name.replace('_', ' ')} {METRICS[name].arrow}"
 
 
 def _model(name: str, machines: dict[str, list[Record]]) -> Cell:
@@ -159,7 +163,7 @@ def _evaluation(name: str, sources: Sources) -> Cell:
             text = number(each["value"])
             more = {"group": group, "best": candidate == best[metric]}
             cells.append(_cell(each["value"], text, each["low"], each["high"], **more))
-        rows.append({"name": candidate, "reference": is_reference(candidate), "cells": cells})
+        rows.append({"name": candidate, "reference": is_control(candidate), "cells": cells})
     here = result["environment"]
     figures = [
         _figure(f"{slug(name)}-{each}", FIGURES[each], [result, each], draw(result)) for each, draw in PLOTS.items()
@@ -270,7 +274,7 @@ def _tradeoff(sources: Sources, machines: dict[str, list[Record]]) -> Cell | Non
         return None
     columns = [_text_column("candidate"), _text_column("evaluation"), *(_column(m, _title(m)) for m in TRADEOFF)]
     columns += [
-        _column(where[2], f"{heading} {ARROWS[METRICS[where[2]].higher_is_better]}, {machine}")
+        _column(where[2], f"{heading} {METRICS[where[2]].arrow}, {machine}")
         for (machine, heading), where in facts.items()
     ]
     return {
@@ -287,7 +291,7 @@ def _runs(sources: Sources) -> Cell:
         config, here = run["config"], run["environment"]
         crops = f"{config['steps']:,} × {config['batch_size']} of {config['crop']}², seed {config['seed']}"
         if "scores" not in run:
-            crops += f"; at step {run['step']:,}"
+            crops += f"; not finished, at step {run['step']:,}"
         data = f"{config['overfit']} crops of {config['data']}" if config["overfit"] else config["data"]
         device = ", ".join(here["gpus"]) or plural(here["cores"], "core")
         words = [
@@ -321,7 +325,7 @@ def _benchmarks(machines: dict[str, list[Record]]) -> Cell:
     for machine, records in machines.items():
         for row in records:
             variant = f"{row['variant']} / {row['against']}" if row["against"] else row["variant"]
-            metric = f"{row['metric'].replace('_', ' ')} {ARROWS[METRICS[row['metric']].higher_is_better]}"
+            metric = f"{row['metric'].replace('_', ' ')} {METRICS[row['metric']].arrow}"
             words = [metric, row["model"] or "", variant, conditions(row)]
             value = _cell(row["value"], value_text(row))
             rows.append(

@@ -58,20 +58,23 @@ def collect(results: Path, runs: Sequence[Path] = ()) -> Sources:
         if benchmark and benchmark.rows:
             sources.benchmarks[path.stem.removeprefix("bench-")] = benchmark.rows
     found = [(path.stem.removeprefix("run-"), path, load_run_file) for path in sorted(results.glob("run-*.json"))]
-    found += [(path.name, path, load_run_directory) for path in runs]
+    found += [(path.name, path, load_run_directory) for path in runs if not (path / "results.json").exists()]
     for name, path, load in found:
         run = read(load, path)
         if run:
             sources.runs[name] = run.details
             sources.run_rows += run.rows
-    for path in sorted(results.glob("evaluation-*.json")):
+    kept = sorted(results.glob("evaluation-*.json"))
+    evaluated = [(path.stem.removeprefix("evaluation-"), path, path.with_suffix("")) for path in kept]
+    others = [path for path in runs if (path / "results.json").exists()]
+    evaluated += [(path.resolve().name, path / "results.json", path / "gallery") for path in others]
+    for name, path, pictures in evaluated:
         evaluation = read(load_evaluation, path)
         if evaluation:
-            name = path.stem.removeprefix("evaluation-")
             sources.evaluations[name] = evaluation
             sources.evaluation_rows += load_result(path).rows
-            if path.with_suffix("").is_dir():
-                sources.pictures[name] = path.with_suffix("")
+            if pictures.is_dir():
+                sources.pictures[name] = pictures
     return sources
 
 
