@@ -49,7 +49,11 @@ def load_evaluation(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: as `load_result`, or candidates without rows.
     """
-    result = load_result(path, "evaluation")
+    return as_evaluation(load_result(path, "evaluation"), path)
+
+
+def as_evaluation(result: Result, path: Path) -> dict[str, Any]:
+    """The same from a result that is read already; `path` is for the error."""
     evaluation = deepcopy(result.details)
     found: dict[str, dict[str, Record]] = {}
     for row in result.rows:

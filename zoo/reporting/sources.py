@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from zoo.errors import UsageError
-from zoo.evaluation.results import load_evaluation
+from zoo.evaluation.results import as_evaluation
 from zoo.results import Record, Result, load_result
 
 T = TypeVar("T")
@@ -69,13 +69,23 @@ def collect(results: Path, runs: Sequence[Path] = ()) -> Sources:
     others = [path for path in runs if (path / "results.json").exists()]
     evaluated += [(path.resolve().name, path / "results.json", path / "gallery") for path in others]
     for name, path, pictures in evaluated:
-        evaluation = read(load_evaluation, path)
+        evaluation = read(load_evaluation_file, path)
         if evaluation:
-            sources.evaluations[name] = evaluation
-            sources.evaluation_rows += load_result(path).rows
+            sources.evaluations[name], rows = evaluation
+            sources.evaluation_rows += rows
             if pictures.is_dir():
                 sources.pictures[name] = pictures
     return sources
+
+
+def load_evaluation_file(path: Path) -> tuple[dict[str, Any], list[Record]]:
+    """An evaluation, and its rows.
+
+    Raises:
+        UsageError: it is none, or candidates lack their rows.
+    """
+    result = load_result(path, "evaluation")
+    return as_evaluation(result, path), result.rows
 
 
 def load_run_file(path: Path) -> Result:
