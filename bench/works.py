@@ -16,7 +16,7 @@ from zoo.data.sources import Split, open_dataset
 from zoo.environment import policy_name, resolve_precision
 from zoo.harness.config import resolve
 from zoo.harness.optimizers import make_optimizer
-from zoo.harness.trainer import build_step
+from zoo.harness.step import build_step
 from zoo.losses import get_loss
 from zoo.models.predict import inputs_of, output_of
 

@@ -10,7 +10,7 @@ from zoo.color import split_luma
 from zoo.errors import UsageError
 from zoo.harness.config import resolve
 from zoo.harness.optimizers import make_optimizer
-from zoo.harness.trainer import build_step
+from zoo.harness.step import build_step
 from zoo.losses import cross_entropy
 from zoo.models import Predictor, predict
 

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from zoo import train
+from zoo.harness.checkpoints import Checkpoints, read_checkpoint
 from zoo.harness.rundir import RunDirectory
 from zoo.harness.trackers import TensorBoard, named_scalars, open_trackers
 
@@ -66,15 +67,15 @@ def untracked(data, tmp_path_factory) -> Path:
 
 def cut(arguments: list[str]) -> None:
     """Starts a run that is cut at step 4: recorded, but not in the checkpoint, which is of step 2."""
-    save = RunDirectory.save_checkpoint
+    save = Checkpoints.save
 
-    def cut_before_four(self, step, variables):
-        if step == 4:
+    def cut_before_four(self, variables, state):
+        if state["step"] == 4:
             raise KeyboardInterrupt
-        save(self, step, variables)
+        save(self, variables, state)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(RunDirectory, "save_checkpoint", cut_before_four)
+        patch.setattr(Checkpoints, "save", cut_before_four)
         assert train.main(arguments) == 130
 
 
@@ -166,10 +167,10 @@ def test_the_same_is_computed_with_and_without(tensorboard, wandb, data, untrack
     folder = tmp_path / "run"
     assert train.main(command(data, folder, "--log", "tensorboard", "--log", "wandb")) == 0
     assert json.loads((folder / "config.json").read_text()) == json.loads((untracked / "config.json").read_text())
-    with np.load(folder / "checkpoint.npz") as ours, np.load(untracked / "checkpoint.npz") as theirs:
-        assert ours.files == theirs.files
-        for name in ours.files:
-            np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-4, atol=1e-6, err_msg=name)
+    last = [read_checkpoint(Checkpoints(each / "checkpoints").path(6)) for each in (folder, untracked)]
+    assert last[0][0] == last[1][0]
+    for ours, theirs in zip(last[0][1], last[1][1], strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
     for ours, theirs in zip(records(folder), records(untracked), strict=True):
         assert ours.keys() == theirs.keys()
         found, expected = named_scalars(ours), named_scalars(theirs)

@@ -3,8 +3,9 @@
 import os
 import sys
 from collections.abc import Callable
+from typing import Any
 
-from zoo.errors import ZooError
+from zoo.errors import InterruptError, StallError, ZooError
 
 
 def run(command: Callable[[], None]) -> int:
@@ -12,7 +13,11 @@ def run(command: Callable[[], None]) -> int:
     try:
         command()
     except ZooError as error:
-        print(f"error: {error}" if error.exit_code != 130 else str(error), file=sys.stderr)
+        print(str(error) if isinstance(error, InterruptError) else f"error: {error}", file=sys.stderr)
+        if isinstance(error, StallError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(error.exit_code)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -20,11 +25,17 @@ def run(command: Callable[[], None]) -> int:
     return 0
 
 
-def import_tensorflow() -> None:
-    """Imports TensorFlow without its remarks about absent GPUs.
+def import_tensorflow(distribute: str | None = None) -> Any:
+    """Imports TensorFlow without its remarks about absent GPUs, and opens the devices of a run.
 
-    Some of them are written before its logging is set up, whatever the level: the file descriptor itself has to be
-    turned away. What goes wrong in the import still comes as an exception.
+    Some of the remarks are written before its logging is set up, whatever the level: the file descriptor itself has to
+    be turned away. What goes wrong in the import still comes as an exception.
+
+    Args:
+        distribute: see `zoo.harness.devices.open_devices`.
+
+    Returns:
+        The `zoo.harness.devices.Devices`.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
@@ -35,7 +46,11 @@ def import_tensorflow() -> None:
         import keras  # noqa: F401
         import tensorflow as tf
 
+        from zoo.harness.devices import open_devices
+
+        devices = open_devices(distribute)
         tf.config.list_logical_devices()
+        return devices
     finally:
         sys.stderr.flush()
         os.dup2(saved, 2)

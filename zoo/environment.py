@@ -74,6 +74,15 @@ def policy_name(precision: str) -> str:
     return precision if precision == "float32" else f"mixed_{precision}"
 
 
+def compute_deterministically() -> None:
+    """Has TensorFlow compute the same to the last bit every time, on one machine; until the process ends."""
+    import keras
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(0)  # TensorFlow asks for it; no random operation here is without a seed of its own
+    tf.config.experimental.enable_op_determinism()
+
+
 def git_state() -> dict[str, Any]:
     """Commit and whether the tree differs from it; None each outside a checkout of this project."""
     root = Path(__file__).parent.parent

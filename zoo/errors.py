@@ -17,10 +17,16 @@ class RunError(ZooError, RuntimeError):
     """Something failed while running: a full disk, a diverged loss. Exit code 1."""
 
 
-class InterruptError(ZooError):
-    """The user stopped the run, which was saved. Exit code 130."""
+class StallError(RunError):
+    """A thread is stuck and can never be joined: the process has to end without waiting for it. Exit code 1."""
 
-    exit_code = 130
+
+class InterruptError(ZooError):
+    """The run was stopped from outside, and saved. Exit code 130 after Ctrl-C, 143 after SIGTERM."""
+
+    def __init__(self, message: str, exit_code: int = 130) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class RegressionError(ZooError):

@@ -1,19 +1,23 @@
 """`python -m zoo.train MODEL`: trains a colouriser and shows what it learnt."""
 
 import argparse
+import hashlib
 import json
 import re
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zoo
 from zoo.cli import import_tensorflow, run
 from zoo.codec import DECODERS
 from zoo.data.cache import CACHES
-from zoo.errors import UsageError
+from zoo.errors import RunError, UsageError
+from zoo.harness.checkpoints import KEEP
 from zoo.harness.config import (
+    BATCH_NORMS,
     OPTIMIZERS,
     PRECISIONS,
     SCHEDULES,
@@ -23,7 +27,14 @@ from zoo.harness.config import (
     load_recipe,
     resolve,
 )
+from zoo.harness.devices import DISTRIBUTE, read_tf_config
 from zoo.harness.trackers import TRACKERS, check_trackers, open_trackers
+from zoo.results import Result
+
+if TYPE_CHECKING:
+    from zoo.data.sources import Dataset
+    from zoo.harness.devices import Devices
+    from zoo.harness.rundir import RunDirectory
 
 
 def parser() -> argparse.ArgumentParser:
@@ -105,6 +116,36 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--validate-every", type=int, metavar="STEPS")
     p.add_argument("--checkpoint-every", type=int, metavar="STEPS")
     p.add_argument(
+        "--keep-checkpoints",
+        type=int,
+        default=KEEP,
+        metavar="N",
+        help=f"the last N stay; should the newest be damaged, the run goes on from the one before (default: {KEEP})",
+    )
+    p.add_argument(
+        "--distribute",
+        choices=DISTRIBUTE,
+        help="mirrored: share every batch among all local GPUs; multiworker: among the machines in $TF_CONFIG",
+    )
+    p.add_argument(
+        "--batch-norm",
+        choices=BATCH_NORMS,
+        help="with several devices: by the statistics of the whole batch, sync (default), or of each device's part",
+    )
+    p.add_argument(
+        "--micro-batch",
+        type=int,
+        metavar="N",
+        help="compute N crops at a time on each device and add the gradients up to the batch (default: all at once,"
+        " fewer when memory runs out)",
+    )
+    p.add_argument(
+        "--deterministic",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="compute the same to the last bit every time, on the same machine; slower on a GPU",
+    )
+    p.add_argument(
         "--decode",
         metavar="NAME[:T]",
         help=f"how a classifier's summary images are decoded: {', '.join(DECODERS)}; with a temperature, annealed:0.2"
@@ -164,57 +205,48 @@ def train(arguments: argparse.Namespace) -> None:
     flags = {name: getattr(arguments, name) for name in SETTINGS}
     config = resolve(arguments.model, arguments.recipe, flags, model_options(arguments.option))
     check_trackers(arguments.log)
+    if arguments.keep_checkpoints < 1:
+        raise UsageError(f"--keep-checkpoints must be at least 1, not {arguments.keep_checkpoints}")
+    together = arguments.distribute == "multiworker"
+    if together:
+        read_tf_config()
 
     from zoo.data.sources import open_dataset
     from zoo.harness.progress import scanning, stderr_console
-    from zoo.harness.rundir import RunDirectory
+    from zoo.harness.rundir import RunDirectory, disk_error
 
     console = stderr_console()
 
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    run_dir = RunDirectory(arguments.run_dir or default_run_dir(config))
+    run_dir = RunDirectory(arguments.run_dir or default_run_dir(config), arguments.keep_checkpoints)
     with scanning(console) as progress:
         dataset = open_dataset(config.data, crop=config.crop, max_bad=arguments.max_bad, progress=progress)
     say(dataset.summary())
     identity = config.as_json() | {"data_fingerprint": dataset.fingerprint}
-    try:
-        held = run_dir.check(identity)
-    except UsageError:
-        import_tensorflow()
-        from zoo.harness.trainer import check_model
-
-        check_model(config)  # a mistyped option is that, not another run
-        raise
-    result = run_dir.result() if held else None
-    trackers = partial(open_trackers, arguments.log, run_dir, identity, say)
+    devices = None
+    if together:
+        workers, worker = read_tf_config()
+        say(f"worker {worker} of {len(workers)}, {workers[worker]}: waiting for the others")
+        devices = import_tensorflow(arguments.distribute)
+    held, result = _agreed(devices, identity, lambda: _look(run_dir, config, identity))
     if result is None or arguments.dry_run:
-        import_tensorflow()
-        from zoo import environment
-        from zoo.harness.results import training_result
-        from zoo.harness.trainer import Trainer
-
-        trainer = Trainer(config, dataset, run_dir, console, offline=arguments.offline, cache=arguments.cache)
-        say(
-            f"{config.model}: {trainer.model.count_params():,} weights, encoder"
-            f" {'trained' if config.train_encoder else 'frozen'} from {config.encoder_weights};"
-            f" recipe {config.recipe}: {config.steps} steps of {config.batch_size} crops of {config.crop}²,"
-            f" {config.loss}, {config.optimizer} at {config.learning_rate:g}, {trainer.precision}"
-        )
-        if arguments.dry_run:
-            there = f"are done already, in {run_dir.path}" if result else f"would go to {run_dir.path}"
-            say(f"dry run: nothing trained; results {there}")
+        devices = devices or import_tensorflow(arguments.distribute)
+        try:
+            found = _train(arguments, config, dataset, run_dir, identity, devices, held, console)
+        except OSError as error:
+            raise disk_error(error, run_dir.path) from error
+        if found is None:
             return
-        here = environment.describe(trainer.precision)
-        run_dir.create(identity, here)
-        result = training_result(identity, here, trainer.train(trackers), run_dir.records())
-        run_dir.save_result(result)
+        result = found
     else:
         say(f"{run_dir.path} holds this run, done already")
+        if devices and not devices.chief:
+            return
         if arguments.log:
             import_tensorflow()  # TensorBoard's writer imports it, with remarks
-            with trackers():
+            with open_trackers(arguments.log, run_dir, identity, say):
                 pass  # opened, they are sent the records
     if arguments.json:
         from zoo.results import result_text
@@ -225,6 +257,98 @@ def train(arguments: argparse.Namespace) -> None:
 
         print_scores(config, result.details["scores"])
     say(f"summary image: {run_dir.path / 'summary.png'}   model: {run_dir.path / 'best.keras'}")
+
+
+def _look(run_dir: "RunDirectory", config: RunConfig, identity: dict[str, Any]) -> "tuple[bool, Result | None]":
+    """Whether the directory holds this run already, and its result if it is done."""
+    try:
+        held = run_dir.check(identity)
+    except UsageError:
+        import_tensorflow()
+        from zoo.harness.trainer import check_model
+
+        check_model(config)  # a mistyped option is that, not another run
+        raise
+    return held, run_dir.result() if held else None
+
+
+def _agreed(
+    devices: "Devices | None", identity: dict[str, Any], look: "Callable[[], tuple[bool, Result | None]]"
+) -> "tuple[bool, Result | None]":
+    """What the chief finds in its run directory, in every worker, once all are known to have the same settings."""
+    if devices is None or devices.workers == 1:
+        return look()
+    import numpy as np
+
+    text = json.dumps(identity, sort_keys=True).encode()
+    mine = np.frombuffer(hashlib.sha256(text).digest(), np.int32)
+    error: UsageError | None = None
+    held, result = False, None
+    if devices.chief:
+        try:
+            held, result = look()
+        except UsageError as problem:
+            error = problem
+    state, chiefs = devices.from_chief([np.array([error is not None, held, result is not None], np.int32), mine])
+    if error:
+        raise error
+    if state[0]:
+        raise RunError("the chief, worker 0, cannot begin: its message says why")
+    if devices.any(bool((chiefs != mine).any())):
+        raise UsageError("the workers have not all been started with the same settings on the same images")
+    return bool(state[1]), result or (Result("training", [], {}) if state[2] else None)
+
+
+def _train(
+    arguments: argparse.Namespace,
+    config: RunConfig,
+    dataset: "Dataset",
+    run_dir: "RunDirectory",
+    identity: dict[str, Any],
+    devices: "Devices",
+    held: bool,
+    console: Any,
+) -> "Result | None":
+    """The result; None after a dry run, and in a worker that is not the chief."""
+    from zoo import environment
+
+    if config.deterministic:
+        environment.compute_deterministically()
+    from zoo.harness.results import training_result
+    from zoo.harness.trackers import Trackers
+    from zoo.harness.trainer import Trainer
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    before = (held, run_dir.checkpoints.steps())
+    trainer = Trainer(config, dataset, run_dir, console, devices, offline=arguments.offline, cache=arguments.cache)
+    shared = f" on each of {devices.replicas} devices" if devices.replicas > 1 else ""
+    say(
+        f"{config.model}: {trainer.model.count_params():,} weights, encoder"
+        f" {'trained' if config.train_encoder else 'frozen'} from {config.encoder_weights};"
+        f" recipe {config.recipe}: {config.steps} steps of {config.batch_size} crops of {config.crop}²,"
+        f" {config.loss}, {config.optimizer} at {config.learning_rate:g}, {trainer.precision}{shared}"
+    )
+    if arguments.dry_run:
+        done = held and (run_dir.path / "result.json").exists()
+        there = f"are done already, in {run_dir.path}" if done else f"would go to {run_dir.path}"
+        say(f"dry run: nothing trained; results {there}")
+        return None
+    if not devices.chief:
+        trainer.train()
+        return None
+    with run_dir.lock():
+        if (run_dir.check(identity), run_dir.checkpoints.steps()) != before:
+            raise UsageError(f"another process has just trained in {run_dir.path}: give the same command again")
+        here = environment.describe(trainer.precision) | {"replicas": devices.replicas, "workers": devices.workers}
+        run_dir.create(identity, here)
+        trackers = partial(open_trackers, arguments.log, run_dir, identity, say) if arguments.log else Trackers
+        scores = trainer.train(trackers)
+        assert scores is not None
+        result = training_result(identity, here, scores, run_dir.records())
+        run_dir.save_result(result)
+    return result
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -24,6 +24,24 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 PREFETCHED_BATCHES = 4
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which part of every batch a pipeline gives: batches are shared out over workers, and over each one's devices.
+
+    Attributes:
+        worker: the worker's number.
+        workers: how many there are.
+        replicas: devices of all workers.
+    """
+
+    worker: int = 0
+    workers: int = 1
+    replicas: int = 1
+
+
+WHOLE = Share()
 _DECODERS = (None, "jpeg", "png")
 
 
@@ -55,6 +73,7 @@ def crop_batches(
     start_step: int = 0,
     flip: bool = False,
     cache: str | None = None,
+    share: Share = WHOLE,
 ) -> "tf.data.Dataset":
     """Endless batches of random crops: uint8 (batch_size, crop, crop, 3).
 
@@ -69,6 +88,7 @@ def crop_batches(
         flip: whether to mirror every other crop, at random, left to right.
         cache: `memory` or `disk` keeps decoded images (see `zoo.data.cache`); None decodes the crop alone, each
             time. The crops are the same.
+        share: the part of every batch to give, one device's after the other's.
 
     Raises:
         UsageError: the split is empty, an image of it is smaller than the crop, or the cache has no room.
@@ -125,10 +145,12 @@ def crop_batches(
         rgb = tf.ensure_shape(rgb, [crop, crop, 3])
         return tf.cond(bits[2] % 2 == 1, lambda: rgb[:, ::-1], lambda: rgb) if flip else rgb
 
-    return _batches(example, batch_size, start_step)
+    return _batches(example, batch_size, start_step, share)
 
 
-def repeat_batches(rgb: np.ndarray, *, batch_size: int, seed: int, start_step: int = 0) -> "tf.data.Dataset":
+def repeat_batches(
+    rgb: np.ndarray, *, batch_size: int, seed: int, start_step: int = 0, share: Share = WHOLE
+) -> "tf.data.Dataset":
     """Endless batches, uint8 (batch_size, crop, crop, 3), of the same few crops in a new order every epoch.
 
     Args:
@@ -136,12 +158,29 @@ def repeat_batches(rgb: np.ndarray, *, batch_size: int, seed: int, start_step: i
         batch_size: crops in a batch.
         seed: any 64-bit integer.
         start_step: the step of the first batch.
+        share: the part of every batch to give, one device's after the other's.
     """
     import tensorflow as tf
 
     with tf.device("CPU"):  # where tf.data runs
         crops = tf.constant(rgb)
-    return _batches(lambda n: crops[_shuffled(n, len(rgb), seed)], batch_size, start_step)
+    return _batches(lambda n: crops[_shuffled(n, len(rgb), seed)], batch_size, start_step, share)
+
+
+def batch_indices(step: int, *, count: int, batch_size: int, seed: int) -> list[int]:
+    """Which of `count` images the batch of a step is of, in the order of its crops.
+
+    Args:
+        step: counted from 0.
+        count: images of the split.
+        batch_size: crops in a batch.
+        seed: that of the batches.
+    """
+    import tensorflow as tf
+
+    with tf.device("CPU"):
+        numbers = tf.range(step * batch_size, (step + 1) * batch_size, dtype=tf.int64)
+        return [int(_shuffled(n, count, seed)) for n in numbers]
 
 
 def iterate(batches: "Iterable[tf.Tensor]", split: Split) -> "Generator[tf.Tensor, None, None]":
@@ -221,14 +260,20 @@ def _shuffled(n: "tf.Tensor", count: int, seed: int) -> "tf.Tensor":
     return tf.random.experimental.index_shuffle(n % count, key, max_index=tf.constant(count - 1, tf.int64))
 
 
-def _batches(example: Callable[["tf.Tensor"], "tf.Tensor"], batch_size: int, start_step: int) -> "tf.data.Dataset":
-    """Batches of `example(n)` for n from the first of `start_step` on."""
+def _batches(
+    example: Callable[["tf.Tensor"], "tf.Tensor"], batch_size: int, start_step: int, share: Share
+) -> "tf.data.Dataset":
+    """A share of the batches of `example(n)` for n from the first of `start_step` on."""
     import tensorflow as tf
 
-    numbers = tf.data.Dataset.counter(start=start_step * batch_size, dtype=tf.int64)
+    mine = batch_size // share.workers
+    numbers = tf.data.Dataset.counter(start=start_step * mine, dtype=tf.int64)
+    if share.workers > 1:
+        numbers = numbers.map(lambda i: i // mine * batch_size + share.worker * mine + i % mine)
     example = tf.autograph.experimental.do_not_convert(example)
     examples = numbers.map(example, num_parallel_calls=cores(), deterministic=True)
-    batches = examples.batch(batch_size, drop_remainder=True).prefetch(PREFETCHED_BATCHES)
+    batches = examples.batch(batch_size // share.replicas, drop_remainder=True)
+    batches = batches.prefetch(PREFETCHED_BATCHES * share.replicas // share.workers)
     # Nothing is left to tune, and the thread that tunes can hold the end of a run up for a minute: it sleeps that long
     # between two looks, and an iterator waits for it.
     options = tf.data.Options()

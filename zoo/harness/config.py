@@ -15,6 +15,7 @@ RECIPES_DIR = Path(__file__).parent.parent / "recipes"
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 OPTIMIZERS = ("sgd", "adam", "adamw")
 SCHEDULES = ("constant", "cosine")
+BATCH_NORMS = ("sync", "local")
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,9 @@ class RunConfig:
         validate_every: steps between validations.
         checkpoint_every: steps between checkpoints.
         decode: the decoder of a classifier's summary images.
+        micro_batch: crops that a device computes at a time; 0 for all of its batch, less should memory run out.
+        batch_norm: `sync` normalises by the whole batch when several devices share it, `local` by each device's part.
+        deterministic: compute the same to the last bit every time, on the same machine.
         model_options: further options of `zoo.create`.
     """
 
@@ -92,6 +96,9 @@ class RunConfig:
     validate_every: int = 200
     checkpoint_every: int = 200
     decode: str = "annealed"
+    micro_batch: int = 0
+    batch_norm: str = "sync"
+    deterministic: bool = False
     model_options: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
@@ -101,6 +108,9 @@ class RunConfig:
 
 SETTINGS = tuple(f.name for f in dataclasses.fields(RunConfig) if f.name not in ("model", "recipe", "model_options"))
 """What a recipe or a flag may set."""
+
+DEFAULTS = RunConfig("").as_json()
+"""Every setting as it is when nothing sets it."""
 
 
 def list_recipes() -> list[str]:
@@ -177,12 +187,15 @@ def _checked(config: RunConfig, output: str) -> RunConfig:
         raise UsageError(f"--rebalance must be in [0, 1), not {config.rebalance}")
     if config.rebalance and output != "logits":
         raise UsageError(f"--rebalance is for classifiers, and {config.model} answers with UV")
+    if config.micro_batch < 0:
+        raise UsageError(f"--micro-batch takes a number of crops, not {config.micro_batch}")
     if config.seed < 0:
         raise UsageError(f"--seed must not be negative: {config.seed}")
     for name, value, choices in (
         ("precision", config.precision, PRECISIONS),
         ("optimizer", config.optimizer, OPTIMIZERS),
         ("schedule", config.schedule, SCHEDULES),
+        ("batch-norm", config.batch_norm, BATCH_NORMS),
     ):
         if value not in choices:
             raise UsageError(f"--{name} must be one of {', '.join(choices)}, not {value!r}")

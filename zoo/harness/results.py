@@ -21,7 +21,7 @@ def training_result(
         records: the lines of metrics.jsonl.
     """
     records = list(records)
-    speed = [record["images_per_second"] for record in records if "images_per_second" in record][-1]
+    speed = next((r["images_per_second"] for r in reversed(records) if "images_per_second" in r), None)
     here = Environment.of(environment)
     on = f"the {identity['overfit']} crops trained on" if identity["overfit"] else f"{scores.crops} validation crops"
     shared: dict[str, Any] = {

@@ -3,35 +3,45 @@
 config.json       the run's configuration: another one is refused
 environment.json  machine, versions, precision; a list, one entry a start
 metrics.jsonl     one JSON object a line: training losses and validations
-checkpoint.npz    weights, optimizer and step of the newest checkpoint
+checkpoints/      the last few checkpoints: see `zoo.harness.checkpoints`
 best.keras        the model with the lowest validation loss
 last.keras        the model as it was at the newest validation
 summary-*.png     grey | output | truth on validation crops, as training went; summary.png is the last
 result.json       the final scores, once the run is done
 tensorboard/      event files, of a run with `--log tensorboard`
 wandb/, wandb-id  Weights & Biases's files, and the run's id there, of a run with `--log wandb`
+.lock             held by the process that trains here
 """
 
 import errno
 import json
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import filelock
 
 from zoo.errors import RunError, UsageError
-from zoo.harness.config import differences
+from zoo.harness.checkpoints import KEEP, Checkpoints
+from zoo.harness.config import DEFAULTS, differences
 from zoo.paths import atomic_path, write_text
 from zoo.results import Result, load_result, save_result
 
+LOCK = ".lock"
+
 
 class RunDirectory:
-    """One run's files. Nothing is written before `create`."""
+    """One run's files. Nothing is written before `lock`.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: of the directory.
+        keep: how many checkpoints to keep.
+    """
+
+    def __init__(self, path: Path, keep: int = KEEP) -> None:
         self.path = path
+        self.checkpoints = Checkpoints(path / "checkpoints", keep)
 
     def check(self, identity: dict[str, Any]) -> bool:
         """Whether the directory already holds this run; False if it holds none.
@@ -43,14 +53,15 @@ class RunDirectory:
             raise UsageError(f"--run-dir {self.path} is a file: give a directory")
         file = self.path / "config.json"
         if not file.exists():
-            if self.path.is_dir() and any(self.path.iterdir()):
+            if self.path.is_dir() and any(path.name != LOCK for path in self.path.iterdir()):
                 raise UsageError(f"{self.path} is not empty and holds no run: choose another --run-dir")
             return False
         try:
             held = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise UsageError(f"{file} cannot be read ({error}): choose another --run-dir") from error
-        changed = differences(held, json.loads(json.dumps(identity)))
+        # A setting that is younger than the run had its default there.
+        changed = differences(DEFAULTS | held, json.loads(json.dumps(identity)))
         if changed:
             lines = "\n  ".join(changed)
             raise UsageError(
@@ -59,24 +70,52 @@ class RunDirectory:
             )
         return True
 
-    def create(self, identity: dict[str, Any], environment: dict[str, Any]) -> None:
-        """Makes the directory, and records what runs in it and on what."""
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Makes the directory, and keeps other processes from training in it inside the block.
+
+        Raises:
+            UsageError: another process trains here, or the directory cannot be written.
+        """
+        made = [path for path in (self.path, *self.path.parents) if not path.exists()]
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(self.path / LOCK)
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise UsageError(
+                f"another process is training in {self.path}: wait for it, or choose another --run-dir"
+            ) from None
         except OSError as error:
-            raise UsageError(f"--run-dir {self.path} cannot be made: {error.strerror}") from error
+            raise UsageError(f"--run-dir {self.path} cannot be written: {error.strerror or error}") from error
+        try:
+            yield
+        finally:
+            lock.release()
+            if made and not any(path.name != LOCK for path in self.path.iterdir()):  # nothing came of it
+                (self.path / LOCK).unlink(missing_ok=True)
+                for path in made:
+                    path.rmdir()
+
+    def create(self, identity: dict[str, Any], environment: dict[str, Any]) -> None:
+        """Records what runs here and on what, and removes what a killed process left half-written.
+
+        Raises:
+            UsageError: environment.json is damaged.
+        """
+        for folder in (self.path, self.checkpoints.folder):
+            for path in folder.glob(".*-*"):  # the temporary files of `atomic_path`
+                path.unlink(missing_ok=True)
         starts: list[Any] = []
         file = self.path / "environment.json"
         if file.exists():
-            starts = json.loads(file.read_text(encoding="utf-8"))
+            try:
+                starts = json.loads(file.read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise UsageError(f"{file} is damaged ({error}): delete it, it is but a record") from error
         write_text(file, json.dumps([*starts, environment], indent=2) + "\n")
         # Last, since its presence says that the directory holds a run.
         write_text(self.path / "config.json", json.dumps(identity, indent=2) + "\n")
-
-    @property
-    def checkpoint(self) -> Path:
-        """The newest checkpoint."""
-        return self.path / "checkpoint.npz"
 
     def log(self, **record: Any) -> None:
         """Appends a line to metrics.jsonl."""
@@ -105,36 +144,6 @@ class RunDirectory:
     def summary_picture(self, step: int) -> Path:
         """The file of the summary image of a validation."""
         return self.path / f"summary-{step:06d}.png"
-
-    def save_checkpoint(self, step: int, variables: Sequence[Any]) -> None:
-        """Writes step and variables, atomically."""
-        arrays: dict[str, Any] = {f"v{index:04d}": np.asarray(variable) for index, variable in enumerate(variables)}
-        with atomic_path(self.checkpoint) as temporary, open(temporary, "wb") as file:
-            np.savez(file, step=np.int64(step), **arrays)
-
-    def load_checkpoint(self, variables: Sequence[Any]) -> int:
-        """Puts the newest checkpoint into `variables` and returns its step.
-
-        Raises:
-            UsageError: the file is damaged or of another model. The variables are then as they were.
-        """
-        try:
-            # Opened here: np.load leaves the file of a damaged archive open.
-            with open(self.checkpoint, "rb") as file, np.load(file) as held:
-                step = int(held["step"])
-                values = [held[f"v{index:04d}"] for index in range(len(variables))]
-                if len(held.files) != len(variables) + 1:
-                    raise ValueError(f"{len(held.files) - 1} variables, not {len(variables)}")
-        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise UsageError(
-                f"{self.checkpoint} is damaged ({error}): delete it to start again, or choose another --run-dir"
-            ) from error
-        for variable, value in zip(variables, values, strict=True):
-            if tuple(variable.shape) != value.shape:
-                raise UsageError(f"{self.checkpoint} is of another model: choose another --run-dir")
-        for variable, value in zip(variables, values, strict=True):
-            variable.assign(value)
-        return step
 
     def save_model(self, model: Any, name: str) -> None:
         """Writes a model as `name`, atomically."""

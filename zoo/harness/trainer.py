@@ -1,10 +1,8 @@
-"""The training loop: one step function over a Keras model, for every model and every loss."""
+"""The training loop: one for every model, loss and number of devices."""
 
-import signal
-import threading
+import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,18 +13,22 @@ import tensorflow as tf
 import zoo
 from zoo import environment
 from zoo.color import split_luma
-from zoo.data.pipeline import FixedCrop, crop_batches, fixed_crops, iterate, repeat_batches
+from zoo.data.pipeline import FixedCrop, Share, batch_indices, crop_batches, fixed_crops, iterate, repeat_batches
 from zoo.data.sources import Dataset
-from zoo.errors import InterruptError, RunError
+from zoo.errors import RunError, StallError, UsageError
 from zoo.harness.config import RunConfig
+from zoo.harness.devices import Devices
+from zoo.harness.guards import Fetcher, Stop, check_losses
 from zoo.harness.optimizers import make_optimizer
 from zoo.harness.progress import TrainingProgress
-from zoo.harness.rundir import RunDirectory, disk_error
+from zoo.harness.rundir import RunDirectory
+from zoo.harness.step import build_step, smaller_micro_batch
 from zoo.harness.summary import save_png, summary_image
 from zoo.harness.trackers import Trackers
 from zoo.harness.validation import Scores, Validation, mean_chroma
 from zoo.losses import chroma_prior, cross_entropy, get_loss, rebalancing_weights
-from zoo.models.predict import Predictor, inputs_of, output_of
+from zoo.models.layers import FusedBatchNormalization
+from zoo.models.predict import Predictor, output_of
 
 CHECK_EVERY = 10  # steps between looks at the loss: each look waits for the device
 SUMMARY_CROPS = 8
@@ -35,16 +37,24 @@ MEAN_COLOR_CROPS, PRIOR_CROPS = 64, 256
 VALIDATION_SEED, MEAN_COLOR_SEED, OVERFIT_SEED, PRIOR_SEED = 1_000_003, 2_000_003, 3_000_017, 4_000_037
 
 
+class _OutOfMemoryError(Exception):
+    """A step did not fit; the weights may be half-updated."""
+
+
 class Trainer:
     """One run: builds the model, trains it, and keeps its directory.
 
     Args:
         config: what to compute.
         dataset: where the crops come from.
-        run: where the results go.
-        say: where messages go.
+        run: where the results go. Only the chief of several workers touches it.
+        console: where messages go.
+        devices: what to compute on.
         offline: never look for encoder weights on a network.
         cache: `memory` or `disk` keeps decoded images: see `zoo.data.cache`. It changes no result.
+
+    Raises:
+        UsageError: a setting that does not fit the model or the devices, or encoder weights that cannot be had.
     """
 
     def __init__(
@@ -52,122 +62,220 @@ class Trainer:
         config: RunConfig,
         dataset: Dataset,
         run: RunDirectory,
-        say: Any,
+        console: Any,
+        devices: Devices,
         *,
         offline: bool = False,
         cache: str | None = None,
     ) -> None:
-        self.config, self.dataset, self.run_dir, self._console = config, dataset, run, say
+        self.config, self.dataset, self.run_dir, self._console = config, dataset, run, console
+        self.devices = devices
         self.precision = environment.resolve_precision(config.precision)
-        self._offline, self._cache = offline, cache
-        self._resuming = run.checkpoint.exists()
-        self.model = self._build_model()
+        self._cache = cache
+        self._share = devices.per_replica(config.batch_size)  # crops of a batch that a device has
+        self._micro_batch = config.micro_batch or self._share
+        if self._share % self._micro_batch:
+            raise UsageError(
+                f"--micro-batch {self._micro_batch} does not divide the {self._share} crops that a device has of a batch"
+            )
+        with devices.strategy.scope():
+            self.model = self._build_model(offline)
+            self.optimizer = make_optimizer(config, self.precision)
+            self.optimizer.build(self.model.trainable_variables)
         self._loss = get_loss(config.loss, output_of(self.model))
         if config.rebalance:
             self._loss = self._rebalanced()
-        self.optimizer = make_optimizer(config, self.precision)
-        self.optimizer.build(self.model.trainable_variables)
         self._predictor = Predictor(self.model)
-        self._best = float("inf")
+        self._best, self._untrained = math.inf, math.nan
         self._trackers = Trackers()
+        self._stop = Stop()
 
-    def _build_model(self) -> keras.Model:
+    def _build_model(self, offline: bool) -> keras.Model:
         before = keras.config.dtype_policy()
         keras.config.set_dtype_policy(environment.policy_name(self.precision))
         try:
-            return zoo.create(
+            model = zoo.create(
                 self.config.model,
                 # A checkpoint holds the encoder too.
-                encoder_weights="none" if self._resuming else self.config.encoder_weights,
+                encoder_weights="none" if self.run_dir.checkpoints.steps() else self.config.encoder_weights,
                 train_encoder=self.config.train_encoder,
                 seed=self.config.seed,
-                offline=self._offline,
+                offline=offline,
                 **self.config.model_options,
             )
         finally:
             keras.config.set_dtype_policy(before)
+        for layer in model.layers:
+            if isinstance(layer, FusedBatchNormalization):
+                layer.synchronized = self.config.batch_norm == "sync"
+        return model
 
-    def train(self, open_trackers: Callable[[], Trackers] = Trackers) -> Scores:
+    def train(self, open_trackers: Callable[[], Trackers] = Trackers) -> Scores | None:
         """Trains to the last step, from the newest checkpoint if there is one.
 
         Args:
             open_trackers: called once metrics.jsonl is rewound to where training begins. They change no result.
 
         Returns:
-            The scores of the last validation.
+            The scores of the last validation; None in a worker that is not the chief.
 
         Raises:
-            InterruptError: Ctrl-C; the run is saved.
-            RunError: the loss is not finite, or a file could not be written.
+            InterruptError: Ctrl-C or SIGTERM; the run is saved.
+            RunError: training diverged or does not fit into memory, the loader has stalled, or another worker is gone.
+            OSError: a file could not be written.
         """
-        try:
-            start = self._resume() if self._resuming else 0
-            if start == 0:
-                self.run_dir.rewind(-1)  # what a run that was cut before its first checkpoint left
-            with open_trackers() as self._trackers:
-                return self._train(start)
-        except OSError as error:
-            raise disk_error(error, self.run_dir.path) from error
+        with self._stop.listening():
+            while True:
+                start = self._start()
+                try:
+                    with open_trackers() as self._trackers:
+                        return self._train(start)
+                except _OutOfMemoryError:
+                    self._shrink()
+                except tf.errors.OpError as error:
+                    if self.devices.workers == 1:
+                        raise
+                    raise RunError(
+                        f"worker {self.devices.worker} of {self.devices.workers} has lost another one"
+                        f" ({type(error).__name__}): give the same command again on every machine to go"
+                        " on from the last checkpoint"
+                    ) from error
 
-    def _train(self, start: int) -> Scores:
+    def _start(self) -> int:
+        """The step to begin after, with the weights of then in every worker."""
+        start = 0
+        if self.devices.chief and self.run_dir.checkpoints.steps():
+            state = self.run_dir.checkpoints.load(self._variables(), self._say)
+            start, self._micro_batch = state["step"], min(self._micro_batch, state["micro_batch"] or self._micro_batch)
+        start, self._micro_batch = (
+            int(value[0]) for value in self.devices.from_chief([np.array([start]), np.array([self._micro_batch])])
+        )
+        if self.devices.workers > 1:
+            sent = self.devices.from_chief([np.asarray(variable) for variable in self._variables()])
+            for variable, value in zip(self._variables(), sent, strict=True):
+                variable.assign(value)
+        if self.devices.chief:
+            kept = self.run_dir.rewind(start)
+            losses = [r["validation"]["loss"] for r in kept if "validation" in r and r["step"]]
+            self._best = min(losses, default=math.inf)
+            self._untrained = next((r["validation"]["loss"] for r in kept if r["step"] == 0), math.nan)
+        if start:
+            self._say(f"going on from step {start} in {self.run_dir.path}")
+        return start
+
+    def _train(self, start: int) -> Scores | None:
         config = self.config
-        validation = self._validation()
-        batches = self._batches(start)
-        step_function = build_step(self.model, self.optimizer, self._loss)
+        validation = self._validation() if self.devices.chief else None
         scores: Scores | None = None
+        if validation:
+            if not self.run_dir.checkpoints.steps():
+                self._save(0)
+            recorded = any(r["step"] == start and "validation" in r for r in self.run_dir.records())
+            if not recorded and (start == config.steps or start % config.validate_every == 0):
+                scores = self._validate(start, validation)
+        (self._untrained,) = map(float, self.devices.from_chief([np.float32(self._untrained)]))
+        with self.devices.strategy.scope():
+            micro_batch = self._micro_batch if self._micro_batch < self._share else None
+            step_function = build_step(self.model, self.optimizer, self._loss, micro_batch=micro_batch)
+        fetcher = Fetcher(self._batches(start), start, self._image_names, self._say)
         losses: list[Any] = []
-        if start == 0:
-            scores = self._validate(0, validation)
-        with (
-            TrainingProgress(config.steps, start, config.batch_size, self._console) as progress,
-            _deferred_interrupt() as interrupted,
-        ):
-            for step in range(start + 1, config.steps + 1):
-                losses.append(step_function(next(batches)))
-                # Asked once a step: a Ctrl-C that comes after this line is for the next step, which saves.
-                stopping = interrupted.is_set() and step < config.steps
-                due = step == config.steps or step % config.validate_every == 0
-                saving = due or step % config.checkpoint_every == 0 or stopping
-                if step % CHECK_EVERY == 0 or saving:
-                    loss = self._check(step, losses)
-                    progress.update(step, loss)
-                    self._log(
-                        step=step,
-                        loss=loss,
-                        images_per_second=progress.images_per_second(step),
-                        learning_rate=float(self.optimizer.learning_rate),  # of the step that comes next
-                    )
-                    losses.clear()
-                if due:
-                    began = time.monotonic()
-                    scores = self._validate(step, validation)
-                    progress.say(validation_line(scores))
-                    progress.pause(time.monotonic() - began)
-                if saving:
-                    self.run_dir.save_checkpoint(step, self._variables())
-                if stopping:
-                    raise InterruptError(
-                        f"stopped at step {step} of {config.steps}, saved in {self.run_dir.path}:"
-                        " give the same command again to go on"
-                    )
-        if scores is None:  # resumed at the last step, whose validation is on record
+        step = start
+        try:
+            with TrainingProgress(config.steps, start, config.batch_size, self._console) as progress:
+                while step < config.steps:
+                    with self._stop.deferred():
+                        batch = fetcher.next()
+                        try:
+                            losses.append(step_function(batch))
+                        except tf.errors.ResourceExhaustedError as error:
+                            raise _OutOfMemoryError from error
+                        step += 1
+                        # Asked once a step: a signal that comes after this line is for the next step, which saves.
+                        stopping = self._stop_now(step) and step < config.steps
+                        due = step == config.steps or step % config.validate_every == 0
+                        saving = due or step % config.checkpoint_every == 0 or stopping
+                        if step % CHECK_EVERY == 0 or saving:
+                            self._check(step, losses, progress)
+                            losses.clear()
+                        if saving:
+                            self._save(step)
+                    if stopping:
+                        raise self._stop.error(
+                            f"stopped at step {step} of {config.steps}, saved in {self.run_dir.path}"
+                        )
+                    if due and validation:
+                        began = time.monotonic()
+                        scores = self._validate(step, validation)
+                        progress.say(validation_line(scores))
+                        progress.pause(time.monotonic() - began)
+        except StallError:
+            if losses:
+                self._check(step, losses, progress)
+            self._save(step)
+            raise
+        finally:
+            fetcher.close()
+        if scores is None and validation:  # resumed at the last step, whose validation is on record
             scores = self._score(config.steps, validation)
         return scores
 
-    def _check(self, step: int, losses: list[Any]) -> float:
+    def _stop_now(self, step: int) -> bool:
+        if self.devices.workers == 1:
+            return self._stop.asked
+        # Asking the other workers takes a message to each.
+        return step % CHECK_EVERY == 0 and self.devices.any(self._stop.asked)
+
+    def _check(self, step: int, losses: list[Any], progress: TrainingProgress) -> None:
+        """Looks at the losses of the last steps, and records them."""
         values = np.array([float(value) for value in losses])
-        if not np.isfinite(values).all():
-            bad = step - len(values) + 1 + int(np.argmin(np.isfinite(values)))
-            kept = (
-                f"the checkpoint before it is intact in {self.run_dir.path}"
-                if self.run_dir.checkpoint.exists()
-                else "there was no checkpoint yet"
+        saved = self.run_dir.checkpoints.steps()
+        kept = (
+            f"the checkpoint of step {saved[0]} is intact in {self.run_dir.path}" if saved else "nothing was saved yet"
+        )
+        check_losses(values, step, self._untrained, self._image_names, kept)
+        loss = float(values.mean())
+        progress.update(step, loss)
+        self._log(
+            step=step,
+            loss=loss,
+            images_per_second=progress.images_per_second(step),
+            learning_rate=float(self.optimizer.learning_rate),  # of the step that comes next
+        )
+
+    def _save(self, step: int) -> None:
+        if self.devices.chief:
+            self.run_dir.checkpoints.save(
+                self._variables(),
+                {
+                    "step": step,
+                    "examples": step * self.config.batch_size,
+                    "micro_batch": self._micro_batch if self._micro_batch < self._share else 0,
+                },
             )
+
+    def _shrink(self) -> None:
+        smaller = smaller_micro_batch(self._micro_batch)
+        if smaller is None or self.devices.workers > 1:
+            advice = "--crop or another model" if smaller is None else f"--micro-batch {smaller} for all workers"
             raise RunError(
-                f"the loss of step {bad} is {values[bad - step - 1]}: training diverged; {kept}."
-                " Try a lower --learning-rate, --precision float32 or, for a regression, the sigmoid output."
+                f"a step of {self._micro_batch} crops of {self.config.crop}² on each device is out of memory: try a"
+                f" smaller {advice}. The last checkpoint is intact in {self.run_dir.path}."
             )
-        return float(values.mean())
+        self._say(
+            f"out of memory: computing {smaller} crops at a time instead of {self._micro_batch}, and adding their"
+            f" gradients up to batches of {self.config.batch_size} as before; batch normalisation sees {smaller} at a"
+            " time"
+        )
+        self._micro_batch = smaller
+
+    def _image_names(self, step: int) -> list[str]:
+        """The images of the batch of a step, counted from 0."""
+        config = self.config
+        if config.overfit:
+            names = [crop.name for crop in self._fixed_training_crops()]
+        else:
+            names = [image.name for image in self.dataset.splits["train"].images]
+        return [names[i] for i in batch_indices(step, count=len(names), batch_size=config.batch_size, seed=config.seed)]
 
     def _rebalanced(self) -> Callable[[Any, Any], Any]:
         config = self.config
@@ -186,21 +294,18 @@ class Trainer:
             seed=config.seed + OVERFIT_SEED,
         )
 
-    def _batches(self, start: int) -> Iterator[Any]:
+    def _batches(self, start: int) -> Any:
         config, train = self.config, self.dataset.splits["train"]
-        if config.overfit:
-            crops = np.stack([crop.rgb for crop in self._fixed_training_crops()])
-            return iter(repeat_batches(crops, batch_size=config.batch_size, seed=config.seed, start_step=start))
-        batches = crop_batches(
-            train,
-            batch_size=config.batch_size,
-            crop=config.crop,
-            seed=config.seed,
-            start_step=start,
-            flip=config.flip,
-            cache=self._cache,
-        )
-        return iterate(batches, train)
+        settings: dict[str, Any] = {"batch_size": config.batch_size, "seed": config.seed, "start_step": start}
+        crops = np.stack([crop.rgb for crop in self._fixed_training_crops()]) if config.overfit else None
+
+        def share_of(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            share = Share(context.input_pipeline_id, context.num_input_pipelines, context.num_replicas_in_sync)
+            if crops is not None:
+                return repeat_batches(crops, share=share, **settings)
+            return crop_batches(train, crop=config.crop, flip=config.flip, cache=self._cache, share=share, **settings)
+
+        return iterate(self.devices.strategy.distribute_datasets_from_function(share_of), train)
 
     def _validation(self) -> Validation:
         config = self.config
@@ -224,73 +329,41 @@ class Trainer:
         return validation.run(step, self._predictor, self._loss, self.config.model)
 
     def _validate(self, step: int, validation: Validation) -> Scores:
+        """Scores, shows and keeps the model. The record comes last: without one, all of it is done again."""
         scores = self._score(step, validation)
-        self._log(step=step, validation=scores.as_json())
         shown = slice(0, SUMMARY_CROPS)
         decoder = self.config.decode if self._predictor.output == "logits" else None
         uv = self._predictor(validation.luma[shown]).decode(decoder, seed=self.config.seed)
         picture = summary_image(validation.luma[shown], uv, validation.rgb[shown])
         save_png(self.run_dir.summary_picture(step), picture)
         save_png(self.run_dir.path / "summary.png", picture)
-        self._trackers.picture(step, picture)
         if step:
             if scores.loss < self._best:
                 self._best = scores.loss
                 self.run_dir.save_model(self.model, "best.keras")
             self.run_dir.save_model(self.model, "last.keras")
+        else:
+            self._untrained = scores.loss
+        self._log(step=step, validation=scores.as_json())
+        self._trackers.picture(step, picture)
         return scores
 
     def _log(self, **record: Any) -> None:
-        self.run_dir.log(**record)
-        self._trackers.record(record)
+        if self.devices.chief:
+            self.run_dir.log(**record)
+            self._trackers.record(record)
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _variables(self) -> list[Any]:
         return [*self.model.variables, *self.optimizer.variables]
-
-    def _resume(self) -> int:
-        step = self.run_dir.load_checkpoint(self._variables())
-        kept = self.run_dir.rewind(step)
-        losses = [r["validation"]["loss"] for r in kept if "validation" in r and r["step"]]
-        self._best = min(losses, default=float("inf"))
-        self._console.print(f"going on from step {step} in {self.run_dir.path}", highlight=False, soft_wrap=True)
-        return step
 
 
 def check_model(config: RunConfig) -> None:
     """Raises UsageError if the model does not take its options, or the loss does not fit what it answers with."""
     model = zoo.create(config.model, encoder_weights="none", **config.model_options)
     get_loss(config.loss, output_of(model))
-
-
-def build_step(
-    model: keras.Model,
-    optimizer: keras.optimizers.Optimizer,
-    loss_function: Callable[[Any, Any], Any],
-    *,
-    jit: bool = False,
-) -> Callable[[Any], Any]:
-    """The training step: uint8 RGB (B, H, W, 3) in, the loss before the update out.
-
-    Args:
-        model: what is trained.
-        optimizer: built for the model's trainable variables.
-        loss_function: of (uv, output).
-        jit: compile the step with XLA; on a CPU that makes it slower.
-    """
-    variables = [variable.value for variable in model.trainable_variables]
-
-    @tf.function(jit_compile=jit)
-    def step(rgb: tf.Tensor) -> tf.Tensor:
-        luma, uv = split_luma(tf.cast(rgb, tf.float32) / 255.0)
-        # Watching no more than what is trained keeps a frozen encoder out of the backward pass.
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(variables)
-            loss = loss_function(uv, model(inputs_of(model, luma, uv), training=True))
-            scaled = optimizer.scale_loss(loss)
-        optimizer.apply(tape.gradient(scaled, variables), model.trainable_variables)
-        return loss
-
-    return step
 
 
 def validation_line(scores: Scores) -> str:
@@ -300,22 +373,3 @@ def validation_line(scores: Scores) -> str:
         f"validation at step {scores.step}: loss {scores.loss:.4g}, RMSE-ab {row.rmse_ab:.2f}"
         f" (grey image {grey.rmse_ab:.2f}, mean colour {mean.rmse_ab:.2f})"
     )
-
-
-@contextmanager
-def _deferred_interrupt() -> Iterator[threading.Event]:
-    """Turns the first Ctrl-C into an event, so that a step is never cut in two; the second interrupts at once."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-
-    def handler(number: int, frame: Any) -> None:
-        event.set()
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, handler)
-    try:
-        yield event
-    finally:
-        signal.signal(signal.SIGINT, before)

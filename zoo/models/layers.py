@@ -19,6 +19,12 @@ FEW_CHANNELS = 8  # fewer than these are normalised folded
 FOLD = 64
 
 
+def _replicas() -> int:
+    """Devices that compute this step together."""
+    context = tf.distribute.get_replica_context()
+    return int(context.num_replicas_in_sync) if context else 1
+
+
 def _scaled(size: Any, factor: int) -> Any:
     return None if size is None else size * factor
 
@@ -88,7 +94,14 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     Weights, moving averages and results are Keras's. Keras composes the layer of small operations; the fused one
     takes about half the time on a CPU, forward and backward, and has kernels of its own on a GPU. It is slow for a
     few channels in bfloat16: those are normalised as rows of `FOLD` neighbouring pixels.
+
+    Args:
+        synchronized: under a distribution strategy, normalise by the statistics of the global batch rather than by
+            those of each device's part of it. On one device it makes no difference.
     """
+
+    def __init__(self, synchronized: bool = True, **kwargs: Any) -> None:
+        super().__init__(synchronized=synchronized, **kwargs)
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         batch_statistics = bool(training) and self.trainable
@@ -97,7 +110,9 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         channels = x.shape[-1]
         gamma = ops.cast(self.gamma, "float32") if self.scale else tf.ones((channels,))
         beta = ops.cast(self.beta, "float32") if self.center else tf.zeros((channels,))
-        if batch_statistics and channels < FEW_CHANNELS:
+        if batch_statistics and self.synchronized and _replicas() > 1:
+            output, mean, variance = self._normalize_synchronized(x, gamma, beta)
+        elif batch_statistics and channels < FEW_CHANNELS:
             output, mean, variance = self._normalize_folded(x, gamma, beta)
         else:
             empty = tf.zeros((0,))
@@ -117,6 +132,23 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             self.moving_mean.assign(self.moving_mean * keep + mean * (1.0 - keep))
             self.moving_variance.assign(self.moving_variance * keep + variance * (1.0 - keep))
         return output
+
+    def _normalize_synchronized(self, x: Any, gamma: Any, beta: Any) -> tuple[Any, Any, Any]:
+        """Output, mean and biased variance of a batch that is spread over replicas of equal shares.
+
+        The variance is that about the common mean: a difference of two large moments would lose digits.
+        """
+
+        def mean_of(values: Any) -> Any:
+            local = ops.mean(values, axis=(0, 1, 2))
+            return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, local)
+
+        x32 = ops.cast(x, "float32")
+        mean = mean_of(x32)
+        centred = x32 - mean
+        variance = mean_of(ops.square(centred))
+        scale = gamma * ops.rsqrt(variance + self.epsilon)
+        return ops.cast(centred * scale + beta, x.dtype), mean, variance
 
     def _normalize_folded(self, x: Any, gamma: Any, beta: Any) -> tuple[Any, Any, Any]:
         """Output, mean and biased variance of a batch of a few channels."""

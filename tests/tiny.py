@@ -1,0 +1,49 @@
+"""A network of three layers, for tests of everything around the network: `python tests/tiny.py tiny …`.
+
+It has what matters to training: a head that the harness knows, batch normalisation of many channels and of few, and
+weights that are not trained.
+"""
+
+import os
+import sys
+
+from zoo.registry import ModelCard, register_model
+
+CARD = ModelCard(
+    name="tiny",
+    summary="three layers",
+    source="tests",
+    trunk="tiny",
+    head="uv",
+    output="uv",
+    parameters=0,
+    citation="",
+)
+
+
+@register_model(CARD)
+def tiny(*, encoder_weights="none", train_encoder=False, seed=0, offline=False, **recipe):
+    import keras
+
+    from zoo.models.layers import ChromaRange, FusedBatchNormalization
+
+    def conv(filters, name):
+        kernel = keras.initializers.GlorotUniform(seed + filters)
+        return keras.layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer=kernel, name=name)
+
+    luma = keras.Input((None, None, 1), name="luma")
+    x = FusedBatchNormalization(momentum=0.9, name="conv1_bn")(conv(16, "conv1")(luma))
+    x = keras.layers.ReLU()(x)
+    x = FusedBatchNormalization(momentum=0.9, name="conv2_bn", dtype="float32")(conv(2, "conv2")(x))
+    return keras.Model(luma, ChromaRange(dtype="float32")(x), name="tiny")
+
+
+if __name__ == "__main__":
+    from zoo import train
+
+    if count := int(os.environ.get("LOGICAL_CPUS", 0)):
+        import tensorflow as tf
+
+        (cpu,) = tf.config.list_physical_devices("CPU")
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
+    sys.exit(train.main(sys.argv[1:]))
