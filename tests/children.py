@@ -9,6 +9,8 @@ import os
 import signal
 import sys
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,25 +34,72 @@ class Moment:
     when: str = "before"
 
 
-def run_child(arguments: list[Any], moment: Moment | None = None, log: Path | None = None) -> tuple[int, str]:
-    """Runs `python -m zoo.train`, with the model `tiny`; the exit code (negative: the signal), and the messages."""
-    process, log = start_child(arguments, moment, log)
-    process.join(timeout=300)
-    assert not process.is_alive(), log.read_text()
-    return process.exitcode, log.read_text()
+class Child:
+    """A process that runs `python -m zoo.train`, in which there is also the model `tiny`.
+
+    Args:
+        arguments: of the command, `--run-dir` among them.
+        moment: when it kills itself.
+        log: the file of its messages; by default beside the run directory.
+        setup: called before anything else.
+        environment: variables to set.
+        devices: logical CPU devices.
+    """
+
+    def __init__(
+        self,
+        arguments: list[Any],
+        *,
+        moment: Moment | None = None,
+        log: Path | None = None,
+        setup: Callable[[], None] | None = None,
+        environment: dict[str, str] | None = None,
+        devices: int = 1,
+    ) -> None:
+        words = [str(each) for each in arguments]
+        self._log = log or Path(words[words.index("--run-dir") + 1] + ".log")
+        self._log.write_text("")
+        self.process = CONTEXT.Process(
+            target=_child, args=(words, moment, self._log, setup, environment or {}, devices), daemon=True
+        )
+        self.process.start()
+
+    @property
+    def log(self) -> str:
+        """What it has said so far."""
+        return self._log.read_text()
+
+    def wait_for(self, text: str, seconds: float = 120) -> None:
+        """Returns once it has said `text`."""
+        until = time.monotonic() + seconds
+        while text not in self.log:
+            assert self.process.is_alive(), self.log
+            assert time.monotonic() < until, self.log
+            time.sleep(0.05)
+
+    def end(self, seconds: float = 300) -> tuple[int, str]:
+        """Its exit code (negative: the signal that killed it), and all it said."""
+        self.process.join(timeout=seconds)
+        alive = self.process.is_alive()
+        self.process.kill()
+        assert not alive, self.log
+        return self.process.exitcode, self.log
 
 
-def start_child(arguments: list[Any], moment: Moment | None = None, log: Path | None = None) -> tuple[Any, Path]:
-    """The started process, and the file of its messages."""
-    words = [str(each) for each in arguments]
-    log = log or Path(words[words.index("--run-dir") + 1]).with_suffix(".log")
-    log.touch()
-    process = CONTEXT.Process(target=_child, args=(words, moment, log))
-    process.start()
-    return process, log
+def run_child(arguments: list[Any], moment: Moment | None = None, **options: Any) -> tuple[int, str]:
+    """Exit code and messages of a `Child`."""
+    return Child(arguments, moment=moment, **options).end()
 
 
-def _child(arguments: list[str], moment: Moment | None, log: Path) -> None:
+def _child(
+    arguments: list[str],
+    moment: Moment | None,
+    log: Path,
+    setup: Callable[[], None] | None,
+    environment: dict[str, str],
+    devices: int,
+) -> None:
+    os.environ.update(environment)
     os.dup2(os.open(log, os.O_WRONLY | os.O_APPEND), 1)
     os.dup2(1, 2)
     sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
@@ -60,6 +109,13 @@ def _child(arguments: list[str], moment: Moment | None, log: Path) -> None:
 
     from zoo import train
 
+    if devices > 1:
+        import tensorflow as tf
+
+        (cpu,) = tf.config.list_physical_devices("CPU")
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
+    if setup:
+        setup()
     sys.exit(train.main(arguments))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from children import Moment, run_child
-from PIL import Image
+from images import make_images
 
 from zoo.harness.checkpoints import Checkpoints, DamagedError, read_checkpoint
 
@@ -30,15 +30,7 @@ MOMENTS = [
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("data") / "images"
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 5), ("val", 2)):
-        (folder / split).mkdir(parents=True)
-        for index in range(count):
-            coarse = Image.fromarray(rng.integers(0, 256, (5, 4, 3), dtype=np.uint8))
-            suffix = "jpg" if index % 2 else "png"
-            coarse.resize((40, 48), Image.Resampling.BICUBIC).save(folder / split / f"{index}.{suffix}")
-    return folder
+    return make_images(tmp_path_factory.mktemp("data") / "images", train=5, val=2)
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,8 @@
-"""A network of three layers, for tests of everything around the network: `python tests/tiny.py tiny …`.
+"""A network of three layers, for tests of everything around the network.
 
 It has what matters to training: a head that the harness knows, batch normalisation of many channels and of few, and
 weights that are not trained.
 """
-
-import os
-import sys
 
 from zoo.registry import ModelCard, register_model
 
@@ -36,14 +33,3 @@ def tiny(*, encoder_weights="none", train_encoder=False, seed=0, offline=False, 
     x = keras.layers.ReLU()(x)
     x = FusedBatchNormalization(momentum=0.9, name="conv2_bn", dtype="float32")(conv(2, "conv2")(x))
     return keras.Model(luma, ChromaRange(dtype="float32")(x), name="tiny")
-
-
-if __name__ == "__main__":
-    from zoo import train
-
-    if count := int(os.environ.get("LOGICAL_CPUS", 0)):
-        import tensorflow as tf
-
-        (cpu,) = tf.config.list_physical_devices("CPU")
-        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
-    sys.exit(train.main(sys.argv[1:]))

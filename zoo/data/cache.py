@@ -10,7 +10,7 @@ import numpy as np
 from zoo.data.sources import ImageRef, Split
 from zoo.environment import available_memory
 from zoo.errors import UsageError
-from zoo.paths import atomic_path, cache_dir
+from zoo.paths import CACHE_VARIABLE, atomic_path, cache_dir
 
 CACHES = ("memory", "disk")
 
@@ -36,7 +36,13 @@ class DecodedImages:
         missing = [image for image in self._images if not (self._folder and self._file(image).exists())]
         needed = sum(image.width * image.height * 3 for image in missing)
         if self._folder:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise UsageError(
+                    f"{self._folder} cannot be written ({error.strerror}): set {CACHE_VARIABLE} to a folder that can,"
+                    " or leave --cache out"
+                ) from error
             have: int | None = shutil.disk_usage(self._folder).free
         else:
             have = available_memory()

@@ -76,7 +76,8 @@ class Trainer:
         self._micro_batch = config.micro_batch or self._share
         if self._share % self._micro_batch:
             raise UsageError(
-                f"--micro-batch {self._micro_batch} does not divide the {self._share} crops that a device has of a batch"
+                f"--micro-batch {self._micro_batch} does not divide the {self._share} crops that a device has of a"
+                " batch"
             )
         with devices.strategy.scope():
             self.model = self._build_model(offline)
