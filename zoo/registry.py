@@ -121,6 +121,8 @@ def load(path: str | Path) -> Any:
     import zoo.models  # noqa: F401  (registers the layers)
 
     try:
-        return keras.saving.load_model(file, compile=False)
-    except (ValueError, OSError, KeyError) as error:
+        # In safe mode: a model file must not bring code of its own.
+        return keras.saving.load_model(file, compile=False, safe_mode=True)
+    # Damaged and hostile files raise nearly anything.
+    except Exception as error:
         raise UsageError(f"{file} is not a model of this zoo: {error}") from error

@@ -19,6 +19,10 @@ from PIL import GifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugi
 MAX_PIXELS = 200_000_000
 """A larger image is refused before a pixel of it is decoded."""
 
+MAX_PIXELS_A_BYTE = 10_000
+"""PNG packs at most 8,256 pixels into a byte, GIF and JPEG fewer: a file that claims more is refused before memory is
+taken for it. WebP knows no such limit."""
+
 GRAY_CHROMA = 12
 """A pixel whose channels differ by no more than this (of 255) is neutral: JPEG noise stays below it."""
 
@@ -162,6 +166,8 @@ def _open(data: bytes) -> tuple[Header, ImageFile.ImageFile, int]:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise ImageError(f"{width} x {height} pixels: a decompression bomb")
+    if width * height > MAX_PIXELS_A_BYTE * len(data) and image.format != "WEBP":
+        raise ImageError(f"{width} x {height} pixels in {len(data)} bytes: truncated, or a decompression bomb")
     orientation = _orientation(exif)
     if orientation != 1:
         fast = None

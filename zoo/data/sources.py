@@ -18,6 +18,7 @@ import numpy as np
 
 from zoo.data.cards import SPLITS, list_datasets
 from zoo.data.decode import ImageError, decode_rgb, inspect
+from zoo.environment import cores
 from zoo.errors import UsageError
 
 READABLE = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif"}
@@ -26,6 +27,12 @@ UNREADABLE = {".avif", ".bmp", ".heic", ".jp2", ".jxl", ".tif", ".tiff"}
 
 MAX_FILE_BYTES = 1 << 28
 """A larger file, or archive entry that says it is larger, is not read."""
+
+MAX_ARCHIVE_ENTRIES = 100_000
+"""An archive of more entries is refused."""
+
+MAX_DIRECTORY_BYTES = 1 << 24
+"""An archive with a larger directory is refused before that is read: each entry takes half a kilobyte of memory."""
 
 HASHED = {"val": (0.0, 0.1), "test": (0.1, 0.2)}
 """Where a data set does not say: the ranges of the digest, read as a fraction, that go to val and to test."""
@@ -211,14 +218,42 @@ def _folder(root: Path) -> Iterator[Source]:
 def _archive(path: Path) -> Iterator[Source]:
     """The image entries of a zip file. They are read in place: nothing is ever extracted."""
     try:
+        if _directory_bytes(path) > MAX_DIRECTORY_BYTES:
+            raise UsageError(f"{path}: more than {MAX_ARCHIVE_ENTRIES} entries; unpack it and give the folder")
         archive = zipfile.ZipFile(path)
+    except UsageError:
+        raise
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
         raise UsageError(f"{path}: neither a folder nor a readable .zip or .cbz archive ({error})") from None
+    if len(archive.infolist()) > MAX_ARCHIVE_ENTRIES:
+        raise UsageError(f"{path}: more than {MAX_ARCHIVE_ENTRIES} entries; unpack it and give the folder")
     for entry in archive.infolist():
         if not entry.is_dir() and _is_image(PurePosixPath(entry.filename)):
             if entry.flag_bits & 1:
                 raise UsageError(f"{path}: the archive is encrypted; unpack it and give the folder")
             yield Source(_printable(entry.filename), path, archive, entry)
+
+
+def _directory_bytes(path: Path) -> int:
+    """What a zip file says of the size of its central directory, which `zipfile` reads whole; 0 if it does not say.
+
+    ZIP's specification (APPNOTE), 4.3.14 to 4.3.16: the record at the end of the file, of 22 bytes and a comment, has
+    it at offset 12; the ZIP64 one, which a locator of 20 bytes before it points at, at offset 40.
+    """
+    with open(path, "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 22 - 0xFFFF - 20))
+        tail = file.read()
+        at = tail.rfind(b"PK\5\6")
+        if at < 0 or len(tail) < at + 22:
+            return 0
+        found = int.from_bytes(tail[at + 12 : at + 16], "little")
+        if at >= 20 and tail[at - 20 : at - 16] == b"PK\6\7":
+            file.seek(min(size, int.from_bytes(tail[at - 12 : at - 4], "little")))
+            record = file.read(56)
+            if record[:4] == b"PK\6\6":
+                found = int.from_bytes(record[40:48], "little")
+    return found
 
 
 def _is_image(name: PurePath) -> bool:
@@ -242,7 +277,8 @@ def _scan(
         raise UsageError(f"{root}: no images in it (looked for {', '.join(sorted(READABLE))})")
     found: dict[str, list[ImageRef]] = {split: [] for split in SPLITS}
     skipped, small, gray = [], [], []
-    with ThreadPoolExecutor() as pool:
+    # No more at a time than can be computed at a time: each may take memory for an image of the largest size.
+    with ThreadPoolExecutor(cores()) as pool:
         results = zip(wanted, filter(None, given), pool.map(_examine, wanted), strict=True)
         for done, (source, split, result) in enumerate(results, 1):
             if isinstance(result, str):

@@ -1,0 +1,346 @@
+"""Hostile images and archives through the loader and the colouring path.
+
+`python tests/fuzz.py --count 6000` makes that many mutants of good JPEG, PNG, WebP, GIF and CBZ files, reads them as a
+data set, takes training crops of what was accepted, colours it, and prints the counts. Each hundred is a process of its
+own, whose death, time and memory are watched.
+"""
+
+import argparse
+import collections
+import io
+import json
+import multiprocessing
+import os
+import platform
+import resource
+import struct
+import sys
+import tempfile
+import time
+import zipfile
+import zlib
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+BATCH = 100
+MEMORY_BOUND = 2_500_000_000
+"""What reading and colouring a file may take at most beyond what the process had, bytes: see SECURITY.md."""
+BATCH_SECONDS = 300.0
+COLOURED_PIXELS = 1_000_000  # larger ones are decoded, and not coloured
+KINDS = ("jpeg", "png", "webp", "gif", "cbz")
+
+
+def good_files(rng: np.random.Generator) -> dict[str, list[bytes]]:
+    """Good files of every kind and of the variants that decoders treat differently."""
+    coarse = Image.fromarray(rng.integers(0, 256, (6, 5, 3), dtype=np.uint8))
+    picture = coarse.resize((56, 72), Image.Resampling.BICUBIC)
+    alpha = picture.copy()
+    alpha.putalpha(picture.convert("L"))
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "a description"
+    deep = Image.fromarray(rng.integers(0, 65536, (48, 40), dtype=np.uint16))
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Comment", "x" * 200, zip=True)
+    frames = [picture.rotate(angle) for angle in (0, 90, 180)]
+
+    def save(image: Image.Image, kind: str, **options: Any) -> bytes:
+        stream = io.BytesIO()
+        image.save(stream, kind, **options)
+        return stream.getvalue()
+
+    jpeg = [
+        save(picture, "JPEG", quality=90),
+        save(picture, "JPEG", progressive=True),
+        save(picture, "JPEG", subsampling=0, exif=exif, icc_profile=b"not a profile" * 20),
+        save(picture, "JPEG", restart_marker_blocks=2),
+        save(picture.convert("L"), "JPEG"),
+        save(picture.convert("CMYK"), "JPEG"),
+    ]
+    png = [
+        save(picture, "PNG"),
+        save(alpha, "PNG", exif=exif, pnginfo=text),
+        save(picture.quantize(32), "PNG", transparency=3),
+        save(picture.convert("1"), "PNG"),
+        save(deep, "PNG"),
+        save(picture, "PNG", icc_profile=b"not a profile" * 20, save_all=True, append_images=frames),
+    ]
+    webp = [
+        save(picture, "WEBP", quality=80),
+        save(alpha, "WEBP", lossless=True),
+        save(picture, "WEBP", save_all=True, append_images=frames, exif=exif),
+    ]
+    gif = [save(picture, "GIF"), save(picture, "GIF", save_all=True, append_images=frames, transparency=0)]
+    return {"jpeg": jpeg, "png": png, "webp": webp, "gif": gif, "cbz": [_book(jpeg, png, m) for m in (0, 8)]}
+
+
+def _book(jpeg: list[bytes], png: list[bytes], method: int) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", method) as book:
+        for index, (page, suffix) in enumerate([(jpeg[0], "jpg"), (png[0], "png"), (jpeg[1], "jpg"), (jpeg[2], "jpg")]):
+            book.writestr(f"book/page{index}.{suffix}", page)
+        book.writestr("../../etc/outside.png", png[1])
+        book.writestr("/absolute.png", png[2])
+        link = zipfile.ZipInfo("link.png")
+        link.external_attr = 0o120777 << 16
+        book.writestr(link, "/etc/passwd")
+        book.writestr("weird\u202ename\x07é.png", png[0])
+    return stream.getvalue()
+
+
+def mutate(data: bytes, others: list[bytes], rng: np.random.Generator) -> bytes:
+    """A damaged copy: one to eight changes of the kinds that break decoders."""
+    changed = bytearray(data)
+    for _ in range(int(rng.integers(2, 9)) if rng.random() < 0.3 else 1):
+        size = len(changed)
+        if size < 16:
+            break
+        # Half of the changes are in the first bytes, where the sizes are.
+        at = int(rng.integers(min(size, 128))) if rng.random() < 0.5 else int(rng.integers(size))
+        match int(rng.integers(8)):
+            case 0:
+                changed[at] ^= 1 << int(rng.integers(8))
+            case 1:
+                changed[at] = int(rng.choice([0, 1, 0x7F, 0x80, 0xFE, 0xFF]))
+            case 2:
+                value = int(rng.choice([0, 1, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0xFFFFFFFF]))
+                packed = struct.pack(str(rng.choice(["<I", ">I"])), value)[int(rng.choice([0, 2])) :]
+                changed[at : at + len(packed)] = packed
+            case 3:
+                del changed[at:]
+            case 4:
+                del changed[at : at + int(rng.integers(1, 64))]
+            case 5:
+                changed[at:at] = changed[at : at + int(rng.integers(1, 64))]
+            case 6:
+                other = others[int(rng.integers(len(others)))]
+                start = int(rng.integers(len(other)))
+                changed[at : at + 64] = other[start : start + 64]
+            case 7:
+                changed[at : at + 32] = rng.integers(0, 256, 32, dtype=np.uint8).tobytes()
+    return bytes(changed)
+
+
+def with_right_checksums(data: bytes) -> bytes:
+    """A PNG whose chunks have the checksums of what they hold, so that decoders look at it."""
+    fixed, position = bytearray(data), 8
+    while position + 12 <= len(fixed):
+        length = int.from_bytes(fixed[position : position + 4])
+        end = position + 8 + length
+        if end + 4 > len(fixed):
+            break
+        fixed[end : end + 4] = zlib.crc32(fixed[position + 4 : end]).to_bytes(4)
+        position = end + 4
+    return bytes(fixed)
+
+
+def mutants(seed: int, count: int) -> list[tuple[str, bytes]]:
+    """Kind and content of `count` mutants; another seed gives others."""
+    rng = np.random.default_rng(seed)
+    good = good_files(rng)
+    everything = [content for kind in KINDS for content in good[kind]]
+    found = []
+    for index in range(count):
+        kind = KINDS[index % len(KINDS)]
+        content = mutate(good[kind][int(rng.integers(len(good[kind])))], everything, rng)
+        if kind == "png" and rng.random() < 0.7:
+            content = with_right_checksums(content)
+        found.append((kind, content))
+    return found
+
+
+def feed(folder: Path, seed: int, count: int) -> dict[str, Any]:
+    """Takes the mutants of a seed all the way; the counts of what became of them.
+
+    Raises:
+        AssertionError: a file vanished without a word, or was refused without its name.
+    """
+    from zoo.data.sources import open_dataset
+    from zoo.errors import UsageError
+
+    outcome: collections.Counter[str] = collections.Counter()
+    pages = folder / "pages"
+    pages.mkdir()
+    good = good_files(np.random.default_rng(0))
+    for index in range(2):  # so that there is something to train on, whatever becomes of the rest
+        (pages / f"good{index}.jpg").write_bytes(good["jpeg"][index])
+    kinds: dict[str, str] = {}
+    for index, (kind, content) in enumerate(mutants(seed, count)):
+        if kind == "cbz":
+            outcome["cbz"] += 1
+            book = folder / f"{index}.cbz"
+            book.write_bytes(content)
+            try:
+                dataset = open_dataset(book, crop=16, max_bad=1.0)
+            except UsageError as error:
+                _require(str(book) in str(error), f"{book} was refused without its name: {error}")
+                outcome["cbz refused"] += 1
+            else:
+                outcome["cbz read"] += 1
+                outcome["pages of a cbz refused"] += len(dataset.skipped)
+                _use(dataset, outcome)
+            continue
+        name = f"{index}.{kind}".replace("jpeg", "jpg")
+        (pages / name).write_bytes(content)
+        kinds[name] = kind
+    dataset = open_dataset(pages, crop=16, max_bad=1.0)
+    accounted = {
+        "read": [image.name for split in dataset.splits.values() for image in split.images],
+        "refused": [name for name, reason in dataset.skipped if reason],
+        "too small": [name for name, _ in dataset.small],
+        "grey": list(dataset.gray),
+        "duplicate": list(dataset.duplicates),
+    }
+    names = [name for group in accounted.values() for name in group]
+    _require(sorted(names) == sorted(p.name for p in pages.iterdir()), "a file vanished without a word")
+    for what, group in accounted.items():
+        for name in group:
+            if name in kinds:
+                outcome[kinds[name]] += 1
+                outcome[f"{kinds[name]} {what}"] += 1
+    _use(dataset, outcome)
+    return dict(outcome)
+
+
+def _use(dataset: Any, outcome: collections.Counter[str]) -> None:
+    """Takes training crops of everything, and colours everything."""
+    from zoo.color import compose, split_luma, to_uint8
+    from zoo.data.pipeline import crop_batches, iterate
+    from zoo.errors import RunError
+
+    for split in dataset.splits.values():
+        if not split.images:
+            continue
+        batches = iterate(crop_batches(split, batch_size=1, crop=16, seed=0), split)
+        try:
+            for _ in split.images:
+                next(batches)
+                outcome["crops"] += 1
+        except RunError as error:
+            _require(any(image.name in str(error) for image in split.images), f"no file is named: {error}")
+            outcome["crops refused by name"] += 1
+        finally:
+            batches.close()
+        for image in split.images:
+            rgb = image.decode()
+            if rgb.shape[0] * rgb.shape[1] > COLOURED_PIXELS:
+                outcome["too large to colour here"] += 1
+                continue
+            luma, _ = split_luma(rgb.astype(np.float32) / 255)
+            uv = _predictor()(luma[None]).decode()[0]
+            _require(to_uint8(compose(luma, uv)[0]).shape == rgb.shape, f"{image.name} came out in another size")
+            outcome["coloured"] += 1
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise AssertionError(message)
+
+
+_models: list[Any] = []
+
+
+def _predictor() -> Any:
+    if not _models:
+        import tiny  # noqa: F401  (registers the model)
+
+        import zoo
+        from zoo.models.predict import Predictor
+
+        _models.append(Predictor(zoo.create("tiny")))
+    return _models[0]
+
+
+def _process(seed: int, count: int, sender: Any) -> None:
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    with tempfile.TemporaryDirectory() as warm:  # imports, and a network that has run
+        feed(Path(warm), 0, 4)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    with tempfile.TemporaryDirectory() as folder:
+        outcome = feed(Path(folder), seed, count)
+    outcome["peak memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+    sender.send(outcome)
+    sender.close()
+
+
+def fuzz(count: int, seed: int, jobs: int = 1) -> dict[str, Any]:
+    """Feeds `count` mutants; the counts, and under `problems` what must not be: deaths, hangs, exceptions, memory."""
+    context = multiprocessing.get_context("spawn")
+    total: collections.Counter[str] = collections.Counter()
+    problems: list[str] = []
+    peak, waiting = 0, [(seed * 1_000_003 + start, min(BATCH, count - start)) for start in range(0, count, BATCH)]
+    running: list[tuple[Any, Any, int, float]] = []
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            batch_seed, size = waiting.pop(0)
+            receiver, sender = context.Pipe(duplex=False)
+            process = context.Process(target=_process, args=(batch_seed, size, sender))
+            process.start()
+            sender.close()
+            running.append((process, receiver, batch_seed, time.monotonic()))
+        for entry in list(running):
+            process, receiver, batch_seed, began = entry
+            if process.is_alive() and not receiver.poll(0.2) and time.monotonic() - began < BATCH_SECONDS:
+                continue
+            running.remove(entry)
+            try:
+                outcome = receiver.recv() if receiver.poll(0) else None
+            except EOFError:
+                outcome = None
+            if outcome is None:
+                late = process.is_alive()
+                process.kill()
+                process.join()
+                problems.append(f"seed {batch_seed}: {'hung' if late else f'exit code {process.exitcode}'}")
+                continue
+            process.join()
+            took = outcome.pop("peak memory")
+            peak = max(peak, took)
+            if took > MEMORY_BOUND:
+                problems.append(f"seed {batch_seed}: {took} bytes")
+            total.update(outcome)
+    return {"counts": dict(sorted(total.items())), "peak memory": peak, "problems": problems}
+
+
+def table(found: dict[str, Any], count: int, seed: int) -> str:
+    """The counts in Markdown, with what they were found with."""
+    counts = collections.Counter(found["counts"])
+    lines = ["| kind | mutants | read | refused by name | too small or grey |", "|---|---|---|---|---|"]
+    for kind in KINDS:
+        other = counts[f"{kind} too small"] + counts[f"{kind} grey"] + counts[f"{kind} duplicate"]
+        lines.append(f"| {kind} | {counts[kind]} | {counts[f'{kind} read']} | {counts[f'{kind} refused']} | {other} |")
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("pillow", "tensorflow", "numpy"))
+    lines += [
+        "",
+        f"{counts['crops']} training crops and {counts['coloured']} coloured images were made of what was read;"
+        f" {counts['crops refused by name']} splits were refused by the name of a file, and"
+        f" {counts['pages of a cbz refused']} pages of readable archives. Peak memory of a process that reads and"
+        f" colours {BATCH} of them: {found['peak memory'] / 1e6:.0f} MB more than before. Crashes, hangs and other"
+        f" problems: {len(found['problems'])}.",
+        "",
+        f"`python tests/fuzz.py --count {count} --seed {seed}`; {versions}, Python {platform.python_version()},"
+        f" {platform.machine()}.",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Entry point; the exit code is 1 if anything went wrong."""
+    parser = argparse.ArgumentParser(description="Feeds damaged images and archives to the loader and a network.")
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=1, help="processes at a time")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    found = fuzz(arguments.count, arguments.seed, arguments.jobs)
+    print(json.dumps(found, indent=2) if arguments.json else table(found, arguments.count, arguments.seed))
+    for problem in found["problems"]:
+        print(problem, file=sys.stderr)
+    return 1 if found["problems"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""Files from strangers: archives and images that are made to do harm, and model files that bring code."""
+
+import io
+import resource
+import struct
+import subprocess
+import sys
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fuzz import MEMORY_BOUND, fuzz, good_files, mutants
+from PIL import Image
+
+import zoo
+from zoo.data.decode import MAX_PIXELS, ImageError, decode_rgb, read_header
+from zoo.data.sources import MAX_ARCHIVE_ENTRIES, open_dataset
+from zoo.errors import UsageError
+
+
+def archive_of(entries: int, folder: Path, *, zip64: bool) -> Path:
+    """A zip file with a directory of that many empty entries, written by hand: `zipfile` would take a minute."""
+    entry = struct.pack("<4s6H3I5H2I", b"PK\1\2", 20, 20, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0) + b"a.png"
+    size = len(entry) * entries
+    path = folder / f"{entries}-{zip64}.cbz"
+    with open(path, "wb") as file:
+        for _ in range(10):
+            file.write(entry * (entries // 10))
+        if zip64:
+            file.write(struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, 0, 0, entries, entries, size, 0))
+            file.write(struct.pack("<4sIQI", b"PK\6\7", 0, size, 1))
+        few, small = (0xFFFF, 0xFFFFFFFF) if zip64 else (entries % 65536, size)
+        file.write(struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, few, few, small, 0, 0))
+    return path
+
+
+@pytest.mark.parametrize("zip64", [False, True])
+def test_an_archive_of_a_million_entries_is_refused_before_it_is_read(tmp_path, zip64):
+    path = archive_of(1_000_000, tmp_path, zip64=zip64)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UsageError, match=f"{path.name}: more than {MAX_ARCHIVE_ENTRIES} entries; unpack it"):
+        open_dataset(path, crop=16)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # kB
+
+
+def test_an_archive_of_too_many_entries_is_refused(tmp_path):
+    path = archive_of(MAX_ARCHIVE_ENTRIES + 10, tmp_path, zip64=True)
+    with pytest.raises(UsageError, match=f"more than {MAX_ARCHIVE_ENTRIES} entries"):
+        open_dataset(path, crop=16)
+
+
+def test_nothing_is_extracted_and_no_link_is_followed(tmp_path):
+    (tmp_path / "in").mkdir()
+    book = tmp_path / "in" / "book.cbz"
+    book.write_bytes(good_files(np.random.default_rng(0))["cbz"][1])
+    dataset = open_dataset(book, crop=16, max_bad=1.0)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [book]
+    assert dict(dataset.skipped)["link.png"] == "not an image (it looks like a text file)"
+    names = [image.name for split in dataset.splits.values() for image in split.images]
+    assert "../../etc/outside.png" in names + list(dataset.duplicates)  # read in place, under the name that it has
+    assert all(name.isprintable() for name in names)
+
+
+def png(width: int, height: int, content: bytes) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", content) + chunk(b"IEND", b"")
+
+
+GIF = b"GIF89a" + struct.pack("<2H3B", 9000, 9000, 0, 0, 0) + b"," + struct.pack("<4HB", 0, 0, 9000, 9000, 0) + b"\2"
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (
+            png(20_000, 9_000, zlib.compress(bytes(1000))),
+            "20000 x 9000 pixels in .* truncated, or a decompression bomb",
+        ),
+        (png(20_000, 20_000, b""), "20000 x 20000 pixels: a decompression bomb"),
+        (GIF, "9000 x 9000 pixels in"),
+    ],
+    ids=["png-small", "png-large", "gif"],
+)
+def test_images_that_cannot_be_what_they_say_take_no_memory(data, reason):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ImageError, match=reason):
+        decode_rgb(data)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000
+
+
+def test_a_blank_page_of_many_pixels_is_no_bomb():
+    stream = io.BytesIO()
+    Image.new("1", (9_000, 6_000), 1).save(stream, "PNG", optimize=True)
+    assert read_header(stream.getvalue()).width == 9_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "mode"), [("PNG", "RGBA"), ("WEBP", "RGBA"), ("JPEG", "CMYK"), ("PNG", "I;16")])
+def test_the_largest_image_stays_within_the_stated_memory(tmp_path, kind, mode):
+    """In a process of its own: a peak cannot be taken back."""
+    side = 14_100
+    assert side**2 <= MAX_PIXELS
+    path = tmp_path / "large"
+    Image.new(mode, (side, side)).save(path, kind, **({"lossless": True, "method": 0} if kind == "WEBP" else {}))
+    program = (
+        "import resource, sys; from zoo.data.decode import decode_rgb; data = open(sys.argv[1], 'rb').read();"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; before = peak(); decode_rgb(data);"
+        "print((peak() - before) * 1024)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True)
+    print(kind, mode, done.stdout)
+    assert int(done.stdout) < MEMORY_BOUND
+
+
+def test_a_model_file_brings_no_code(tmp_path):
+    import keras
+
+    x = keras.Input((None, None, 1))
+    model = keras.Model(x, keras.layers.Lambda(lambda t: t * 2)(x))
+    model.save(tmp_path / "evil.keras")
+    with pytest.raises(UsageError, match=r"evil.keras is not a model of this zoo"):
+        zoo.load(tmp_path / "evil.keras")
+
+
+def test_a_damaged_model_file_is_named(tmp_path):
+    model = zoo.create("residual", encoder_weights="none")
+    model.save(tmp_path / "good.keras")
+    content = (tmp_path / "good.keras").read_bytes()
+    for name, bad in {"cut": content[: len(content) // 2], "empty": b"", "zeros": bytes(1000)}.items():
+        path = tmp_path / f"{name}.keras"
+        path.write_bytes(bad)
+        with pytest.raises(UsageError, match=rf"{name}.keras is not a model of this zoo"):
+            zoo.load(path)
+    with zipfile.ZipFile(tmp_path / "other.keras", "w") as archive:
+        archive.writestr("../../config.json", "{}")
+    with pytest.raises(UsageError, match=r"other.keras is not a model of this zoo"):
+        zoo.load(tmp_path / "other.keras")
+
+
+def test_mutants_do_not_depend_on_the_machine():
+    first, again, other = mutants(3, 20), mutants(3, 20), mutants(4, 20)
+    assert first == again
+    assert first != other
+
+
+def test_fuzz():
+    found = fuzz(200, seed=100)
+    assert found["problems"] == []
+    counts = found["counts"]
+    for kind in ("jpeg", "png", "webp", "gif", "cbz"):
+        assert counts[kind] == 40
+        assert counts[f"{kind} refused"]
+        assert counts[f"{kind} read"]
+    assert counts["coloured"] > 50
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_fuzz_long():
+    assert fuzz(6000, seed=1)["problems"] == []
