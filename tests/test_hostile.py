@@ -1,7 +1,7 @@
 """Files from strangers: archives and images that are made to do harm, and model files that bring code."""
 
 import io
-import resource
+import os
 import struct
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fuzz import MEMORY_BOUND, fuzz, good_files, mutants
+from fuzz import MEMORY_BOUND, fuzz, good_files, mutants, peak_memory
 from PIL import Image
 
 import zoo
@@ -39,10 +39,10 @@ def archive_of(entries: int, folder: Path, *, zip64: bool) -> Path:
 @pytest.mark.parametrize("zip64", [False, True])
 def test_an_archive_of_a_million_entries_is_refused_before_it_is_read(tmp_path, zip64):
     path = archive_of(1_000_000, tmp_path, zip64=zip64)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_memory()
     with pytest.raises(UsageError, match=f"{path.name}: more than {MAX_ARCHIVE_ENTRIES} entries; unpack it"):
         open_dataset(path, crop=16)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # kB
+    assert peak_memory() - before < 20_000_000
 
 
 def test_an_archive_of_too_many_entries_is_refused(tmp_path):
@@ -87,10 +87,10 @@ GIF = b"GIF89a" + struct.pack("<2H3B", 9000, 9000, 0, 0, 0) + b"," + struct.pack
     ids=["png-small", "png-large", "gif"],
 )
 def test_images_that_cannot_be_what_they_say_take_no_memory(data, reason):
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_memory()
     with pytest.raises(ImageError, match=reason):
         decode_rgb(data)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000
+    assert peak_memory() - before < 20_000_000
 
 
 def test_a_blank_page_of_many_pixels_is_no_bomb():
@@ -103,16 +103,16 @@ def test_a_blank_page_of_many_pixels_is_no_bomb():
 @pytest.mark.parametrize(("kind", "mode"), [("PNG", "RGBA"), ("WEBP", "RGBA"), ("JPEG", "CMYK"), ("PNG", "I;16")])
 def test_the_largest_image_stays_within_the_stated_memory(tmp_path, kind, mode):
     """In a process of its own: a peak cannot be taken back."""
-    side = 14_100
+    side = 13_300 if kind == "WEBP" else 14_100  # Pillow has a smaller limit for WebP
     assert side**2 <= MAX_PIXELS
     path = tmp_path / "large"
     Image.new(mode, (side, side)).save(path, kind, **({"lossless": True, "method": 0} if kind == "WEBP" else {}))
     program = (
-        "import resource, sys; from zoo.data.decode import decode_rgb; data = open(sys.argv[1], 'rb').read();"
-        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; before = peak(); decode_rgb(data);"
-        "print((peak() - before) * 1024)"
+        "import sys; from fuzz import peak_memory; from zoo.data.decode import decode_rgb;"
+        "data = open(sys.argv[1], 'rb').read(); before = peak_memory(); decode_rgb(data); print(peak_memory() - before)"
     )
-    done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True)
+    here = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True, env=here)
     print(kind, mode, done.stdout)
     assert int(done.stdout) < MEMORY_BOUND
 

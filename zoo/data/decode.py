@@ -177,7 +177,7 @@ def _open(data: bytes) -> tuple[Header, ImageFile.ImageFile, int]:
 
 
 def _to_rgb(image: Image.Image, orientation: int) -> np.ndarray:
-    """Decodes an opened image to uint8 RGB."""
+    """Decodes an opened image to uint8 RGB, and closes it: the largest ones would not fit twice."""
     image.load()
     if image.mode.startswith("I;16"):
         # Pillow's own conversion to 8 bits clips.
@@ -185,11 +185,13 @@ def _to_rgb(image: Image.Image, orientation: int) -> np.ndarray:
         gray = np.where(samples == image.info.get("transparency"), 255, samples >> 8).astype(np.uint8)
         rgb = Image.fromarray(gray).convert("RGB")
     elif image.has_transparency_data:
-        rgba = image.convert("RGBA")
+        rgba = image if image.mode == "RGBA" else image.convert("RGBA")
         rgb = Image.new("RGB", rgba.size, "white")
         rgb.paste(rgba, mask=rgba.getchannel("A"))
+        rgba.close()
     else:
         rgb = image.convert("RGB")
+    image.close()
     if orientation != 1:
         rgb = rgb.transpose(_TRANSPOSE[orientation])
     return np.asarray(rgb)
