@@ -96,9 +96,65 @@ def test_a_run_moves_from_one_device_to_two_and_back(data, alone, tmp_path):
     assert difference(tmp_path / "run", alone) < 2e-3
 
 
+def test_float16_on_two_devices(data, tmp_path):
+    command = ["tiny", "--data", data, *COMMON, "--precision", "float16", "--steps", 6]
+    assert run_child([*command, "--run-dir", tmp_path / "one"])[0] == 0
+    code, log = run_child([*command, "--run-dir", tmp_path / "two", "--distribute", "mirrored"], devices=2)
+    assert code == 0, log
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=0.02)
+
+
+def test_float16_in_two_workers(data, tmp_path):
+    command = ["tiny", "--data", data, *COMMON, "--precision", "float16", "--steps", 6]
+    assert run_child([*command, "--run-dir", tmp_path / "one"])[0] == 0
+    found = [child.end() for child in start_workers(2, [*command, "--run-dir", tmp_path / "two"])]
+    assert [code for code, _ in found] == [0, 0], found
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=0.02)
+
+
+def overflow_on_the_second_device() -> None:
+    """Ends the process: with 0 if both devices leave the step out."""
+    import keras
+    import tensorflow as tf
+
+    import zoo
+    from zoo.harness.config import RunConfig
+    from zoo.harness.devices import open_devices
+    from zoo.harness.optimizers import make_optimizer
+    from zoo.harness.step import build_step
+    from zoo.losses import mse
+
+    devices = open_devices("mirrored")
+    keras.config.set_dtype_policy("mixed_float16")
+
+    def loss(uv, found):
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        return mse(uv, found) * tf.where(replica == 1, 1e12, 1.0)
+
+    with devices.strategy.scope():
+        network = zoo.create("tiny")
+        optimizer = make_optimizer(RunConfig("tiny", optimizer="sgd", learning_rate=0.1), "float16")
+        optimizer.build(network.trainable_variables)
+        step = build_step(network, optimizer, loss)
+    before = [np.array(variable) for variable in network.trainable_variables]
+    scale = float(np.asarray(optimizer.dynamic_scale))
+    rgb = np.random.default_rng(0).integers(0, 256, (2, 3, 16, 16, 3), dtype=np.uint8)
+    step(devices.strategy.experimental_distribute_values_from_function(lambda c: rgb[c.replica_id_in_sync_group]))
+    for variable, value in zip(network.trainable_variables, before, strict=True):
+        for local in devices.strategy.experimental_local_results(variable.value):
+            np.testing.assert_array_equal(local, value)
+    assert float(np.asarray(optimizer.dynamic_scale)) == scale / 2
+    raise SystemExit(0)
+
+
+def test_float16_an_overflow_on_one_device_is_left_out_by_all(tmp_path):
+    code, log = run_child(["--run-dir", tmp_path / "run"], setup=overflow_on_the_second_device, devices=2)
+    assert code == 0, log
+
+
 def test_micro_batches_on_two_devices(data, tmp_path):
     """Three crops a device, one at a time: batch normalisation sees one crop of each device together."""
-    command = ["tiny", "--data", data, *COMMON, "--steps", 4, "--micro-batch", 1]
+    command = ["tiny", "--data", data, *COMMON, "--steps", 4, "--micro-batch", 1, "--schedule", "constant"]
     code, log = run_child([*command, "--run-dir", tmp_path / "run", "--distribute", "mirrored"], devices=2)
     assert code == 0, log
     assert json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])["step"] == 4

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from zoo.color import split_luma
@@ -52,6 +53,11 @@ def build_step(
             scaled = optimizer.scale_loss(loss)
         return loss, tape.gradient(scaled, variables)
 
+    def apply_gradients(gradient: Any) -> None:
+        if replicas > 1 and isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            gradient = _finite_everywhere(gradient)
+        optimizer.apply(gradient, model.trainable_variables)
+
     def total(losses: Any) -> Any:
         return strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
 
@@ -59,7 +65,7 @@ def build_step(
     def whole(rgb: Any) -> tf.Tensor:
         def replica(rgb: tf.Tensor) -> tf.Tensor:
             loss, gradient = gradients(rgb, 1 / replicas)
-            optimizer.apply(gradient, model.trainable_variables)
+            apply_gradients(gradient)
             return loss
 
         return total(strategy.run(replica, (rgb,)))
@@ -92,7 +98,7 @@ def build_step(
     @tf.function(jit_compile=jit)
     def apply() -> None:
         def replica() -> None:
-            optimizer.apply([each.read_value() for each in accumulators], model.trainable_variables)
+            apply_gradients([each.read_value() for each in accumulators])
             for accumulator in accumulators:
                 accumulator.assign(tf.zeros_like(accumulator))
 
@@ -105,6 +111,18 @@ def build_step(
         return loss
 
     return step
+
+
+def _finite_everywhere(gradient: list[Any]) -> list[Any]:
+    """The gradients of a replica, made infinite if those of another one are not finite.
+
+    Keras's loss scaling asks each replica about its own gradients. Replicas that disagree would apply an infinite
+    update, or wait for each other for ever.
+    """
+    finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(each)) for each in gradient])
+    context = tf.distribute.get_replica_context()
+    bad = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(~finite, tf.float32))
+    return [tf.where(bad > 0, tf.constant(np.inf, each.dtype), each) for each in gradient]
 
 
 def smaller_micro_batch(current: int) -> int | None:

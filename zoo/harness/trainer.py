@@ -240,7 +240,7 @@ class Trainer:
             step=step,
             loss=loss,
             images_per_second=progress.images_per_second(step),
-            learning_rate=float(self.optimizer.learning_rate),  # of the step that comes next
+            learning_rate=float(np.asarray(self.optimizer.learning_rate)),  # of the step that comes next
         )
 
     def _save(self, step: int) -> None:
