@@ -21,3 +21,16 @@ def test_hypercolumn_factored_against_plain(benchmark, record, start, options, p
     }
     starts = {"factored": lambda: start(**spec), "plain": lambda: start(**spec, factored=False)}
     record.memory(benchmark, starts, "training_step")
+
+
+def test_micro_batches_against_whole(benchmark, record, start, options, precision):
+    spec = {
+        "work": "training_step",
+        "model": "residual",
+        "batch_size": 2 if options.quick else 8,
+        "crop": options.crop,
+        "precision": precision,
+    }
+    micro_batch = 1 if options.quick else 2
+    starts = {"micro-batches": lambda: start(**spec, micro_batch=micro_batch), "whole batch": lambda: start(**spec)}
+    record.memory(benchmark, starts, "training_step")

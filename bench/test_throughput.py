@@ -77,3 +77,30 @@ def test_jit_against_none(benchmark, record, start, options, precision):
         "precision": precision,
     }
     record.time(benchmark, {"jit": start(**common, jit=True), "no jit": start(**common)}, "training_step")
+
+
+@pytest.mark.parametrize("model", ["residual", "hypercolumn"])
+def test_deterministic_against_not(benchmark, record, start, options, model, precision):
+    if options.quick and model != "hypercolumn":
+        pytest.skip("--quick runs one of these")
+    common = {
+        "work": "training_step",
+        "model": model,
+        "batch_size": 1 if options.quick else 4,
+        "crop": options.crop,
+        "precision": precision,
+    }
+    workers = {"deterministic": start(**common, deterministic=True), "not deterministic": start(**common)}
+    record.time(benchmark, workers, "training_step")
+
+
+def test_micro_batches_against_whole(benchmark, record, start, options, precision):
+    common = {
+        "work": "training_step",
+        "model": "residual",
+        "batch_size": 2 if options.quick else 8,
+        "crop": options.crop,
+        "precision": precision,
+    }
+    workers = {"micro-batches": start(**common, micro_batch=2 - options.quick), "whole batch": start(**common)}
+    record.time(benchmark, workers, "training_step")

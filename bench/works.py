@@ -13,7 +13,7 @@ import tensorflow as tf
 import zoo
 from zoo.data.pipeline import crop_batches, iterate
 from zoo.data.sources import Split, open_dataset
-from zoo.environment import policy_name, resolve_precision
+from zoo.environment import compute_deterministically, policy_name, resolve_precision
 from zoo.harness.config import resolve
 from zoo.harness.optimizers import make_optimizer
 from zoo.harness.step import build_step
@@ -54,6 +54,8 @@ def training_step(
     jit: bool = False,
     data: str | None = None,
     one_at_a_time: bool = False,
+    deterministic: bool = False,
+    micro_batch: int | None = None,
     **model_options: Any,
 ) -> tuple[Call, dict[str, Any]]:
     """A step of training on a tensor in memory or, with `data`, on what the loader brings.
@@ -62,7 +64,9 @@ def training_step(
     """
     if one_at_a_time:
         tf.config.threading.set_inter_op_parallelism_threads(1)
-    step, about = _step(model, batch_size, crop, precision, train_encoder, jit, model_options)
+    if deterministic:
+        compute_deterministically()
+    step, about = _step(model, batch_size, crop, precision, train_encoder, jit, micro_batch, model_options)
     if data is not None:
         split = open_dataset(data, crop=crop).splits["train"]
         batches = iterate(crop_batches(split, batch_size=batch_size, crop=crop, seed=0), split)
@@ -71,13 +75,14 @@ def training_step(
     return (lambda: float(step(rgb))), about
 
 
-def _step(model, batch_size, crop, precision, train_encoder, jit, model_options):
+def _step(model, batch_size, crop, precision, train_encoder, jit, micro_batch, model_options):
     resolved = resolve_precision(precision)
     network = _create(model, resolved, train_encoder=train_encoder, **model_options)
     config = resolve(model, "modern", {}, {})
     optimizer = make_optimizer(config, resolved)
     optimizer.build(network.trainable_variables)
-    step = build_step(network, optimizer, get_loss(config.loss, output_of(network)), jit=jit)
+    loss = get_loss(config.loss, output_of(network))
+    step = build_step(network, optimizer, loss, micro_batch=micro_batch, jit=jit)
     shape = tf.TensorSpec((batch_size, crop, crop, 3), tf.uint8)
     return step, {"precision": resolved, "jit": jit, "operations": lambda: _operations(step, shape)}
 
