@@ -296,12 +296,14 @@ def fuzz(count: int, seed: int, jobs: int = 1) -> dict[str, Any]:
             if process.is_alive() and not receiver.poll(0.2) and time.monotonic() - began < BATCH_SECONDS:
                 continue
             running.remove(entry)
+            late = False
             try:
-                outcome = receiver.recv() if receiver.poll(0) else None
+                late = not receiver.poll(0)
+                outcome = None if late else receiver.recv()
             except EOFError:
                 outcome = None
+                process.join(timeout=30)
             if outcome is None:
-                late = process.is_alive()
                 process.kill()
                 process.join()
                 problems.append(f"seed {batch_seed}: {'hung' if late else f'exit code {process.exitcode}'}")

@@ -117,6 +117,40 @@ def test_the_largest_image_stays_within_the_stated_memory(tmp_path, kind, mode):
     assert int(done.stdout) < MEMORY_BOUND
 
 
+def test_what_tensorflow_refuses_and_pillow_reads_is_named(tmp_path):
+    """A PNG with a chunk that libpng must understand and does not; it is cut out before Pillow sees it."""
+    from zoo.data.pipeline import crop_batches, iterate
+    from zoo.errors import RunError
+
+    for index, content in enumerate(good_files(np.random.default_rng(0))["jpeg"][:3]):
+        (tmp_path / f"{index}.jpg").write_bytes(content)
+    content = good_files(np.random.default_rng(1))["png"][0]
+    (tmp_path / "odd.png").write_bytes(
+        content[:33] + struct.pack(">I4sI", 0, b"ODDX", zlib.crc32(b"ODDX")) + content[33:]
+    )
+    dataset = open_dataset(tmp_path, crop=16)
+    assert not dataset.skipped
+    for name, split in dataset.splits.items():
+        if any(image.name == "odd.png" for image in split.images):
+            batches = iterate(crop_batches(split, batch_size=1, crop=16, seed=0), split)
+            with pytest.raises(RunError, match=r"odd.png is damaged in a way that TensorFlow's decoder refuses"):
+                for _ in range(9):
+                    next(batches)
+            decoded = iterate(crop_batches(split, batch_size=1, crop=16, seed=0, cache="memory"), split)
+            assert next(decoded).shape == (1, 16, 16, 3)
+            break
+    else:
+        raise AssertionError(f"odd.png is in no split of {name}")
+
+
+def test_an_archive_entry_without_a_name(tmp_path):
+    with zipfile.ZipFile(tmp_path / "book.cbz", "w") as archive:
+        for index, content in enumerate(good_files(np.random.default_rng(0))["jpeg"][:3]):
+            archive.writestr(f"{index}.jpg", content)
+        archive.writestr(zipfile.ZipInfo(""), b"nameless")
+    assert open_dataset(tmp_path / "book.cbz", crop=16).outside == 0
+
+
 def test_a_model_file_brings_no_code(tmp_path):
     import keras
 

@@ -213,8 +213,25 @@ def _naming_broken_files(batches: "Iterable[tf.Tensor]", split: Split) -> "Gener
     except tf.errors.OpError:
         # The error does not tell which file it is about, so all are read again.
         for image in split.images:
-            _read_unchanged(image)
+            _decode_with_tensorflow(image, _read_unchanged(image))
         raise
+
+
+def _decode_with_tensorflow(image: ImageRef, data: bytes) -> None:
+    """Raises RunError if TensorFlow's decoder refuses an image that Pillow has read; damaged ones can be like that."""
+    import tensorflow as tf
+
+    try:
+        if image.fast == "jpeg":
+            box = [0, 0, image.height, image.width]
+            tf.io.decode_and_crop_jpeg(data, box, channels=3, dct_method="INTEGER_ACCURATE")
+        elif image.fast == "png":
+            tf.io.decode_png(data, channels=3)
+    except tf.errors.OpError:
+        raise RunError(
+            f"{image.name} is damaged in a way that TensorFlow's decoder refuses: save it anew or remove it, or keep"
+            " decoded images by --cache memory, which reads them by another decoder"
+        ) from None
 
 
 def fixed_crops(split: Split, *, count: int, crop: int, seed: int) -> list[FixedCrop]:

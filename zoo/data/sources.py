@@ -228,7 +228,7 @@ def _archive(path: Path) -> Iterator[Source]:
     if len(archive.infolist()) > MAX_ARCHIVE_ENTRIES:
         raise UsageError(f"{path}: more than {MAX_ARCHIVE_ENTRIES} entries; unpack it and give the folder")
     for entry in archive.infolist():
-        if not entry.is_dir() and _is_image(PurePosixPath(entry.filename)):
+        if entry.filename and not entry.is_dir() and _is_image(PurePosixPath(entry.filename)):
             if entry.flag_bits & 1:
                 raise UsageError(f"{path}: the archive is encrypted; unpack it and give the folder")
             yield Source(_printable(entry.filename), path, archive, entry)
