@@ -41,8 +41,8 @@ def difference(one: Path, other: Path) -> float:
     return max(float(np.abs(a - b).max() / (np.abs(b).max() + 1e-12)) for a, b in pairs)
 
 
-def start_workers(count: int, command: list, moment: Moment | None = None) -> list[Child]:
-    """Processes of one run on the loopback; `moment` is of the chief."""
+def start_workers(count: int, command: list, moment: Moment | None = None, more: tuple | list = ()) -> list[Child]:
+    """Processes of one run on the loopback; `moment` is of the chief, `more` is what the others are told besides."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
     for each in sockets:
@@ -55,7 +55,7 @@ def start_workers(count: int, command: list, moment: Moment | None = None) -> li
         mine = [folder.with_name(f"elsewhere{index}") if word == folder and index else word for word in command]
         children.append(
             Child(
-                [*mine, "--distribute", "multiworker"],
+                [*mine, "--distribute", "multiworker", *(more if index else ())],
                 moment=None if index else moment,
                 environment={"TF_CONFIG": json.dumps(config)},
             )
@@ -205,7 +205,7 @@ def test_workers_stop_together(data, tmp_path):
     (chief_code, chief_log), (other_code, other_log) = chief.end(), other.end()
     assert "stopped at step" in chief_log
     assert chief_log.splitlines()[-1].split(",")[0] == other_log.splitlines()[-1].split(",")[0]
-    assert (chief_code, other_code) == (130, 143)
+    assert (chief_code, other_code) == (143, 143)
 
 
 def test_what_stops_the_chief_stops_the_others(data, alone, tmp_path):
@@ -214,6 +214,16 @@ def test_what_stops_the_chief_stops_the_others(data, alone, tmp_path):
     assert (code, other) == (2, 1)
     assert "steps: 8 there, 9 asked for" in log
     assert "the chief, worker 0, cannot begin" in other_log
+
+
+def test_other_settings_are_named(data, tmp_path):
+    command = ["tiny", "--data", data, *COMMON, "--steps", 8, "--run-dir", tmp_path / "run"]
+    chief, other = start_workers(2, command, more=["--seed", 4, "--learning-rate", 0.1])
+    for child in (chief, other):
+        code, log = child.end()
+        assert code == 2
+        assert "the workers were started with different settings (learning_rate, seed)" in log
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_that_is_done_is_done_for_all(data, alone):
@@ -238,11 +248,17 @@ WORKERS = '{"worker": ["a:1", "b:1"]}'
     ("text", "message"),
     [
         ("", "which is not set"),
-        ("{", "is not as it should be"),
-        ('{"cluster": {}}', "is not as it should be"),
+        ("{", "not JSON"),
+        ("[]", "cluster.worker, task.type or task.index is missing"),
+        ('{"cluster": {}}', "cluster.worker, task.type or task.index is missing"),
         (f'{{"cluster": {WORKERS}, "task": {{"type": "chief", "index": 0}}}}', "every task has to be a worker"),
-        (f'{{"cluster": {WORKERS}, "task": {{"type": "worker", "index": 2}}}}', "has to be in 0 … 1, not 2"),
-        ('{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}', "a list of host:port"),
+        (f'{{"cluster": {WORKERS}, "task": {{"type": "worker", "index": 2}}}}', "has to be a number in 0 … 1, not 2"),
+        (f'{{"cluster": {WORKERS}, "task": {{"type": "worker", "index": "0"}}}}', "a number in 0 … 1, not '0'"),
+        ('{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}', "a list of HOST:PORT"),
+        ('{"cluster": {"worker": []}, "task": {"type": "worker", "index": 0}}', "a list of HOST:PORT"),
+        ('{"cluster": {"worker": ["a"]}, "task": {"type": "worker", "index": 0}}', "a list of HOST:PORT"),
+        ('{"cluster": {"worker": ["a:99999"]}, "task": {"type": "worker", "index": 0}}', "a list of HOST:PORT"),
+        ('{"cluster": {"worker": ["a:1", "a:1"]}, "task": {"type": "worker", "index": 0}}', "the same address"),
     ],
 )
 def test_a_wrong_tf_config_is_explained(monkeypatch, text, message):

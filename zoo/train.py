@@ -136,8 +136,8 @@ def parser() -> argparse.ArgumentParser:
         "--micro-batch",
         type=int,
         metavar="N",
-        help="compute N crops at a time on each device and add the gradients up to the batch (default: all at once,"
-        " fewer when memory runs out)",
+        help="compute N crops at a time on each device and add the gradients up to the batch (default: 0, all at"
+        " once, and fewer when memory runs out)",
     )
     p.add_argument(
         "--deterministic",
@@ -228,7 +228,8 @@ def train(arguments: argparse.Namespace) -> None:
     devices = None
     if together:
         workers, worker = read_tf_config()
-        say(f"worker {worker} of {len(workers)}, {workers[worker]}: waiting for the others")
+        others = ", ".join(address for address in workers if address != workers[worker])
+        say(f"worker {worker} of {len(workers)}, {workers[worker]}: waiting for {others}, for as long as it takes")
         devices = import_tensorflow(arguments.distribute)
     held, result = _agreed(devices, identity, lambda: _look(run_dir, config, identity))
     if result is None or arguments.dry_run:
@@ -280,8 +281,7 @@ def _agreed(
         return look()
     import numpy as np
 
-    text = json.dumps(identity, sort_keys=True).encode()
-    mine = np.frombuffer(hashlib.sha256(text).digest(), np.int32)
+    mine = np.array([_short_digest(identity[key]) for key in sorted(identity)], np.int32)
     error: UsageError | None = None
     held, result = False, None
     if devices.chief:
@@ -294,9 +294,18 @@ def _agreed(
         raise error
     if state[0]:
         raise RunError("the chief, worker 0, cannot begin: its message says why")
-    if devices.any(bool((chiefs != mine).any())):
-        raise UsageError("the workers have not all been started with the same settings on the same images")
+    # Each worker tells the others what differs there.
+    found = devices.total((chiefs != mine).astype(np.int32))
+    if found.any():
+        names = ", ".join(key for key, differs in zip(sorted(identity), found, strict=True) if differs)
+        raise UsageError(f"the workers were started with different settings ({names}): they have to be the same")
     return bool(state[1]), result or (Result("training", [], {}) if state[2] else None)
+
+
+def _short_digest(value: Any) -> int:
+    """31 bits that tell settings apart."""
+    text = json.dumps(value, sort_keys=True).encode()
+    return int.from_bytes(hashlib.sha256(text).digest()[:4]) >> 1
 
 
 def _train(

@@ -57,7 +57,11 @@ class Devices:
         """Whether the flag is set in any worker; all workers have to ask at the same step."""
         if self.workers == 1:
             return flag
-        return bool(self._sum([np.int32(flag)])[0])
+        return bool(self.total(np.array(flag, np.int32)))
+
+    def total(self, values: np.ndarray) -> np.ndarray:
+        """Each worker's values, of one shape, added up in all workers."""
+        return values if self.workers == 1 else self._sum([values])[0]
 
     def from_chief(self, values: Sequence[Any]) -> list[np.ndarray]:
         """The chief's values (float32 or integer, of the same shapes in every worker), given to all workers."""
@@ -125,18 +129,35 @@ def read_tf_config() -> tuple[list[str], int]:
     example = '{"cluster": {"worker": ["host-a:2222", "host-b:2222"]}, "task": {"type": "worker", "index": 0}}'
     if not text:
         raise UsageError(
-            f"--distribute multiworker reads the workers from $TF_CONFIG, which is not set; as in {example}"
+            f"--distribute multiworker reads the workers from $TF_CONFIG, which is not set. It is to be {example}"
         )
+
+    def wrong(what: str) -> UsageError:
+        return UsageError(f"$TF_CONFIG: {what}: {text}\nIt is to be {example}")
+
     try:
         given = json.loads(text)
+    except ValueError as error:
+        raise wrong(f"not JSON ({error})") from None
+    try:
         cluster, task = given["cluster"], given["task"]
         workers, kind, index = cluster["worker"], task["type"], task["index"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"$TF_CONFIG is not as it should be ({error!r}): {text}; it should be as {example}") from None
+    except (KeyError, TypeError):
+        raise wrong("cluster.worker, task.type or task.index is missing") from None
     if set(cluster) != {"worker"} or kind != "worker":
-        raise UsageError(f"$TF_CONFIG: every task has to be a worker (the first one is the chief): {text}")
-    if not isinstance(workers, list) or not all(isinstance(each, str) for each in workers):
-        raise UsageError(f"$TF_CONFIG: cluster.worker has to be a list of host:port: {text}")
-    if not isinstance(index, int) or not 0 <= index < len(workers):
-        raise UsageError(f"$TF_CONFIG: task.index has to be in 0 … {len(workers) - 1}, not {index!r}")
+        raise wrong("every task has to be a worker; the first one is the chief")
+    if not isinstance(workers, list) or not workers or not all(_is_address(each) for each in workers):
+        raise wrong("cluster.worker has to be a list of HOST:PORT")
+    if len(set(workers)) < len(workers):
+        raise wrong("two workers have the same address")
+    if type(index) is not int or not 0 <= index < len(workers):
+        raise wrong(f"task.index has to be a number in 0 … {len(workers) - 1}, not {index!r}")
     return workers, index
+
+
+def _is_address(text: Any) -> bool:
+    """Whether it is HOST:PORT."""
+    if not isinstance(text, str):
+        return False
+    host, _, port = text.rpartition(":")
+    return bool(host) and port.isascii() and port.isdigit() and 0 < int(port) < 65536

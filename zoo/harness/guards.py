@@ -1,5 +1,6 @@
 """What watches over a run: signals, a loader that stalls, a loss that explodes."""
 
+import os
 import queue
 import signal
 import threading
@@ -36,6 +37,10 @@ class Stop:
         """Whether a signal has come."""
         return self.number is not None
 
+    def ask(self) -> None:
+        """Stops as if SIGTERM had come, if nothing has: another worker was told to stop."""
+        self.number = self.number or signal.SIGTERM
+
     def error(self, what: str) -> InterruptError:
         """The error to stop with: exit code 130 after Ctrl-C, 143 after SIGTERM."""
         number = self.number or signal.SIGINT
@@ -58,6 +63,8 @@ class Stop:
             restore()
             if not self._deferred:
                 raise self.error("stopped")
+            # A signal handler must not print through a buffer that it may have interrupted.
+            os.write(2, b"\nstopping after this step, and saving; a second Ctrl-C ends it at once, without\n")
 
         for number in before:
             signal.signal(number, handle)

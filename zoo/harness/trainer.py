@@ -224,7 +224,10 @@ class Trainer:
         if self.devices.workers == 1:
             return self._stop.asked
         # Asking the other workers takes a message to each.
-        return step % CHECK_EVERY == 0 and self.devices.any(self._stop.asked)
+        if step % CHECK_EVERY or not self.devices.any(self._stop.asked):
+            return False
+        self._stop.ask()
+        return True
 
     def _check(self, step: int, losses: list[Any], progress: TrainingProgress) -> None:
         """Looks at the losses of the last steps, and records them."""
