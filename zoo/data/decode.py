@@ -30,6 +30,7 @@ GRAY_SHARE = 0.005
 """An image with a smaller share of coloured pixels is greyscale."""
 
 _THUMBNAIL = 256
+_MAX_PROFILE = 4_000_000
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -87,6 +88,81 @@ def decode_rgb(data: bytes) -> np.ndarray:
     with _reasons(data):
         _, image, orientation = _open(data)
         return _to_rgb(image, orientation)
+
+
+def decode_samples(data: bytes) -> np.ndarray:
+    """Decodes an image in its depth, upright: uint8 or uint16, (H, W) of grey, or (H, W, C).
+
+    C is 2 for grey and alpha, 3 for RGB and 4 for RGB and alpha. Only PNG brings 16 bits. A palette becomes RGB, CMYK
+    too; one bit becomes 0 and 255.
+
+    Raises:
+        ImageError: the image is damaged or refused; the message says why.
+    """
+    with _reasons(data):
+        _, image, orientation = _open(data)
+        if data.startswith(_PNG_SIGNATURE) and data[24] == 16:
+            samples = _deep_png(data)
+        else:
+            image.load()
+            modes = {"1": "L", "L": "L", "LA": "LA", "RGB": "RGB", "RGBA": "RGBA"}
+            mode = modes.get(image.mode, "RGBA" if image.has_transparency_data else "RGB")
+            if image.mode in ("L", "RGB") and image.has_transparency_data:
+                mode += "A"
+            samples = np.asarray(image if image.mode == mode else image.convert(mode))
+            image.close()
+        return _turned(samples, orientation)
+
+
+def _deep_png(data: bytes) -> np.ndarray:
+    """A 16-bit PNG in full depth, by TensorFlow's decoder: Pillow gives 8 bits of its colours."""
+    import tensorflow as tf
+
+    try:
+        with tf.device("CPU"):
+            samples = tf.io.decode_png(_strip_png(data)[0], channels=0, dtype=tf.uint16).numpy()
+    except tf.errors.OpError:
+        raise ImageError("damaged (16-bit PNG)") from None
+    return samples[..., 0] if samples.shape[-1] == 1 else samples
+
+
+def _turned(samples: np.ndarray, orientation: int) -> np.ndarray:
+    """Samples (H, W, …) with an EXIF orientation (1 to 8) applied."""
+    if orientation >= 5:
+        samples = np.swapaxes(samples, 0, 1)
+    if orientation in (3, 4, 7, 8):
+        samples = samples[::-1]
+    if orientation in (2, 3, 6, 7):
+        samples = samples[:, ::-1]
+    return samples
+
+
+def raw_metadata(data: bytes) -> tuple[bytes, bytes]:
+    """The EXIF block and the ICC profile of an image as they stand in it; empty where none can be read."""
+    exif, profile = b"", b""
+    with contextlib.suppress(Exception):
+        if data.startswith(b"\xff\xd8\xff"):
+            exif, parts = _strip_jpeg(data)[1], {}
+            for marker, segment in _segments(data):
+                if marker == 0xE2 and segment[4:16] == b"ICC_PROFILE\0":
+                    parts[segment[16]] = segment[18:]
+            profile = b"".join(parts[number] for number in sorted(parts))
+        elif data.startswith(_PNG_SIGNATURE):
+            exif = _strip_png(data)[1]
+            at = data.find(b"iCCP", 8, data.find(b"IDAT"))
+            if at > 0:
+                body = data[at + 4 : at + 4 + int.from_bytes(data[at - 4 : at])]
+                start = body.index(b"\0") + 2
+                profile = zlib.decompressobj().decompress(body[start:], _MAX_PROFILE)
+        elif data[:4] == b"RIFF":
+            position = 12
+            while position + 8 <= len(data):
+                size = int.from_bytes(data[position + 4 : position + 8], "little")
+                body = data[position + 8 : position + 8 + size]
+                exif = body if data[position : position + 4] == b"EXIF" else exif
+                profile = body if data[position : position + 4] == b"ICCP" else profile
+                position += 8 + size + size % 2
+    return exif, profile[:_MAX_PROFILE]
 
 
 def inspect(data: bytes) -> tuple[Header, bool]:
@@ -220,6 +296,15 @@ def _strip_jpeg(data: bytes) -> tuple[bytes, bytes, int]:
                 frame = marker
         position = end
     raise ImageError("truncated")
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Marker and bytes of each segment of a JPEG before its scans."""
+    position = 2
+    while position + 4 <= len(data) and data[position] == 0xFF and data[position + 1] != 0xDA:
+        end = position + 2 + int.from_bytes(data[position + 2 : position + 4])
+        yield data[position + 1], data[position:end]
+        position = end
 
 
 def _strip_png(data: bytes) -> tuple[bytes, bytes]:

@@ -186,6 +186,15 @@ def open_dataset(spec: str | Path, *, crop: int, max_bad: float = 0.1, progress:
     return _scan(path.resolve().name, path, sources, crop, max_bad, progress)
 
 
+def list_sources(path: Path) -> list[Source]:
+    """The images of a folder with its sub-folders, or of a .zip or .cbz archive, by name; none is looked at.
+
+    Raises:
+        UsageError: neither a folder nor an archive that can be read.
+    """
+    return sorted(_folder(path) if path.is_dir() else _archive(path), key=lambda source: source.name)
+
+
 def _open_card(name: str, crop: int, max_bad: float, progress: Progress | None) -> Dataset:
     from zoo.data import procedural
 

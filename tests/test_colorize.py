@@ -1,0 +1,412 @@
+"""Colouring pages: what a page keeps, where colours go, and what a book survives."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny  # noqa: F401  (registers the model)
+from PIL import Image
+
+import zoo
+from zoo import colorize
+from zoo.coloring.cleaning import descreened, with_white_paper
+from zoo.coloring.colorizer import Colorizer
+from zoo.coloring.edges import bilinear_rows
+from zoo.coloring.scan import Scan, encode, read_scan
+from zoo.data.decode import ImageError
+
+WEIGHTS = np.array([0.299, 0.587, 0.114])
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory) -> dict[str, Path]:
+    """A regression and a classifier with heads of much colour, saved."""
+    folder = tmp_path_factory.mktemp("models")
+    found = {}
+    for name in ("tiny", "classifier"):
+        model = zoo.create(name, encoder_weights="none")
+        for variable in model.trainable_variables:
+            if "conv2" in variable.path or "head_logits" in variable.path:
+                variable.assign(variable * 20)
+        model.save(folder / f"{name}.keras")
+        found[name] = folder / f"{name}.keras"
+    return found
+
+
+def page(height: int = 40, width: int = 56, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 256, (6, 5), dtype=np.uint8))
+    return np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC))
+
+
+def save(path: Path, samples: np.ndarray, **options) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(samples).save(path, **options)
+    return path
+
+
+def run(capsys, *arguments: object) -> tuple[int, str, str]:
+    code = colorize.main([str(a) for a in arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def luma_error(scan: Scan, rgb: np.ndarray) -> float:
+    """The largest difference of luma, in levels of the scan."""
+    return float(np.abs(rgb.astype(float) @ WEIGHTS - scan.luma().astype(float) * scan.levels).max())
+
+
+# What a page keeps.
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 70), (37, 53), (300, 90), (200, 301)])
+def test_luma_is_kept_to_the_last_bit(models, dtype, height, width):
+    levels = np.iinfo(dtype).max
+    rng = np.random.default_rng(height)
+    samples = (page(height, width, 1) / 255 * levels).astype(dtype)
+    samples[rng.random(samples.shape) < 0.1] = 0
+    samples[rng.random(samples.shape) < 0.1] = levels
+    colorizer = Colorizer(models["tiny"], side=96)
+    rgb = colorizer(samples)
+    assert rgb.dtype == dtype
+    assert rgb.shape == (height, width, 3)
+    assert luma_error(Scan(samples), rgb) <= 1
+    if min(height, width) > 8:
+        assert (np.ptp(rgb.astype(int), axis=-1) > levels * 0.05).mean() > 0.2  # and there is colour
+
+
+def test_colours_are_desaturated_first(models):
+    rng = np.random.default_rng(0)
+    samples = rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    scan = Scan(samples, colored=True)
+    colorizer = Colorizer(models["tiny"])
+    rgb = colorizer.paint(scan, colorizer.chroma([colorizer.seen(scan)])[0])
+    assert luma_error(scan, rgb) <= 1
+    luma = Scan(np.rint(scan.luma() * 255).astype(np.uint8))
+    again = colorizer.paint(luma, colorizer.chroma([colorizer.seen(luma)])[0])
+    assert np.abs(rgb.astype(int) - again.astype(int)).mean() < 1
+
+
+def test_strips_make_no_difference(models, monkeypatch):
+    scan = Scan(page(230, 150, 3))
+    colorizer = Colorizer(models["tiny"], side=80)
+    seen = colorizer.seen(scan)
+    whole = colorizer.paint(scan, colorizer.chroma([seen])[0])
+    monkeypatch.setattr("zoo.coloring.edges.STRIP_PIXELS", 3000)
+    np.testing.assert_allclose(colorizer.seen(scan), seen, atol=1e-6)
+    strips = colorizer.paint(scan, colorizer.chroma([seen])[0])
+    assert np.abs(whole.astype(int) - strips.astype(int)).max() <= 1
+
+
+def test_bilinear_is_pillows():
+    uv = np.random.default_rng(0).normal(size=(7, 9, 2)).astype(np.float32)
+    found = bilinear_rows(uv, 40, 33, 5, 20)
+    for channel in range(2):
+        image = Image.fromarray(uv[..., channel]).resize((33, 40), Image.Resampling.BILINEAR)
+        np.testing.assert_allclose(found[..., channel], np.asarray(image)[5:25], atol=1e-5)
+
+
+def outlined(scale: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Discs of two colours and one luma beside each other, with black outlines: luma, true UV, distance to ink."""
+    side = 240
+    y, x = np.mgrid[:side, :side].astype(float)
+    luma, uv = np.full((side, side), 0.9, np.float32), np.zeros((side, side, 2), np.float32)
+    ink = np.zeros((side, side), bool)
+    for cx, color in ((70, (0.15, -0.2)), (160, (-0.2, 0.15))):
+        distance = np.hypot(x - cx, y - 120) - 45
+        luma[distance < 0], uv[distance < 0] = 0.55, color
+        ink |= np.abs(distance) < 1.5
+    luma[ink], uv[ink] = 0.05, 0
+    return luma, uv, ink
+
+
+def test_colours_stay_within_ink_lines(models):
+    from scipy import ndimage
+
+    luma, uv, ink = outlined(3)
+    small = np.stack(
+        [np.asarray(Image.fromarray(uv[..., c]).resize((80, 80), Image.Resampling.BOX)) for c in (0, 1)], -1
+    )
+    beside = ndimage.binary_dilation(ink, iterations=2)
+    scan = Scan(np.rint(luma * 65535).astype(np.uint16))
+    errors = {}
+    for along_edges in (False, True):
+        colorizer = Colorizer(models["tiny"], side=80, along_edges=along_edges)
+        rgb = colorizer.paint(scan, small) / 65535
+        found = np.stack([(rgb[..., 2] - luma) * 0.493, (rgb[..., 0] - luma) * 0.877], -1)
+        errors[along_edges] = np.abs(found - uv)[beside].mean()
+    assert errors[True] < errors[False] / 2
+
+
+def test_depth_alpha_and_metadata_survive(tmp_path, models, capsys):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "my grandmother, 1931"
+    profile = b"\0" * 12 + b"mntr" + b"GRAY" + b"\0" * 200
+    save(tmp_path / "in" / "photo.jpg", page(), exif=exif, icc_profile=profile, quality=95)
+    import tensorflow as tf
+
+    deep = page(30, 50).astype(np.uint16) * 257 + np.arange(50, dtype=np.uint16)
+    (tmp_path / "in" / "deep.png").write_bytes(tf.io.encode_png(deep[..., None]).numpy())
+    alpha = np.dstack([page(20, 30), np.tile(np.arange(30, dtype=np.uint8) * 8, (20, 1))])
+    save(tmp_path / "in" / "alpha.png", alpha)
+    save(tmp_path / "in" / "bits.png", page(24, 24) > 128)
+    code, _, err = run(capsys, models["tiny"], tmp_path / "in", "-o", tmp_path / "out")
+    assert code == 0, err
+    assert "4 of 4 pages coloured" in err
+    with Image.open(tmp_path / "out" / "photo.png") as image:
+        assert image.size == (40, 56)  # upright
+        assert image.getexif()[0x010E] == "my grandmother, 1931"
+        assert image.getexif()[0x0112] == 1
+        assert "icc_profile" not in image.info  # a grey profile does not fit a colour image
+    result = read_scan((tmp_path / "out" / "deep.png").read_bytes())
+    assert result.samples.dtype == np.uint16
+    assert luma_error(Scan(deep), result.samples) <= 1
+    with Image.open(tmp_path / "out" / "alpha.png") as image:
+        np.testing.assert_array_equal(np.asarray(image.getchannel("A")), alpha[..., 1])
+
+
+def test_a_profile_of_rgb_is_kept():
+    profile = b"\0" * 12 + b"mntr" + b"RGB " + b"\0" * 200
+    stream = io.BytesIO()
+    for kind in ("PNG", "JPEG", "WEBP"):
+        stream = io.BytesIO()
+        Image.fromarray(np.dstack([page()] * 3)).save(stream, kind, icc_profile=profile)
+        scan = read_scan(stream.getvalue())
+        assert scan.profile == profile
+        for depth in (np.uint8, np.uint16):
+            out = encode(np.zeros((8, 8, 3), depth), scan, "png", 90)
+            with Image.open(io.BytesIO(out)) as image:
+                assert image.info["icc_profile"] == profile
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation(orientation):
+    from zoo.data.decode import decode_rgb
+
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stream = io.BytesIO()
+    Image.fromarray(page(9, 14)).save(stream, "PNG", exif=exif)
+    np.testing.assert_array_equal(read_scan(stream.getvalue()).samples, decode_rgb(stream.getvalue())[..., 0])
+
+
+def test_damaged_pages_are_errors():
+    with pytest.raises(ImageError):
+        read_scan(b"\x89PNG\r\n\x1a\n" + b"\0" * 40)
+
+
+# Cleaning.
+
+
+def test_white_paper_is_white_and_ink_stays_ink():
+    y, x = np.mgrid[:300, :200]
+    paper = 0.7 + 0.1 * np.sin(x / 90) - 0.05 * y / 300
+    ink = ((x // 20 + y // 30) % 7 == 0) & (x % 20 < 3)
+    samples = np.dstack([np.where(ink, 0.1, paper * tint) for tint in (1.0, 0.95, 0.75)])
+    scan = Scan(np.rint(samples * 255).astype(np.uint8), colored=True)
+    clean = with_white_paper(scan)
+    assert clean.samples.ndim == 2
+    assert not clean.colored
+    assert (clean.samples[~ink] > 240).mean() > 0.95
+    assert (clean.samples[ink] < 60).all()
+
+
+def test_a_night_scene_is_no_dirty_paper():
+    samples = (page(200, 200) * 0.3).astype(np.uint8)
+    np.testing.assert_array_equal(with_white_paper(Scan(samples)).samples, samples)
+
+
+def test_descreening_brings_back_the_tone():
+    y, x = np.mgrid[:120, :160]
+    tone = 0.3 + 0.4 * x / 160
+    screen = (np.sin(2 * np.pi * x / 5) * np.sin(2 * np.pi * y / 5) + 1) / 2
+    halftone = np.where(screen < tone, 255, 0).astype(np.uint8)
+    smooth = descreened(Scan(halftone), 5).luma()
+    middle = np.s_[10:-10, 10:-10]
+    assert np.abs(smooth - halftone / 255)[middle].mean() > 0.3
+    assert smooth[middle].std(axis=0).mean() < 0.04
+    assert np.corrcoef(smooth[middle].mean(axis=0), tone[0, 10:-10])[0, 1] > 0.85
+    assert smooth[middle][:, -30:].mean() > smooth[middle][:, :30].mean() + 0.2
+
+
+# Where pages come from and go to.
+
+
+def test_folders_archives_and_patterns(tmp_path, models, capsys):
+    for name in ("b/2.png", "a/1.jpg", "c.png"):
+        save(tmp_path / "in" / name, page())
+    with zipfile.ZipFile(tmp_path / "book.cbz", "w") as book:
+        for index in range(3):
+            stream = io.BytesIO()
+            Image.fromarray(page(seed=index)).save(stream, "PNG")
+            book.writestr(f"../../chapter/{index}.png", stream.getvalue())
+    code, _, err = run(capsys, models["tiny"], tmp_path / "in", tmp_path / "book.cbz", "-o", tmp_path / "out")
+    assert code == 0, err
+    names = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.png")}
+    assert names == {"in/a/1.png", "in/b/2.png", "in/c.png", *(f"book/chapter/{i}.png" for i in range(3))}
+    code, _, err = run(
+        capsys, models["tiny"], tmp_path / "in" / "*" / "*.*", "-o", tmp_path / "out2", "--format", "jpg"
+    )
+    assert code == 0, err
+    assert {p.name for p in (tmp_path / "out2").iterdir()} == {"1.jpg", "2.jpg"}
+
+
+@pytest.mark.parametrize("suffix", ["cbz", "pdf"])
+def test_books_in_books_out(tmp_path, models, capsys, suffix):
+    with zipfile.ZipFile(tmp_path / "book.cbz", "w") as book:
+        for index in range(3):
+            stream = io.BytesIO()
+            Image.fromarray(page(40 + 8 * index)).save(stream, "PNG")
+            book.writestr(f"{index}.png", stream.getvalue())
+    out = tmp_path / f"colour.{suffix}"
+    code, _, err = run(capsys, models["tiny"], tmp_path / "book.cbz", "-o", out)
+    assert code == 0, err
+    if suffix == "cbz":
+        with zipfile.ZipFile(out) as book:
+            assert book.namelist() == ["0.png", "1.png", "2.png"]
+            assert book.testzip() is None
+    else:
+        assert out.read_bytes().startswith(b"%PDF")
+        assert out.read_bytes().count(b"/Type /Page\n") == 3
+    assert {p.name for p in tmp_path.iterdir()} == {"book.cbz", out.name}
+    before = out.read_bytes()
+    code, _, err = run(capsys, models["tiny"], tmp_path / "book.cbz", "-o", out)
+    assert code == 2
+    assert "is there already: --overwrite replaces it" in err
+    assert out.read_bytes() == before
+
+
+def test_one_page_to_one_file(tmp_path, models, capsys):
+    save(tmp_path / "page.png", page())
+    code, _, err = run(capsys, models["tiny"], tmp_path / "page.png", "-o", tmp_path / "colour.webp", "--summary")
+    assert code == 0, err
+    with Image.open(tmp_path / "colour.webp") as image:
+        assert image.format == "WEBP"
+    with Image.open(tmp_path / "colour-summary.webp") as image:
+        assert image.size == (112, 40)
+
+
+def test_samples_differ_and_are_reproducible(tmp_path, models, capsys):
+    save(tmp_path / "page.png", page())
+    command = [models["classifier"], tmp_path / "page.png", "--decode", "sample", "--samples", 2, "--seed", 5]
+    for name in ("a", "b"):
+        code, _, err = run(capsys, *command, "-o", tmp_path / name)
+        assert code == 0, err
+    pictures = {p.relative_to(tmp_path).as_posix(): p.read_bytes() for p in tmp_path.glob("[ab]/*")}
+    assert pictures["a/page-1.png"] == pictures["b/page-1.png"]
+    assert pictures["a/page-2.png"] == pictures["b/page-2.png"]
+    assert pictures["a/page-1.png"] != pictures["a/page-2.png"]
+
+
+def test_batches_make_no_difference(tmp_path, models, capsys):
+    for index in range(5):
+        save(tmp_path / "in" / f"{index}.png", page(40 + 8 * (index // 3), 56, index))
+    for size in (1, 3):
+        code, _, err = run(capsys, models["tiny"], tmp_path / "in", "-o", tmp_path / f"{size}", "--batch-size", size)
+        assert code == 0, err
+    for index in range(5):
+        one, three = (np.asarray(Image.open(tmp_path / size / f"{index}.png")).astype(int) for size in ("1", "3"))
+        assert np.abs(one - three).max() <= 1
+
+
+# What goes wrong.
+
+
+def test_a_bad_page_costs_that_page_and_is_named(tmp_path, models, capsys):
+    for index in range(3):
+        save(tmp_path / "in" / f"{index}.png", page(seed=index))
+    (tmp_path / "in" / "bad.png").write_bytes((tmp_path / "in" / "0.png").read_bytes()[:60])
+    save(tmp_path / "in" / "colour.png", np.random.default_rng(0).integers(0, 256, (30, 30, 3), dtype=np.uint8))
+    code, out, err = run(capsys, models["tiny"], tmp_path / "in", "-o", tmp_path / "out", "--json")
+    assert code == 1
+    assert "2 of 5 pages could not be coloured" in err
+    assert "bad.png: truncated" in err
+    assert "colour.png: it has colours: --desaturate colours it anew" in err
+    report = json.loads(out)
+    assert (report["pages"], report["coloured"]) == (5, 3)
+    assert set(report["failed"]) == {"bad.png", "colour.png"}
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"0.png", "1.png", "2.png"}
+
+
+def test_it_goes_on_where_it_stopped(tmp_path, models, capsys, monkeypatch):
+    for index in range(6):
+        save(tmp_path / "in" / f"{index}.png", page(seed=index))
+    out = tmp_path / "book.cbz"
+    command = [models["tiny"], tmp_path / "in", "-o", out, "--batch-size", 1]
+    from zoo.coloring.pages import Output
+
+    write, written = Output.write, []
+
+    def counted(self, name, data, extra=""):
+        written.append(str(name))
+        if len(written) == 4:
+            raise KeyboardInterrupt
+        write(self, name, data, extra)
+
+    monkeypatch.setattr(Output, "write", counted)
+    code, _, _ = run(capsys, *command)
+    assert code == 130
+    assert not out.exists()
+    there = sorted(p.stem for p in (tmp_path / "book.cbz.parts").glob("*.png"))
+    assert 3 <= len(there) < 6
+    written.clear()
+    written.extend("xxxx")  # no more interruptions
+    code, _, err = run(capsys, *command, "--quality", 50)
+    assert code == 2
+    assert "holds pages that were made with other settings: delete it to begin anew" in err
+    code, _, err = run(capsys, *command)
+    assert code == 0, err
+    assert f"{6 - len(there)} of 6 pages coloured" in err
+    assert sorted([*written[4:], *there]) == [str(i) for i in range(6)]
+    with zipfile.ZipFile(out) as book:
+        assert book.namelist() == [f"{i}.png" for i in range(6)]
+
+
+def test_what_is_there_is_not_overwritten_unasked(tmp_path, models, capsys):
+    save(tmp_path / "in" / "a.png", page())
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.png").write_bytes(b"mine")
+    code, _, err = run(capsys, models["tiny"], tmp_path / "in", "-o", tmp_path / "out")
+    assert code == 0
+    assert "1 there already" in err
+    assert (tmp_path / "out" / "a.png").read_bytes() == b"mine"
+    assert run(capsys, models["tiny"], tmp_path / "in", "-o", tmp_path / "out", "--overwrite")[0] == 0
+    assert (tmp_path / "out" / "a.png").read_bytes() != b"mine"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.png"], "nowhere.png: no such file, folder or pattern with a match"),
+        (["in", "--decode", "mode"], "--decode mode: this model answers with one colour"),
+        (["in", "--decode", "mood"], "mood"),
+        (["in", "--samples", "3"], "--samples is for a sampling decoder"),
+        (["in", "--side", "4"], "--side must be at least 8"),
+        (["in", "--quality", "0"], "--quality must be in 1 … 100, not 0"),
+        (["in", "--descreen", "1"], "--descreen takes the period of a screen"),
+        (["in", "in"], "would both become"),
+        (["empty"], "no images in it"),
+        (["tif/a.tif"], ".tif files cannot be read: save the pages as PNG or JPEG first"),
+    ],
+)
+def test_bad_input_is_exit_code_2(tmp_path, models, capsys, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "in" / "a.png", page())
+    (tmp_path / "tif").mkdir()
+    (tmp_path / "tif" / "a.tif").write_bytes(b"II*\0")
+    (tmp_path / "empty").mkdir()
+    code, _, err = run(capsys, models["tiny"], *arguments, "-o", "out")
+    assert code == 2
+    assert message in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_model(tmp_path, capsys):
+    save(tmp_path / "a.png", page())
+    code, _, err = run(capsys, tmp_path / "nothing", tmp_path / "a.png", "-o", tmp_path / "out")
+    assert code == 2
+    assert "no model at" in err

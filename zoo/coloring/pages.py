@@ -1,0 +1,157 @@
+"""Where pages come from (files, folders, patterns, archives) and where they go (a folder, an archive, a PDF)."""
+
+import glob
+import json
+import shutil
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from PIL import Image
+
+from zoo.data.sources import READABLE, UNREADABLE, Source, list_sources
+from zoo.errors import UsageError
+from zoo.paths import atomic_path, write_text
+
+FORMATS = ("png", "jpg", "webp")
+BOOKS = (".cbz", ".zip", ".pdf")
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page to colour.
+
+    Attributes:
+        source: where its bytes are.
+        name: its path in the output, without a suffix.
+    """
+
+    source: Source
+    name: PurePosixPath
+
+
+def find_pages(inputs: Sequence[str]) -> list[Page]:
+    """The pages of the inputs, in order: files as given, folders with their sub-folders and archives by name.
+
+    Args:
+        inputs: paths, or patterns such as `scans/*.png` (`**` for sub-folders).
+
+    Raises:
+        UsageError: an input that is not there or holds no image, or two pages that would have one name.
+    """
+    pages: list[Page] = []
+    for text in inputs:
+        path = Path(text).expanduser()
+        paths = [path] if path.exists() else [Path(p) for p in sorted(glob.glob(str(path), recursive=True))]
+        if not paths:
+            raise UsageError(f"{text}: no such file, folder or pattern with a match")
+        for each in paths:
+            pages += _pages_of(each, len(inputs) + len(paths) > 2)
+    names: dict[PurePosixPath, Page] = {}
+    for page in pages:
+        if page.name in names:
+            raise UsageError(
+                f"{page.source.name} and {names[page.name].source.name} would both become {page.name}: colour them"
+                " apart"
+            )
+        names[page.name] = page
+    return pages
+
+
+def _pages_of(path: Path, many: bool) -> Iterator[Page]:
+    book = path.suffix.lower() in (".cbz", ".zip")
+    if path.is_file() and not book:
+        if path.suffix.lower() in UNREADABLE or path.suffix.lower() == ".pdf":
+            raise UsageError(f"{path}: {path.suffix} files cannot be read: save the pages as PNG or JPEG first")
+        yield Page(Source(str(path), path), PurePosixPath(path.stem))
+        return
+    sources = list_sources(path)
+    if not sources:
+        raise UsageError(f"{path}: no images in it (looked for {', '.join(sorted(READABLE))})")
+    for source in sources:
+        # Names of archives lead nowhere: of every part, only what is a plain name is kept.
+        parts = [part for part in PurePosixPath(source.name).parts if part not in ("..", ".", "/")]
+        name = PurePosixPath(*parts).with_suffix("")
+        yield Page(source, PurePosixPath(path.stem) / name if many else name)
+
+
+class Output:
+    """Where coloured pages go. A page is written whole or not at all, and what is there already stays.
+
+    Args:
+        path: a folder; a file ending in .cbz, .zip or .pdf; or, of a single page, an image file.
+        kind: of images: see `FORMATS`.
+        settings: what decides how pages look: a book that was begun with others is refused.
+        overwrite: make what is there already anew.
+        single: whether there is only one page.
+
+    Raises:
+        UsageError: the file is there already, or was begun with other settings.
+    """
+
+    def __init__(self, path: Path, kind: str, settings: dict[str, Any], *, overwrite: bool, single: bool) -> None:
+        self.path, self.kind = path, kind
+        self._file = path if single and path.suffix.lower().lstrip(".") in (*FORMATS, "jpeg") else None
+        self._book = path.suffix.lower() in BOOKS
+        self._overwrite = overwrite
+        if (self._file or self._book) and path.exists() and not overwrite:
+            raise UsageError(f"{path} is there already: --overwrite replaces it")
+        if not self._file and not self._book and path.is_file():
+            raise UsageError(f"-o {path} is a file: give a folder, or a name that ends in {', '.join(BOOKS)}")
+        self.folder = path.with_name(path.name + ".parts") if self._book else path
+        if self._book:
+            self._begin(settings)
+
+    def _begin(self, settings: dict[str, Any]) -> None:
+        file = self.folder / "settings.json"
+        text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
+        if file.exists() and file.read_text(encoding="utf-8") != text:
+            raise UsageError(f"{self.folder} holds pages that were made with other settings: delete it to begin anew")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_text(file, text)
+
+    def page(self, name: PurePosixPath, extra: str = "") -> Path:
+        """The file of a page."""
+        if self._file and not extra:
+            return self._file
+        if self._file:
+            return self._file.with_name(f"{self._file.stem}{extra}.{self.kind}")
+        return self.folder / f"{name}{extra}.{self.kind}"
+
+    def has(self, name: PurePosixPath, extra: str = "") -> bool:
+        """Whether a page is there and is to stay."""
+        # What a book's folder holds was made by this very command.
+        return (self._book or not self._overwrite) and self.page(name, extra).exists()
+
+    def write(self, name: PurePosixPath, data: bytes, extra: str = "") -> None:
+        """Writes a page."""
+        path = self.page(name, extra)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(data)
+
+    def finish(self, names: Sequence[tuple[PurePosixPath, str]]) -> None:
+        """Binds the pages of a book, in this order, and removes its folder."""
+        if not self._book:
+            return
+        files = [self.page(name, extra) for name, extra in names if self.page(name, extra).exists()]
+        with atomic_path(self.path) as temporary:
+            if self.path.suffix.lower() == ".pdf":
+                _bind_pdf(files, temporary)
+            else:
+                with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as book:
+                    for file in files:
+                        book.write(file, file.relative_to(self.folder).as_posix())
+        shutil.rmtree(self.folder)
+
+
+def _bind_pdf(files: Sequence[Path], path: Path) -> None:
+    def pages() -> Iterator[Image.Image]:
+        for file in files[1:]:
+            with Image.open(file) as image:
+                yield image.convert("RGB")
+
+    with Image.open(files[0]) as first:
+        first.convert("RGB").save(path, "PDF", save_all=True, append_images=pages(), resolution=150, quality=92)
