@@ -105,8 +105,9 @@ def _child(
     sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
     if moment:
         _arm(moment, Path(arguments[arguments.index("--run-dir") + 1]))
-    import tiny  # noqa: F401  (registers the model)
+    import tiny
 
+    tiny.register()
     from zoo import train
 
     if devices > 1:

@@ -245,12 +245,11 @@ _models: list[Any] = []
 
 def _predictor() -> Any:
     if not _models:
-        import tiny  # noqa: F401  (registers the model)
+        import tiny
 
-        import zoo
         from zoo.models.predict import Predictor
 
-        _models.append(Predictor(zoo.create("tiny")))
+        _models.append(Predictor(tiny.build()))
     return _models[0]
 
 

@@ -14,6 +14,7 @@ from zoo.data.pipeline import crop_batches
 from zoo.data.sources import open_dataset
 from zoo.errors import RunError
 from zoo.harness.config import resolve
+from zoo.harness.devices import open_devices
 from zoo.harness.rundir import RunDirectory
 from zoo.harness.trainer import Trainer
 from zoo.weights import cache_file
@@ -30,9 +31,10 @@ def train_paper(pages, folder, model_options=(), **flags):
     config = resolve("residual", "paper", {"data": str(pages), "validation_crops": 2, **flags}, dict(model_options))
     dataset = open_dataset(config.data, crop=config.crop)
     run = RunDirectory(folder)
-    run.create(config.as_json(), {})
-    trainer = Trainer(config, dataset, run, Console(file=io.StringIO()))
-    trainer.train()
+    trainer = Trainer(config, dataset, run, Console(file=io.StringIO()), open_devices(None))
+    with run.lock():
+        run.create(config.as_json(), {})
+        trainer.train()
     return trainer, dataset, run
 
 
