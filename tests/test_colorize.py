@@ -410,3 +410,6 @@ def test_no_model(tmp_path, capsys):
     code, _, err = run(capsys, tmp_path / "nothing", tmp_path / "a.png", "-o", tmp_path / "out")
     assert code == 2
     assert "no model at" in err
+    code, _, err = run(capsys, "hf://no/model", tmp_path / "a.png", "-o", tmp_path / "out")
+    assert code == 2
+    assert "hf://no/model" in err

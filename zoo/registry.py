@@ -89,11 +89,12 @@ def _lookup(name: str) -> tuple[ModelCard, Builder]:
     return _REGISTRY[name]
 
 
-def create(name: str, **options: Any) -> Any:
+def create(name: str, *, weights: str | None = None, **options: Any) -> Any:
     """Builds a registered model.
 
     Args:
         name: one of `list_models()`.
+        weights: released ones, such as `comics`: see `python -m zoo.released list`. None begins anew.
         **options: those of `zoo.models.colorizer`: `encoder_weights`, `train_encoder`, `trunk`, `head`, `activation`,
             `initializer`, `output`, `momentum`, `seed`, …
 
@@ -101,21 +102,40 @@ def create(name: str, **options: Any) -> Any:
         A `keras.Model` from luma (B, H, W, 1) in [0, 1] to UV (B, H, W, 2), or to logits (B, H, W, 2, 64).
 
     Raises:
-        UsageError: an unknown name or option, or encoder weights that cannot be had.
+        UsageError: an unknown name or option, or weights that cannot be had.
     """
-    return _lookup(name)[1](**options)
+    builder = _lookup(name)[1]
+    if weights is None:
+        return builder(**options)
+    from zoo.released import create_released
+
+    return create_released(name, weights, **options)
 
 
 def load(path: str | Path) -> Any:
-    """Loads a model saved as `.keras`, or the best model of a run directory.
+    """Loads a model saved as `.keras`, the best model of a run directory, or one with released weights.
+
+    Args:
+        path: a file or a directory; the name of a registered model, for its released weights, with `:NAME` for others
+            than the default ones; or `hf://USER/MODEL`, of the Hugging Face hub, where `huggingface_hub` is installed.
 
     Raises:
-        UsageError: there is no model at `path`.
+        UsageError: there is no such model.
     """
+    if str(path).startswith("hf://"):
+        return _load_from_hub(str(path))
+    name, _, weights = str(path).partition(":")
     path = Path(path)
+    if name in _REGISTRY and not path.exists():
+        from zoo.released import DEFAULT
+
+        return create(name, weights=weights or DEFAULT)
     file = path / "best.keras" if path.is_dir() else path
     if not file.is_file():
-        raise UsageError(f"no model at {path}: give a .keras file or a run directory that holds best.keras")
+        raise UsageError(
+            f"no model at {path}: give a .keras file, a run directory that holds best.keras, or the name of a model"
+            " with released weights"
+        )
     import keras
 
     import zoo.models  # noqa: F401  (registers the layers)
@@ -126,3 +146,18 @@ def load(path: str | Path) -> Any:
     # Damaged and hostile files raise nearly anything.
     except Exception as error:
         raise UsageError(f"{file} is not a model of this zoo: {error}") from error
+
+
+def _load_from_hub(address: str) -> Any:
+    import importlib.util
+
+    if importlib.util.find_spec("huggingface_hub") is None:
+        raise UsageError(f"{address} needs the package huggingface_hub: pip install huggingface_hub")
+    import keras
+
+    import zoo.models  # noqa: F401  (registers the layers)
+
+    try:
+        return keras.saving.load_model(address, compile=False, safe_mode=True)
+    except Exception as error:  # of the network, the hub, or a damaged or hostile file
+        raise UsageError(f"{address} could not be loaded: {error}") from error

@@ -1,0 +1,130 @@
+"""Released weights: made of a run, checked by digest, and what they were trained as."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from images import make_images
+
+import zoo
+from zoo import released, train
+from zoo.errors import UsageError
+from zoo.models import predict
+from zoo.weights import LAYERS
+
+
+@pytest.fixture(scope="module")
+def encoder() -> dict:
+    """Stands for the ImageNet weights, which a test must not fetch."""
+    rng = np.random.default_rng(0)
+    shapes = {name: ((3, 3, before, after), (after,)) for name, before, after in LAYERS}
+    return {
+        name: tuple(rng.normal(0, 0.02, shape).astype(np.float32) for shape in pair) for name, pair in shapes.items()
+    }
+
+
+@pytest.fixture
+def runs(tmp_path, encoder, monkeypatch, capsys) -> Path:
+    """A finished run on that encoder, and an empty folder for releases."""
+    monkeypatch.setattr("zoo.weights.load_encoder_weights", lambda spec, offline=False: encoder)
+    monkeypatch.setattr(released, "FOLDER", tmp_path / "released")
+    data = make_images(tmp_path / "images", train=4, val=2)
+    flags = [
+        "--crop",
+        16,
+        "--batch-size",
+        2,
+        "--validation-crops",
+        2,
+        "--steps",
+        2,
+        "--option",
+        "output=linear",
+        "--precision",
+        "float32",
+    ]
+    command = ["residual", "--data", data, *flags, "--run-dir", tmp_path / "run"]
+    assert train.main([str(each) for each in command]) == 0
+    return tmp_path
+
+
+def release(runs: Path, name: str = "comics") -> released.Release:
+    about = {"data": "patches", "attribution": "nobody", "licence": "CC0-1.0"}
+    return released.release(runs / "run", name, **about, folder=released.FOLDER)
+
+
+def test_what_is_released_is_what_was_trained(runs):
+    card = release(runs)
+    assert (card.model, card.name, card.licence) == ("residual", "comics", "CC0-1.0")
+    assert card.options["output"] == "linear"
+    assert (released.FOLDER / "residual-comics.npz").stat().st_size < 3e6
+    assert released.list_releases("residual") == [card]
+    assert released.list_releases("classifier") == []
+    luma = np.random.default_rng(0).random((1, 24, 32, 1), np.float32)
+    best = predict(zoo.load(runs / "run"), luma)
+    for model in (zoo.create("residual", weights="comics"), zoo.load("residual"), zoo.load("residual:comics")):
+        np.testing.assert_allclose(predict(model, luma), best, atol=2e-3)
+
+
+def test_weights_that_are_not_there(runs):
+    release(runs)
+    with pytest.raises(UsageError, match="no weights 'comix' for residual; there are comics"):
+        zoo.create("residual", weights="comix")
+    with pytest.raises(UsageError, match="no weights 'comics' for classifier; none are released for it"):
+        zoo.load("classifier")
+
+
+def test_a_damaged_file_is_refused(runs):
+    release(runs)
+    path = released.FOLDER / "residual-comics.npz"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="is not the file that its card is of"):
+        zoo.create("residual", weights="comics")
+    path.with_suffix(".toml").write_text("model = 3")
+    with pytest.raises(UsageError, match="is not a card of released weights"):
+        zoo.create("residual", weights="comics")
+
+
+def test_options_that_do_not_fit_are_refused(runs):
+    release(runs)
+    assert zoo.create("residual", weights="comics", output="linear", offline=True)
+    for option in ({"output": "sigmoid"}, {"trunk": "hypercolumn"}, {"encoder_weights": "none"}):
+        with pytest.raises(UsageError, match=f"leave {next(iter(option))} out"):
+            zoo.create("residual", weights="comics", **option)
+
+
+def test_a_trained_encoder_is_not_released(runs):
+    file = runs / "run" / "result.json"
+    result = json.loads(file.read_text())
+    result["details"]["config"]["train_encoder"] = True
+    file.write_text(json.dumps(result))
+    with pytest.raises(UsageError, match="only decoders on the frozen ImageNet encoder are released"):
+        release(runs)
+    with pytest.raises(UsageError, match="letters, digits and hyphens"):
+        release(runs, "../evil")
+    shutil.rmtree(runs / "run")
+    with pytest.raises(UsageError, match=r"result.json"):
+        release(runs)
+
+
+def test_the_table(runs, capsys):
+    release(runs)
+    assert released.main(["list"]) == 0
+    out = capsys.readouterr().out
+    for word in ("residual", "comics", "patches", "CC0-1.0"):
+        assert word in out
+
+
+def test_the_releases_of_the_package_are_whole():
+    """Every card has its file, with the digest that it says."""
+    import hashlib
+
+    for card in released.list_releases():
+        path = released.FOLDER / f"{card.model}-{card.name}.npz"
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == card.sha256
+        assert path.stat().st_size < 5e6
+        assert zoo.get_card(card.model)
