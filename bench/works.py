@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import colorizing
 import keras
 import numpy as np
 import tensorflow as tf
@@ -211,6 +212,8 @@ WORKS = {
     "loader": loader,
     "convolution": convolution,
     "first_convolution": first_convolution,
+    "colorize_folder": colorizing.colorize_folder,
+    "colorize_page": colorizing.colorize_page,
 }
 
 

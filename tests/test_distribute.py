@@ -14,7 +14,18 @@ from zoo.harness.checkpoints import Checkpoints, read_checkpoint
 from zoo.harness.devices import read_tf_config
 
 FAST = ["--encoder-weights", "none", "--crop", 16, "--batch-size", 6, "--validation-crops", 2, "--flip"]
-COMMON = [*FAST, "--precision", "float32", "--deterministic", "--checkpoint-every", 2, "--validate-every", 4]
+COMMON = [
+    *FAST,
+    "--scans",
+    0.5,
+    "--precision",
+    "float32",
+    "--deterministic",
+    "--checkpoint-every",
+    2,
+    "--validate-every",
+    4,
+]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from zoo.harness.checkpoints import Checkpoints, DamagedError, read_checkpoint
 
 STEPS = 8
 FAST = ["--encoder-weights", "none", "--crop", 16, "--batch-size", 2, "--validation-crops", 2, "--flip"]
-COMMON = [*FAST, "--deterministic", "--steps", STEPS, "--checkpoint-every", 2, "--validate-every", 4]
+COMMON = [*FAST, "--scans", 0.4, "--deterministic", "--steps", STEPS, "--checkpoint-every", 2, "--validate-every", 4]
 
 MOMENTS = [
     *[Moment("write", n, when) for n, when in ((1, "before"), (1, "half"), (2, "half"), (2, "after"))],

@@ -1,5 +1,7 @@
 """The training step in micro-batches and under float16: what it computes is the whole batch's."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import tiny
 import zoo
 from zoo.harness.config import RunConfig
 from zoo.harness.optimizers import make_optimizer
+from zoo.harness.scans import as_scans
 from zoo.harness.step import build_step, smaller_micro_batch
 from zoo.losses import cross_entropy, mse
 from zoo.models.layers import FusedBatchNormalization
@@ -16,7 +19,9 @@ from zoo.models.layers import FusedBatchNormalization
 RGB = tf.constant(np.random.default_rng(0).integers(0, 256, (6, 16, 24, 3), dtype=np.uint8))
 
 
-def trained(micro_batch: int | None, *, frozen: bool, model: str = "tiny", steps: int = 3, **config):
+def trained(
+    micro_batch: int | None, *, frozen: bool, model: str = "tiny", steps: int = 3, augment: Any = None, **config: Any
+) -> tuple[list[float], list[np.ndarray]]:
     """Losses, and the weights after a few steps."""
     keras.utils.clear_session()
     network = tiny.build() if model == "tiny" else zoo.create(model, encoder_weights="none")
@@ -27,7 +32,7 @@ def trained(micro_batch: int | None, *, frozen: bool, model: str = "tiny", steps
     optimizer = make_optimizer(RunConfig(model, **settings), "float32")
     optimizer.build(network.trainable_variables)
     loss = mse if network.output_shape[-1] == 2 else cross_entropy
-    step = build_step(network, optimizer, loss, micro_batch=micro_batch)
+    step = build_step(network, optimizer, loss, micro_batch=micro_batch, augment=augment)
     losses = [float(step(RGB)) for _ in range(steps)]
     return losses, [np.array(variable) for variable in network.variables]
 
@@ -47,6 +52,34 @@ def test_of_a_real_classifier_too():
     assert losses == pytest.approx(expected, rel=1e-4)
     for found, value in zip(weights, whole, strict=True):
         np.testing.assert_allclose(found, value, rtol=1e-3, atol=1e-5)
+
+
+def test_scans_are_the_same_in_micro_batches():
+    def augment(luma, step, first, batch_size):
+        return as_scans(luma, 0.7, 3, step, first, batch_size)
+
+    expected, plain = trained(None, frozen=True, augment=augment)[0], trained(None, frozen=True)[0]
+    assert trained(2, frozen=True, augment=augment)[0] == pytest.approx(expected, rel=1e-5)
+    assert expected[0] != pytest.approx(plain[0], rel=1e-3)
+
+
+def test_scans_are_of_every_kind_and_their_share_is_what_was_asked_for():
+    luma = tf.constant(np.linspace(0, 1, 16 * 24, dtype=np.float32).reshape(1, 16, 24, 1).repeat(3000, 0))
+    found = as_scans(luma, 0.6, 1, tf.constant(5, tf.int64), 0, 3000).numpy()
+    same = (found == luma.numpy()).all(axis=(1, 2, 3))
+    binary = np.isin(found, (0, 1)).all(axis=(1, 2, 3))
+    assert same.mean() == pytest.approx(0.4, abs=0.03)
+    assert binary.mean() == pytest.approx(0.4, abs=0.03)  # line art and halftone
+    assert (~same & ~binary).mean() == pytest.approx(0.2, abs=0.03)
+    monotonous = (np.diff(found.reshape(3000, -1)) >= 0).all(axis=1)
+    assert (binary & ~monotonous).mean() == pytest.approx(0.2, abs=0.03)  # halftone
+    # A halftone is as light as what it stands for.
+    np.testing.assert_allclose(found[binary & ~monotonous].mean(), 0.5, atol=0.02)
+    assert found.min() >= 0
+    assert found.max() <= 1
+    again = as_scans(luma[100:200], 0.6, 1, tf.constant(5, tf.int64), 100, 3000).numpy()
+    np.testing.assert_array_equal(again, found[100:200])
+    assert (as_scans(luma[:50], 0.6, 1, tf.constant(6, tf.int64), 0, 3000).numpy() != found[:50]).any()
 
 
 def test_batch_normalisation_sees_micro_batches():

@@ -67,6 +67,12 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--crop", type=int, help="side of the square crops in pixels, a multiple of 8")
     p.add_argument("--flip", action=argparse.BooleanOptionalAction, default=None, help="mirror half of the crops")
     p.add_argument(
+        "--scans",
+        type=float,
+        metavar="SHARE",
+        help="make this share of the crops look like scans in grey: line art, halftone, faded (default: 0)",
+    )
+    p.add_argument(
         "--precision",
         choices=PRECISIONS,
         help="auto: bfloat16 where the hardware computes in it (default: auto)",

@@ -55,6 +55,7 @@ class RunConfig:
         batch_size: crops a step.
         crop: side of the square crops, pixels, a multiple of 8.
         flip: mirror half of the crops.
+        scans: the share of the crops that are made to look like scans in grey, in [0, 1]: see `zoo.harness.scans`.
         precision: `auto`, `float32`, `bfloat16` or `float16`.
         seed: of weights and crops.
         encoder_weights: `imagenet`, `none` or a file.
@@ -82,6 +83,7 @@ class RunConfig:
     batch_size: int = 8
     crop: int = 128
     flip: bool = False
+    scans: float = 0.0
     precision: str = "auto"
     seed: int = 0
     encoder_weights: str = "imagenet"
@@ -183,6 +185,8 @@ def _checked(config: RunConfig, output: str) -> RunConfig:
         raise UsageError(f"--overfit {config.overfit} is fewer crops than a batch of {config.batch_size}")
     if not config.learning_rate > 0:
         raise UsageError(f"--learning-rate must be above 0, not {config.learning_rate}")
+    if not 0 <= config.scans <= 1:
+        raise UsageError(f"--scans must be in [0, 1], not {config.scans}")
     if not 0 <= config.rebalance < 1:
         raise UsageError(f"--rebalance must be in [0, 1), not {config.rebalance}")
     if config.rebalance and output != "logits":

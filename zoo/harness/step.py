@@ -13,6 +13,9 @@ from zoo.models.predict import inputs_of
 LossFunction = Callable[[Any, Any], Any]
 """Of (uv, output), the mean over the batch: the mean of micro-batches' losses is then the batch's."""
 
+Augmentation = Callable[[Any, Any, Any, int], Any]
+"""Of (luma, step, place of its first crop in the global batch, size of that batch)."""
+
 
 def build_step(
     model: keras.Model,
@@ -20,6 +23,7 @@ def build_step(
     loss_function: LossFunction,
     *,
     micro_batch: int | None = None,
+    augment: Augmentation | None = None,
     jit: bool = False,
 ) -> Callable[[Any], Any]:
     """The training step: uint8 RGB (B, H, W, 3) in, the loss before the update out.
@@ -35,15 +39,19 @@ def build_step(
         micro_batch: crops that a replica computes at a time, a divisor of its batch; the gradients are accumulated, and
             are those of the whole batch but for batch normalisation, which sees a micro-batch at a time. None
             computes a replica's batch in one piece.
+        augment: changes the luma that the network sees.
         jit: compile the step with XLA; on a CPU that makes it slower.
     """
     strategy = tf.distribute.get_strategy()
     replicas = strategy.num_replicas_in_sync
     variables = [variable.value for variable in model.trainable_variables]
 
-    def gradients(rgb: tf.Tensor, share: float) -> tuple[Any, Any]:
-        """Loss, and gradients of it (scaled under float16), times `share`."""
+    def gradients(rgb: tf.Tensor, share: float, crops: int, start: Any) -> tuple[Any, Any]:
+        """Loss, and gradients of it (scaled under float16), times `share`, of crops from `start` on of a replica's."""
         luma, uv = split_luma(tf.cast(rgb, tf.float32) / 255.0)
+        if augment:
+            first = tf.distribute.get_replica_context().replica_id_in_sync_group * crops + start
+            luma = augment(luma, tf.convert_to_tensor(optimizer.iterations), first, crops * replicas)
         # Watching no more than what is trained keeps a frozen encoder out of the backward pass.
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
@@ -64,7 +72,7 @@ def build_step(
     @tf.function(jit_compile=jit)
     def whole(rgb: Any) -> tf.Tensor:
         def replica(rgb: tf.Tensor) -> tf.Tensor:
-            loss, gradient = gradients(rgb, 1 / replicas)
+            loss, gradient = gradients(rgb, 1 / replicas, rgb.shape[0], 0)
             apply_gradients(gradient)
             return loss
 
@@ -88,7 +96,7 @@ def build_step(
         def replica(rgb: tf.Tensor) -> tf.Tensor:
             part = rgb[start : start + micro_batch]
             part.set_shape([micro_batch, *rgb.shape[1:]])
-            loss, gradient = gradients(part, micro_batch / (rgb.shape[0] * replicas))
+            loss, gradient = gradients(part, micro_batch / (rgb.shape[0] * replicas), rgb.shape[0], start)
             for accumulator, each in zip(accumulators, gradient, strict=True):
                 accumulator.assign_add(each)
             return loss

@@ -22,7 +22,8 @@ from zoo.harness.guards import Fetcher, Stop, check_losses
 from zoo.harness.optimizers import make_optimizer
 from zoo.harness.progress import TrainingProgress
 from zoo.harness.rundir import RunDirectory
-from zoo.harness.step import build_step, smaller_micro_batch
+from zoo.harness.scans import as_scans
+from zoo.harness.step import Augmentation, build_step, smaller_micro_batch
 from zoo.harness.summary import save_png, summary_image
 from zoo.harness.trackers import Trackers
 from zoo.harness.validation import Scores, Validation, mean_chroma
@@ -177,7 +178,9 @@ class Trainer:
         (self._untrained,) = map(float, self.devices.from_chief([np.float32(self._untrained)]))
         with self.devices.strategy.scope():
             micro_batch = self._micro_batch if self._micro_batch < self._share else None
-            step_function = build_step(self.model, self.optimizer, self._loss, micro_batch=micro_batch)
+            step_function = build_step(
+                self.model, self.optimizer, self._loss, micro_batch=micro_batch, augment=self._augmentation()
+            )
         fetcher = Fetcher(self._batches(start), start, self._image_names, self._say)
         losses: list[Any] = []
         step = start
@@ -280,6 +283,12 @@ class Trainer:
         else:
             names = [image.name for image in self.dataset.splits["train"].images]
         return [names[i] for i in batch_indices(step, count=len(names), batch_size=config.batch_size, seed=config.seed)]
+
+    def _augmentation(self) -> Augmentation | None:
+        share, seed = self.config.scans, self.config.seed
+        if not share:
+            return None
+        return lambda luma, step, first, batch_size: as_scans(luma, share, seed, step, first, batch_size)
 
     def _rebalanced(self) -> Callable[[Any, Any], Any]:
         config = self.config

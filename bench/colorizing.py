@@ -1,0 +1,101 @@
+"""What `bench/test_colorize.py` has a worker do: a folder of pages, by the command and by a plain loop."""
+
+import contextlib
+import io
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+import zoo
+from zoo import colorize
+from zoo.color import compose, split_luma, to_uint8
+from zoo.coloring.colorizer import Colorizer
+from zoo.coloring.scan import Scan
+from zoo.environment import policy_name
+
+Call = Callable[[], Any]
+
+
+def _pages(folder: Path, count: int, height: int, width: int) -> None:
+    """Grey pages of flat areas and ink lines."""
+    rng = np.random.default_rng(0)
+    for index in range(count):
+        coarse = Image.fromarray(rng.integers(60, 256, (12, 8), dtype=np.uint8))
+        page = np.asarray(coarse.resize((width, height), Image.Resampling.NEAREST)).copy()
+        page[:: height // 12 or 1] = 10
+        page[:, :: width // 8 or 1] = 10
+        Image.fromarray(page).save(folder / f"{index}.jpg", quality=90)
+
+
+def _model(folder: Path, model: str, precision: str) -> Path:
+    import keras
+
+    keras.config.set_dtype_policy(policy_name(precision))
+    zoo.create(model, encoder_weights="none").save(folder / "model.keras")
+    keras.config.set_dtype_policy("float32")
+    return folder / "model.keras"
+
+
+def colorize_folder(
+    *,
+    model: str,
+    precision: str,
+    batch_size: int,
+    height: int,
+    width: int,
+    side: int,
+    upsampling: str = "edges",
+    plain: bool = False,
+) -> tuple[Call, dict[str, Any]]:
+    """Colours the `batch_size` pages of a folder to PNG; with `plain`, as one would write it: one after another."""
+    folder = Path(tempfile.mkdtemp())
+    (folder / "in").mkdir()
+    _pages(folder / "in", batch_size, height, width)
+    file = _model(folder, model, precision)
+    about = {"precision": precision, "jit": False, "operations": lambda: None}
+    if plain:
+        network = zoo.load(file)
+        forward = tf.function(lambda luma: network(luma, training=False))
+        return (lambda: _plain_loop(folder, forward, side)), about
+
+    def call() -> None:
+        shutil.rmtree(folder / "out", ignore_errors=True)
+        words = [file, folder / "in", "-o", folder / "out", "--side", side, "--upsampling", upsampling]
+        with contextlib.redirect_stderr(io.StringIO()):
+            if colorize.main([str(word) for word in words]):
+                raise RuntimeError("zoo.colorize failed")
+
+    return call, about
+
+
+def _plain_loop(folder: Path, forward: Any, side: int) -> None:
+    (folder / "out").mkdir(exist_ok=True)
+    for path in sorted((folder / "in").iterdir()):
+        rgb = np.asarray(Image.open(path).convert("RGB"), np.float32) / 255
+        luma, _ = split_luma(rgb)
+        height, width = luma.shape[:2]
+        scale = min(1.0, side / max(height, width))
+        small = tf.image.resize(luma, (round(height * scale), round(width * scale)), antialias=True)
+        uv = tf.image.resize(forward(small[None]), (height, width))[0].numpy()
+        Image.fromarray(to_uint8(compose(luma, uv)[0])).save(folder / "out" / f"{path.stem}.png")
+
+
+def colorize_page(*, height: int, width: int, side: int, model: str, precision: str) -> tuple[Call, dict[str, Any]]:
+    """One page of any size, from grey to colour."""
+    folder = Path(tempfile.mkdtemp())
+    colorizer = Colorizer(_model(folder, model, precision), side=side)
+    page = np.add.outer(np.arange(height) % 251, np.arange(width) % 5).astype(np.uint8)
+    small = Scan(page[:64, :64])
+    colorizer.paint(small, colorizer.chroma([colorizer.seen(small)])[0])
+
+    def call() -> None:
+        scan = Scan(page)
+        colorizer.paint(scan, colorizer.chroma([colorizer.seen(scan)])[0])
+
+    return call, {"precision": precision, "jit": False, "operations": lambda: None}
