@@ -5,7 +5,7 @@ import pytest
 
 @pytest.mark.parametrize("upsampling", ["edges", "bilinear"])
 def test_command_against_plain_loop(benchmark, record, start, options, precision, upsampling):
-    """Pages of two megapixels, the network at a quarter of that; the loop loads the model once and compiles the call."""
+    """Two-megapixel pages, the network at a quarter of that; the loop loads the model once and compiles its call."""
     if options.quick and upsampling != "edges":
         pytest.skip("--quick runs one of these")
     common = {
@@ -31,4 +31,5 @@ def test_memory_of_a_page(benchmark, record, start, options, precision, megapixe
         pytest.skip("--quick leaves large pages out")
     side = round((megapixels * 1e6) ** 0.5)
     spec = {"work": "colorize_page", "model": "residual", "precision": precision, "side": 512}
-    record.memory(benchmark, {f"{megapixels} megapixels": lambda: start(**spec, height=side, width=side)}, "colorize")
+    workers = {f"{megapixels} megapixels": lambda: start(**spec, height=side, width=side)}
+    record.memory(benchmark, workers, "colorize")
