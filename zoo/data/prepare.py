@@ -297,8 +297,9 @@ def _move(target: Path, rows: Sequence[Row]) -> None:
         path = where.pop(Path(row.file).name)
         if path != target / row.file:
             os.replace(path, target / row.file)
-    for path in where.values():  # near-duplicates
-        path.unlink()
+    for path in where.values():
+        if path.parent.name != WORK:  # of a call whose sources had other pages
+            path.unlink()
 
 
 def _left_out(page: Page, reason: str, detail: str) -> dict[str, str]:
