@@ -77,6 +77,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         old, new = urlsplit(req.full_url).scheme, urlsplit(newurl).scheme
         if new not in ("http", "https") or (old, new) == ("https", "http"):
+            fp.close()
             raise _GiveUpError(f"redirected to {newurl[:200]!r}, which is not followed")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
