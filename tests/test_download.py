@@ -1,6 +1,7 @@
 """`python -m zoo.data get`, against a local server that drops, stalls, cuts short and lies."""
 
 import csv
+import functools
 import hashlib
 import http.server
 import io
@@ -8,6 +9,7 @@ import json
 import socket
 import threading
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,7 +20,7 @@ import pytest
 from PIL import Image
 
 from zoo.data import __main__ as command
-from zoo.data import cards, download, get
+from zoo.data import cards, download, get, web
 from zoo.data.cards import DataFile, card_files, get_card
 from zoo.data.download import Patience
 from zoo.data.groups import assign
@@ -78,6 +80,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def silent(self, body: bytes) -> None:
         self.server.closing.wait(5)
+
+    def slow_head(self, body: bytes) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        for number in range(1000):
+            try:
+                self.wfile.write(b"X-%d: x\r\n" % number)
+            except OSError:
+                return
+            if self.server.closing.wait(0.1):
+                return
 
     def trickles(self, body: bytes) -> None:
         self.head(200, Content_Length=len(body))
@@ -236,6 +248,7 @@ def test_a_server_that_can_be_borne(tmp_path, server, behaviour, ranges):
     [
         ("drops-early", "ended after 30 of 300000 bytes", 3),
         ("silent", "no answer", 3),
+        ("slow-head", "no answer", 3),
         ("trickles", "fewer than 100000 bytes a second", 3),
         ("wrong-length", "other content: '299999' bytes", 2),
         ("wrong-content", "other content: its SHA-256 is not", 2),
@@ -270,10 +283,10 @@ def test_a_server_that_lies_leaves_no_wrong_file(tmp_path, server, behaviour, me
 
 
 def test_https_is_not_left_for_http():
-    redirects = download._Redirects()
-    request = download.urllib.request.Request("https://example.org/0.bin")
-    assert redirects.redirect_request(request, io.BytesIO(), 302, "", {}, "https://example.net/0.bin")
-    with pytest.raises(download._GiveUpError, match="redirected to 'http://example.net"):
+    redirects = web._Redirects()
+    request = urllib.request.Request("https://example.org/0.bin")
+    assert redirects.redirect_request(request, None, 302, "", {}, "https://example.net/0.bin")
+    with pytest.raises(web.RedirectError, match="redirected to 'http://example.net"):
         redirects.redirect_request(request, io.BytesIO(), 302, "", {}, "http://example.net/0.bin")
 
 
@@ -336,9 +349,24 @@ def test_ctrl_c_stops_all_downloads_and_keeps_what_came(tmp_path, server):
     assert all(data == BODY for name, data in left.items() if not name.endswith(".part"))
 
 
+def test_ctrl_c_does_not_wait_for_a_silent_server(tmp_path, server):
+    files = [replace(server.file(kind), file=f"{kind}.bin") for kind in ("silent", "good")]
+
+    def progress(done: int, total: int) -> None:
+        while len(server.requests) < 2:
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        download.download(files, tmp_path, parallel=2, patience=Patience(silence=60), progress=progress)
+    assert time.monotonic() - began < 4
+
+
 # Cards, and the whole command.
 
 
+@functools.cache
 def picture(seed: int) -> bytes:
     coarse = np.random.default_rng(seed).integers(0, 256, (8, 6, 3), np.uint8)
     stream = io.BytesIO()
@@ -419,7 +447,7 @@ def test_another_folder(capsys, tmp_path, comic):
     code, out, err = run(capsys, "get", "comic", "--to", tmp_path / "mine")
     assert code == 0, err
     assert f"--data {tmp_path / 'mine' / 'pages'}" in err
-    assert out.endswith(f"{tmp_path / 'mine' / 'pages'}\n")
+    assert out.endswith(f" in {tmp_path / 'mine' / 'pages'}\n")
     assert not (tmp_path / "cache").exists()
     assert open_dataset(tmp_path / "mine" / "pages", crop=32).splits["train"].images
 

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from collections import defaultdict
 from pathlib import Path
@@ -289,6 +290,25 @@ def test_a_stopped_call_goes_on_and_ends_the_same(capsys, tmp_path, sources, mon
     assert content(target) == content(whole)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs kill")
+def test_a_killed_process_leaves_nothing_half_done(capsys, tmp_path, sources):
+    whole, target = tmp_path / "whole", tmp_path / "out"
+    sources = [works(sources[0], 20, 4, first=10), sources[1]]
+    prepared(capsys, *sources, whole)
+    line = [sys.executable, "-m", "zoo.data", "prepare", *map(str, sources), str(target), *SMALL]
+    kept: list[int] = []
+    for count in (1, 30, 60):
+        with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            while process.poll() is None and len(list((target / ".prepare").glob("*.jpg"))) < count:
+                time.sleep(0.002)
+            process.kill()
+        kept.append(len(list((target / ".prepare").glob("*.jpg"))))
+    assert kept[0] < kept[1] < kept[2]
+    prepared(capsys, *sources, target)
+    assert content(target) == content(whole)
+    assert not list(target.rglob(".*.jpg"))
+
+
 def test_other_settings_and_other_pages_are_refused(capsys, tmp_path):
     folder, target = works(tmp_path / "pages", 3), tmp_path / "out"
     prepared(capsys, folder, target)
@@ -393,10 +413,43 @@ sys.stdin.read()
     assert "another process is preparing" in err
 
 
+def test_a_page_that_changes_meanwhile_is_named(capsys, tmp_path, monkeypatch):
+    folder, target = works(tmp_path / "pages", 3), tmp_path / "out"
+    read = prepare._read_journal
+
+    def meanwhile(*arguments):
+        save(folder / "work01" / "1.png", 55, (200, 300))
+        return read(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare, "_read_journal", meanwhile)
+        code, _, err = run(capsys, "prepare", folder, target, *SMALL)
+    assert code == 1
+    assert "pages/work01/1.png changed while it was prepared" in err
+    assert prepared(capsys, folder, target)["found"] == 6
+    assert run(capsys, "check", target)[0] == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a limit of open files")
+def test_any_number_of_archives(tmp_path):
+    for number in range(100):
+        archive(tmp_path / f"{number}.cbz", {"1.png": page(number, (40, 40))})
+    code = f"""
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
+from zoo.data.__main__ import main
+assert main(["prepare", {str(tmp_path)!r}, {str(tmp_path.parent / "of-archives")!r}, *{SMALL}]) == 0
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "100 pages found, dropped: nothing" in done.stdout
+
+
 # Near-duplicates and groups.
 
 
 def test_the_hash_is_imagehash_s():
+    known = ["8cb349ac7393b32c", "f1b4c4a9397cec18", "8439cc76f616b1cc"]  # by ImageHash 4.3.2
+    assert [f"{perceptual_hash(np.asarray(page(seed))):016x}" for seed in range(3)] == known
     imagehash = pytest.importorskip("imagehash", reason="imagehash is not installed")
     for seed in range(20):
         picture = page(seed, (90 + seed, 70))
@@ -608,6 +661,7 @@ def _recompressed(root: Path) -> None:
             ["its SHA-256 is not the manifest's"],
         ),
         (lambda root: save(root / "train" / "mine.png", 1), ["train/mine.png: not in manifest.csv"]),
+        (lambda root: save(root / "valid" / "a" / "b.png", 1), ["valid/a/b.png: not in manifest.csv"]),
         (
             lambda root: _edit(root, lambda found: found[1:]),
             ["not the files that prepared.json", "not in manifest.csv"],

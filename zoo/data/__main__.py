@@ -189,13 +189,11 @@ def _show(arguments: argparse.Namespace, folder: Path, record: dict[str, Any], c
     rows = [[split, str(record["pages"][split]), str(record["groups"][split])] for split in SPLITS]
     dropped = ", ".join(f"{count} {reason}" for reason, count in record["dropped"].items()) or "nothing"
     size = record["bytes"] / 1e6
-    _print_table(
-        ["split", "pages", "groups"], rows, f"{record['found']} pages found; dropped: {dropped}; {size:,.1f} MB"
-    )
-    print(folder)
+    _print_table(["split", "pages", "groups"], rows)
+    print(f"{record['found']} pages found, dropped: {dropped}; {size:,.1f} MB in {folder}")
 
 
-def _print_table(headings: list[str], rows: list[list[str]], caption: str) -> None:
+def _print_table(headings: list[str], rows: list[list[str]], caption: str | None = None) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table

@@ -13,17 +13,16 @@ import re
 import threading
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import zoo
 from zoo.data.cards import DataFile
 from zoo.data.sources import printable
+from zoo.data.web import Call, RedirectError
 from zoo.errors import RunError
 
 PARALLEL = 4
@@ -67,35 +66,26 @@ class _WrongError(_AgainError):
     """Other content than the file's."""
 
 
+class _NoRangeError(_AgainError):
+    """The server has nothing where the file is said to go on."""
+
+
 class _StoppedError(Exception):
     """The downloads are being stopped."""
 
 
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to http and https alone, and never from https to http."""
+class _Stop(threading.Event):
+    """Set when all downloads are to end; the calls that are to be hung up then."""
 
-    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        old, new = urlsplit(req.full_url).scheme, urlsplit(newurl).scheme
-        if new not in ("http", "https") or (old, new) == ("https", "http"):
-            fp.close()
-            raise _GiveUpError(f"redirected to {newurl[:200]!r}, which is not followed")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: set[Call] = set()
 
-
-def _opener() -> urllib.request.OpenerDirector:
-    """An opener for http and https, by way of the proxies of the environment; `build_opener` would open files too."""
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        _Redirects(),
-        urllib.request.UnknownHandler(),
-    ):
-        opener.add_handler(handler)
-    return opener
+    def now(self) -> None:
+        """Ends all downloads."""
+        self.set()
+        for call in list(self.calls):
+            call.hang_up()
 
 
 def download(
@@ -120,7 +110,7 @@ def download(
     """
     total = sum(file.bytes for file in files)
     have: dict[str, int] = {}
-    counting, stop = threading.Lock(), threading.Event()
+    counting, stop = threading.Lock(), _Stop()
 
     def one(file: DataFile) -> None:
         def report(size: int) -> None:
@@ -141,7 +131,7 @@ def download(
                 except _GiveUpError as error:
                     failed.append(f"{futures[future].file}: {error}")
         except BaseException as error:
-            stop.set()
+            stop.now()
             pool.shutdown(cancel_futures=True)
             if isinstance(error, OSError):
                 raise RunError(
@@ -157,9 +147,7 @@ def download(
         )
 
 
-def _fetch(
-    file: DataFile, target: Path, patience: Patience, stop: threading.Event, report: Callable[[int], None]
-) -> None:
+def _fetch(file: DataFile, target: Path, patience: Patience, stop: _Stop, report: Callable[[int], None]) -> None:
     """Downloads one file, in as many attempts as it takes.
 
     Raises:
@@ -192,9 +180,7 @@ def _fetch(
             raise _StoppedError
 
 
-def _attempt(
-    file: DataFile, part: Path, patience: Patience, stop: threading.Event, report: Callable[[int], None]
-) -> None:
+def _attempt(file: DataFile, part: Path, patience: Patience, stop: _Stop, report: Callable[[int], None]) -> None:
     """One request, for what is missing, and the check of what is there then."""
     size = _size(part)
     if size > file.bytes:
@@ -204,17 +190,16 @@ def _attempt(
         headers = {"Accept-Encoding": "identity", "User-Agent": f"keras-colorization-zoo/{zoo.__version__}"}
         if size:
             headers["Range"] = f"bytes={size}-"
-        with _network_errors():
-            try:
-                response = _opener().open(urllib.request.Request(file.url, headers=headers), timeout=patience.silence)
-            except urllib.error.HTTPError as error:
-                error.close()
-                if error.code == 416:
-                    part.unlink(missing_ok=True)
-                    raise _AgainError("there is no such range of it") from None
-                raise _refusal(error) from None
-            with response:
+        call = Call()
+        stop.calls.add(call)
+        try:
+            with _network_errors(stop), call.open(file.url, headers, patience.silence) as response:
                 size = _receive(response, file, part, size, patience, stop, report)
+        except _NoRangeError:
+            part.unlink(missing_ok=True)
+            raise
+        finally:
+            stop.calls.discard(call)
     if size < file.bytes:
         raise _AgainError(f"ended after {size} of {file.bytes} bytes")
     if not _has_digest(part, file):
@@ -228,7 +213,7 @@ def _receive(
     part: Path,
     size: int,
     patience: Patience,
-    stop: threading.Event,
+    stop: _Stop,
     report: Callable[[int], None],
 ) -> int:
     """Writes what comes, never more than the file's length; returns the length of what is there."""
@@ -286,14 +271,21 @@ def _disk() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _network_errors() -> Iterator[None]:
-    """Turns what the network raises into another attempt."""
+def _network_errors(stop: _Stop) -> Iterator[None]:
+    """Turns what the network raises into another attempt, or the end."""
     try:
         yield
     except _DiskError as error:
         raise error.error from None
+    except RedirectError as error:
+        raise _GiveUpError(str(error)) from None
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise _refusal(error) from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        if stop.is_set():
+            raise _StoppedError from None
         text = "no answer" if isinstance(reason, TimeoutError) else str(reason) or type(reason).__name__
         raise _AgainError(printable(text)[:200]) from None
 
@@ -305,6 +297,8 @@ def _refusal(error: urllib.error.HTTPError) -> Exception:
     except ValueError:
         phrase = "unknown status"
     reason = f"the server says {error.code} {phrase}"
+    if error.code == 416:
+        return _NoRangeError(reason)
     if error.code not in _AGAIN:
         return _GiveUpError(reason)
     after = error.headers.get("Retry-After", "") if error.headers else ""

@@ -22,7 +22,7 @@ import numpy as np
 from zoo.data.cards import SPLITS
 from zoo.data.decode import ImageError, decode_rgb
 from zoo.data.near import near_pairs, perceptual_hash
-from zoo.data.sources import Progress, Source
+from zoo.data.sources import Progress, Source, files_below, is_image, printable
 from zoo.environment import cores
 from zoo.errors import UsageError
 from zoo.paths import write_text
@@ -151,9 +151,8 @@ def check(root: Path, *, progress: Progress | None = None) -> tuple[int, list[st
         problems.append(f"{MANIFEST}: not the files that {RECORD} has the digest of")
     named = Counter(row.file for row in rows)
     problems += [f"{file}: {count} times in {MANIFEST}" for file, count in named.items() if count > 1]
-    for split in SPLITS:
-        found = {f"{split}/{path.name}" for path in (root / split).glob("*")}
-        problems += [f"{file}: not in {MANIFEST}" for file in sorted(found - set(named))]
+    found = {path.relative_to(root).as_posix() for path in files_below(root) if is_image(path)}
+    problems += [f"{printable(file)}: not in {MANIFEST}" for file in sorted(found - set(named))]
 
     hashes = []
     with ThreadPoolExecutor(cores()) as pool:

@@ -26,7 +26,7 @@ from zoo.data.cards import SPLITS
 from zoo.data.groups import assign, join_works
 from zoo.data.manifest import DROPPED, FORMAT, RECORD, Row, files_digest, read_record, write_manifest, write_table
 from zoo.data.near import MAX_DISTANCE, cluster_near, drop_near
-from zoo.data.pages import GROUPS, Page, Renderers, check_source, convert, list_pages, source_name
+from zoo.data.pages import GROUPS, Renderers, check_source, convert, list_pages, source_name
 from zoo.data.sources import Progress
 from zoo.environment import cores
 from zoo.errors import RunError, UsageError
@@ -79,6 +79,15 @@ class Settings:
             raise UsageError(f"--licence must be one line of text, not {self.licence!r}")
 
 
+@dataclass(frozen=True)
+class _Listed:
+    """Of a `Page` what is needed when it has been converted: unlike it, this keeps no archive open."""
+
+    name: str
+    work: str
+    key: str
+
+
 def prepare(
     sources: Sequence[Path],
     target: Path,
@@ -115,8 +124,8 @@ def prepare(
             _require_same(target, there["settings"], asked)
         else:
             _begin(target, asked)
-        keys = [page.key for page in list_pages(sources, settings.group, renderers)]
-        listing = hashlib.sha256("\n".join(keys).encode()).hexdigest()
+        pages = [_Listed(page.name, page.work, page.key) for page in list_pages(sources, settings.group, renderers)]
+        listing = hashlib.sha256("\n".join(page.key for page in pages).encode()).hexdigest()
         if there is not None:
             if there.get("listing") != listing:
                 raise UsageError(
@@ -125,13 +134,15 @@ def prepare(
                 )
             shutil.rmtree(target / WORK, ignore_errors=True)
             return there, True
-        if not keys:
+        if not pages:
             shutil.rmtree(target / WORK)
             raise UsageError(f"no pages in {', '.join(map(str, sources))}: no images, archives or PDF files")
         try:
-            done = _convert_all(sources, target, settings, renderers, workers or cores(), len(keys), progress)
-            pages = [(page, done[page.key]) for page in list_pages(sources, settings.group, renderers)]
-            return _finish(target, asked, settings, pages, listing), False
+            done = _convert_all(sources, target, settings, renderers, workers or cores(), len(pages), progress)
+            changed = [page.name for page in pages if page.key not in done]
+            if changed:
+                raise RunError(f"{changed[0]} changed while it was prepared; the same command goes on from there")
+            return _finish(target, asked, settings, [(page, done[page.key]) for page in pages], listing), False
         except OSError as error:
             what = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
             raise RunError(f"{target}: {what}; what is done is kept: the same command goes on from there") from error
@@ -224,7 +235,7 @@ def _read_journal(path: Path, target: Path) -> Done:
 
 
 def _finish(
-    target: Path, asked: dict[str, Any], settings: Settings, pages: list[tuple[Page, dict[str, Any]]], listing: str
+    target: Path, asked: dict[str, Any], settings: Settings, pages: list[tuple[_Listed, dict[str, Any]]], listing: str
 ) -> dict[str, Any]:
     """Drops near-duplicates, moves the others to their splits, and writes what is known of them."""
     good = [(page, entry) for page, entry in pages if "dropped" not in entry]
@@ -256,7 +267,7 @@ def _finish(
     if len(sizes) == 1:
         notes.append(
             f"all pages are of one work, {next(iter(sizes))}: they were split page by page, so that validation and test"
-            " are flattered; add another work"
+            " are flattered; add another work, or give --group file if they are no work"
         )
         kept = [(page, entry, page.key) for page, entry, _ in kept]
         sizes = Counter(group for _, _, group in kept)
@@ -302,7 +313,7 @@ def _move(target: Path, rows: Sequence[Row]) -> None:
             path.unlink()
 
 
-def _left_out(page: Page, reason: str, detail: str) -> dict[str, str]:
+def _left_out(page: _Listed, reason: str, detail: str) -> dict[str, str]:
     return {"page": page.name, "reason": reason, "detail": detail}
 
 
