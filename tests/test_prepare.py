@@ -217,7 +217,15 @@ def test_nothing_to_learn_from(capsys, tmp_path):
     folder = works(tmp_path / "pages", 1, 1)
     code, _, err = run(capsys, "prepare", folder, tmp_path / "out", *SMALL)
     assert code == 2
-    assert "1 of 1 pages are usable, and 2 are the least" in err
+    assert "1 of 1 pages are usable, and two that do not look alike are the least" in err
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    (bad / "a.png").write_text("text")
+    page(3).convert("L").save(bad / "b.png")
+    code, _, err = run(capsys, "prepare", bad, tmp_path / "out", *SMALL)
+    assert code == 2
+    assert "0 of 2 pages are usable (1 grey, 1 unreadable), and two" in err
+    assert "bad/a.png: not an image" in err
     (tmp_path / "empty").mkdir()
     code, _, err = run(capsys, "prepare", tmp_path / "empty", tmp_path / "none", *SMALL)
     assert code == 2
@@ -500,10 +508,9 @@ def test_tens_of_thousands_of_pages_are_compared_in_seconds():
     assert pairs.tolist() == [[7, 19_999]]
 
 
-def test_a_thing_in_two_colours_is_kept_in_one_split(capsys, tmp_path):
-    """Of equal luma, so that grey they are one picture."""
+def things(folder: Path) -> None:
+    """Four pictures of equal luma, so that grey they are one; the colours of the last are nearly those of the first."""
     luma = np.asarray(page(5).convert("L"), np.uint8)
-    folder = works(tmp_path / "pages", 30, 1)
     for index in range(4):
         chroma = [np.full_like(luma, value) for value in ((90, 170), (170, 90), (160, 160), (91, 170))[index]]
         colored = np.stack([luma // 2 + 64, *chroma], axis=-1)
@@ -511,11 +518,36 @@ def test_a_thing_in_two_colours_is_kept_in_one_split(capsys, tmp_path):
         Image.merge("YCbCr", [Image.fromarray(colored[..., c]) for c in range(3)]).convert("RGB").save(
             folder / f"thing{index}" / "thing.png"
         )
+
+
+def test_a_thing_in_two_colours_is_kept_in_one_split(capsys, tmp_path):
+    folder = works(tmp_path / "pages", 30, 1)
+    things(folder)
     record = prepared(capsys, folder, tmp_path / "out")
-    assert record["dropped"] == {"near-duplicate": 1}  # the fourth has the colours of the first
-    things = [row for row in rows(tmp_path / "out") if "thing" in row["source"]]
-    assert len(things) == 3
-    assert len({row["split"] for row in things}) == len({row["group"] for row in things}) == 1
+    assert record["dropped"] == {"near-duplicate": 1}
+    found = [row for row in rows(tmp_path / "out") if "thing" in row["source"]]
+    assert len(found) == 3
+    assert len({row["split"] for row in found}) == len({row["group"] for row in found}) == 1
+
+
+def test_a_thing_in_two_colours_is_in_one_split_of_a_single_work(capsys, tmp_path):
+    folder = tmp_path / "pages" / "work00"
+    works(tmp_path / "pages", 1, 12)
+    things(folder)
+    for path in folder.glob("thing*/*.png"):
+        path.rename(folder / f"{path.parent.name}.png")
+    record = prepared(capsys, folder, tmp_path / "out")
+    assert "they were split page by page" in record["notes"][0]
+    assert run(capsys, "check", tmp_path / "out")[0] == 0
+    assert len({row["split"] for row in rows(tmp_path / "out") if "thing" in row["source"]}) == 1
+
+
+def test_nothing_but_one_thing_cannot_be_split(capsys, tmp_path):
+    (tmp_path / "pages").mkdir()
+    things(tmp_path / "pages")
+    code, _, err = run(capsys, "prepare", tmp_path / "pages", tmp_path / "out", *SMALL)
+    assert code == 2
+    assert "3 of 4 pages are usable (1 near-duplicate), and two that do not look alike are the least" in err
 
 
 def test_another_edition_is_the_same_work():
@@ -577,6 +609,34 @@ def test_pdf_files(capsys, tmp_path, book):
     assert bad["page"] == "pages/broken.pdf"
     assert "damaged" in bad["detail"]
     assert run(capsys, "check", target)[0] == 0
+
+
+def write_pdf(path: Path, box: str = "0 0 100 200", trailer: str = "") -> Path:
+    """A page whose lower half is red: lines, not a scan."""
+    path.write_text(
+        "%PDF-1.4\n1 0 obj <</Type /Catalog /Pages 2 0 R>> endobj\n"
+        "2 0 obj <</Type /Pages /Kids [3 0 R] /Count 1>> endobj\n"
+        f"3 0 obj <</Type /Page /Parent 2 0 R /MediaBox [{box}] /Contents 4 0 R>> endobj\n"
+        "4 0 obj <</Length 25>> stream\n1 0 0 rg 0 0 100 100 re f\nendstream endobj\n"
+        f"trailer <</Root 1 0 R {trailer}>>\n%%EOF\n"
+    )
+    return path
+
+
+def test_lines_are_rendered_on_white_at_the_size_asked_for(tmp_path, book):
+    from zoo.data.decode import ImageError
+    from zoo.data.pdf import OVERSAMPLING, PdfRenderer
+
+    with PdfRenderer() as renderer:
+        rgb = renderer.render(write_pdf(tmp_path / "lines.pdf"), 0, 96)
+        assert rgb.shape == (96 * OVERSAMPLING, 48 * OVERSAMPLING, 3)
+        assert (rgb[:90] == 255).all()
+        assert (rgb[102:] == (255, 0, 0)).all()
+        flat = renderer.render(write_pdf(tmp_path / "flat.pdf", "0 0 14000 1"), 0, 1024)
+        assert max(flat.shape) <= 1024 * OVERSAMPLING
+        secret = f"/Encrypt <</Filter /Standard /V 1 /R 2 /P -4 /O ({'o' * 32}) /U ({'u' * 32})>> /ID [(a) (b)]"
+        with pytest.raises(ImageError, match="encrypted"):
+            renderer.count(write_pdf(tmp_path / "locked.pdf", trailer=secret))
 
 
 def test_a_renderer_that_dies_or_hangs_costs_one_page(book):

@@ -3,11 +3,18 @@
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from zoo.cli import run
+from zoo.data.cards import SPLITS, card_files, get_card
+from zoo.data.download import PARALLEL
+from zoo.data.get import describe, get
+from zoo.data.groups import GROUPS
+from zoo.data.manifest import DROPPED, check
+from zoo.data.prepare import Settings, prepare, unreadable
 from zoo.errors import RunError, UsageError
 
 SHOWN = 10
@@ -37,7 +44,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="instead of the cache; then --data DIR/pages",
     )
-    one.add_argument("--parallel", type=int, default=4, metavar="N", help="downloads at a time, 1 to 16 (default: 4)")
+    one.add_argument(
+        "--parallel",
+        type=int,
+        default=PARALLEL,
+        metavar="N",
+        help=f"downloads at a time, 1 to 16 (default: {PARALLEL})",
+    )
     one.set_defaults(command=get_command)
 
     one = commands.add_parser(
@@ -52,35 +65,32 @@ def parser() -> argparse.ArgumentParser:
     )
     one.add_argument("sources", nargs="+", type=Path, metavar="SOURCE", help="a folder, a .zip or .cbz archive, a PDF")
     one.add_argument("target", type=Path, metavar="DIR", help="where to: a new folder, or the one that was begun")
-    one.add_argument("--quality", type=int, default=90, help="of the JPEGs, 1 to 95 (default: 90)")
+    one.add_argument("--quality", type=int, help="of the JPEGs, 1 to 95 (default: %(default)s)")
     one.add_argument(
-        "--longest", type=int, default=1024, metavar="PIXELS", help="larger pages are reduced to this (default: 1024)"
+        "--longest", type=int, metavar="PIXELS", help="larger pages are reduced to this (default: %(default)s)"
     )
     one.add_argument(
         "--shortest",
         type=int,
-        default=224,
         metavar="PIXELS",
-        help="pages whose shorter side is less, once reduced, are dropped (default: 224)",
+        help="pages whose shorter side is less, once reduced, are dropped (default: %(default)s)",
     )
     one.add_argument(
         "--near",
         type=int,
-        default=6,
         metavar="BITS",
-        help="near-duplicates are pages whose hashes differ in no more of 64 bits, 0 to 16 (default: 6)",
+        help="near-duplicates are pages whose hashes differ in no more of 64 bits, 0 to 16 (default: %(default)s)",
     )
     one.add_argument(
         "--group",
-        choices=("folder", "file", "none"),
-        default="folder",
+        choices=GROUPS,
         help="what a work is: a top-level folder, an archive or a PDF (default); file: an image, an archive or a PDF;"
         " none: every page, with what looks like it",
     )
-    one.add_argument("--val", type=float, default=0.1, metavar="SHARE", help="of the works (default: 0.1)")
-    one.add_argument("--test", type=float, default=0.1, metavar="SHARE", help="of the works (default: 0.1)")
-    one.add_argument("--licence", default="", metavar="TEXT", help="of the pages, for the manifest")
-    one.set_defaults(command=prepare_command)
+    one.add_argument("--val", type=float, metavar="SHARE", help="of the works (default: %(default)s)")
+    one.add_argument("--test", type=float, metavar="SHARE", help="of the works (default: %(default)s)")
+    one.add_argument("--licence", metavar="TEXT", help="of the pages, for the manifest")
+    one.set_defaults(command=prepare_command, **asdict(Settings()))
 
     one = commands.add_parser(
         "check",
@@ -97,8 +107,6 @@ def parser() -> argparse.ArgumentParser:
 
 def list_command(arguments: argparse.Namespace) -> None:
     """`list`."""
-    from zoo.data.get import describe
-
     found = describe()
     if arguments.json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
@@ -118,8 +126,6 @@ def list_command(arguments: argparse.Namespace) -> None:
 
 def get_command(arguments: argparse.Namespace) -> None:
     """`get`."""
-    from zoo.data.cards import card_files, get_card
-    from zoo.data.get import get
     from zoo.harness.progress import scanning, stderr_console
 
     if not 1 <= arguments.parallel <= 16:
@@ -139,11 +145,9 @@ def get_command(arguments: argparse.Namespace) -> None:
 
 def prepare_command(arguments: argparse.Namespace) -> None:
     """`prepare`."""
-    from zoo.data.prepare import Settings, prepare
     from zoo.harness.progress import scanning, stderr_console
 
-    names = ("quality", "longest", "shortest", "near", "group", "val", "test", "licence")
-    settings = Settings(**{name: getattr(arguments, name) for name in names})
+    settings = Settings(**{name: getattr(arguments, name) for name in asdict(Settings())})
     console = stderr_console()
     with scanning(console, "preparing") as progress:
         record, before = prepare(arguments.sources, arguments.target, settings, progress=progress)
@@ -154,7 +158,6 @@ def prepare_command(arguments: argparse.Namespace) -> None:
 
 def check_command(arguments: argparse.Namespace) -> None:
     """`check`."""
-    from zoo.data.manifest import check
     from zoo.harness.progress import scanning, stderr_console
 
     console = stderr_console()
@@ -173,16 +176,13 @@ def check_command(arguments: argparse.Namespace) -> None:
 
 def _show(arguments: argparse.Namespace, folder: Path, record: dict[str, Any], console: Any) -> None:
     """The result of `prepare`, and on standard error what the user should know of it."""
-    from zoo.data.cards import SPLITS
-    from zoo.data.prepare import unreadable
-
     for note in record["notes"]:
         _say(console, f"note: {note}")
     bad = list(unreadable(folder))
     for page, reason in bad[:SHOWN]:
         _say(console, f"unreadable: {page}: {reason}")
     if len(bad) > SHOWN:
-        _say(console, f"and {len(bad) - SHOWN} more, which {folder / 'dropped.csv'} names")
+        _say(console, f"and {len(bad) - SHOWN} more, which {folder / DROPPED} names")
     if arguments.json:
         print(json.dumps({"path": str(folder), **record}, indent=2, ensure_ascii=False))
         return

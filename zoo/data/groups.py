@@ -7,6 +7,9 @@ from itertools import combinations
 
 from zoo.data.cards import SPLITS
 
+GROUPS = ("folder", "file", "none")
+"""What a work is: a folder, archive or PDF; a file, be it an image, archive or PDF; or every page by itself."""
+
 EDITION_SHARE = 0.1
 """Two works are one group if this share of the smaller one's pages, and two pages at least, are in both."""
 

@@ -12,6 +12,9 @@ MAX_DISTANCE = 16
 COLOR_STEP = 24
 """Near-duplicates have the same colours if no part of an eighth of the width and height differs by more in Cb or Cr."""
 
+SKETCH = 128
+"""The length of a `color_sketch`."""
+
 _SIDE = 32
 _KEPT = 8
 _COMPARED = 1 << 20
@@ -36,7 +39,7 @@ def perceptual_hash(rgb: np.ndarray) -> int:
 
 
 def color_sketch(rgb: np.ndarray) -> np.ndarray:
-    """Cb and Cr of an image reduced to 8 × 8 pixels: uint8 (128,).
+    """Cb and Cr of an image reduced to 8 × 8 pixels: uint8 (`SKETCH`,).
 
     Args:
         rgb: uint8 (height, width, 3).
@@ -101,7 +104,7 @@ def drop_near(
 
     Args:
         hashes: uint64 (n,), the best image first.
-        colors: uint8 (n, m), of `color_sketch`.
+        colors: uint8 (n, `SKETCH`), of `color_sketch`.
         groups: the name of each one's group.
         clusters: `cluster_near` of the hashes.
         distance: in bits, from 0.

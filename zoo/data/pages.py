@@ -20,9 +20,6 @@ from zoo.data.sources import Source, archive_images, files_below, is_image, prin
 from zoo.errors import UsageError
 from zoo.paths import atomic_path
 
-GROUPS = ("folder", "file", "none")
-"""What a work is: a folder, archive or PDF; a file, be it an image, archive or PDF; or every page by itself."""
-
 _ARCHIVES = {".zip", ".cbz"}
 _PDF = ".pdf"
 
@@ -119,7 +116,7 @@ def list_pages(paths: Sequence[Path], group: str, renderers: Renderers) -> Itera
 
     Args:
         paths: folders, which are searched for images, archives and PDF files; archives; PDF files.
-        group: one of `GROUPS`.
+        group: one of `zoo.data.groups.GROUPS`.
         renderers: count the pages of PDF files.
 
     Raises:

@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
+import PIL
 
 import zoo
 from zoo.data.cards import SPLITS
-from zoo.data.groups import assign, join_works
+from zoo.data.groups import GROUPS, assign, join_works
 from zoo.data.manifest import DROPPED, FORMAT, RECORD, Row, files_digest, read_record, write_manifest, write_table
-from zoo.data.near import MAX_DISTANCE, cluster_near, drop_near
-from zoo.data.pages import GROUPS, Renderers, check_source, convert, list_pages, source_name
+from zoo.data.near import MAX_DISTANCE, SKETCH, cluster_near, drop_near
+from zoo.data.pages import Renderers, check_source, convert, list_pages, source_name
 from zoo.data.sources import Progress
 from zoo.environment import cores
 from zoo.errors import RunError, UsageError
@@ -246,7 +247,14 @@ def _finish(
     colors = np.frombuffer(bytes.fromhex("".join(entry["colors"] for _, entry in good)), np.uint8)
     clusters = cluster_near(hashes, settings.near)
     groups = join_works([page.work for page, _ in good], clusters.tolist())
-    keeper = drop_near(hashes, colors.reshape(len(good), -1), groups, clusters, settings.near)
+    keeper = drop_near(hashes, colors.reshape(len(good), SKETCH), groups, clusters, settings.near)
+    notes = []
+    if len(set(groups)) == 1:
+        notes.append(
+            f"all pages are of one work, {groups[0]}: they were split page by page, so that validation and test are"
+            " flattered; add another work, or give --group file if they are no work"
+        )
+        groups = join_works([page.key for page, _ in good], clusters.tolist())
     kept = []
     for index, ((page, entry), group) in enumerate(zip(good, groups, strict=True)):
         if keeper[index] == index:
@@ -254,23 +262,15 @@ def _finish(
         else:
             dropped.append(_left_out(page, "near-duplicate", good[keeper[index]][0].name))
     reasons = Counter(row["reason"] for row in dropped)
-    if len(kept) < 2:
-        some = "; ".join(f"{row['page']}: {row['detail']}" for row in dropped if row["reason"] == "unreadable")
+    sizes = Counter(group for _, _, group in kept)
+    if len(sizes) < 2:
         counts = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+        some = [f"{row['page']}: {row['detail']}" for row in dropped if row["reason"] == "unreadable"][:3]
         shutil.rmtree(target / WORK)
         raise UsageError(
-            f"{len(kept)} of {len(pages)} pages are usable, and 2 are the least: {counts or some}. {some[:500]}"
+            f"{len(kept)} of {len(pages)} pages are usable{f' ({counts})' * bool(counts)}, and two that do not look"
+            f" alike are the least{': ' * bool(some)}{'; '.join(some)}"
         )
-
-    notes = []
-    sizes = Counter(group for _, _, group in kept)
-    if len(sizes) == 1:
-        notes.append(
-            f"all pages are of one work, {next(iter(sizes))}: they were split page by page, so that validation and test"
-            " are flattered; add another work, or give --group file if they are no work"
-        )
-        kept = [(page, entry, page.key) for page, entry, _ in kept]
-        sizes = Counter(group for _, _, group in kept)
     splits, moved = assign(sizes, settings.val, settings.test)
     notes += moved
     rows = []
@@ -284,6 +284,7 @@ def _finish(
     record = {
         "format": FORMAT,
         "zoo": zoo.__version__,
+        "pillow": PIL.__version__,
         "settings": asked,
         "pages": {split: sum(row.split == split for row in rows) for split in SPLITS},
         "groups": {split: sum(value == split for value in splits.values()) for split in SPLITS},
