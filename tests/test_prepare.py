@@ -398,6 +398,12 @@ def test_bad_places_are_exit_code_2(capsys, tmp_path):
         code, out, err = run(capsys, "prepare", source, target, *SMALL)
         assert (code, out) == (2, ""), err
         assert message in err
+    save(tmp_path / "split" / "train" / "0.png", 1)
+    save(tmp_path / "split" / "Validation" / "0.png", 2)
+    code, _, err = run(capsys, "prepare", tmp_path / "split", tmp_path / "out", *SMALL)
+    assert code == 2
+    assert "split has split folders, which are no works" in err
+    assert run(capsys, "prepare", tmp_path / "split", tmp_path / "out", *SMALL, "--group", "file")[0] == 0
     assert [path.name for path in (tmp_path / "mine").iterdir() if path.name != ".lock"] == ["thesis.txt"]
 
 

@@ -28,7 +28,7 @@ from zoo.data.groups import GROUPS, assign, join_works
 from zoo.data.manifest import DROPPED, FORMAT, RECORD, Row, files_digest, read_record, write_manifest, write_table
 from zoo.data.near import MAX_DISTANCE, SKETCH, cluster_near, drop_near
 from zoo.data.pages import Renderers, check_source, convert, list_pages, source_name
-from zoo.data.sources import Progress
+from zoo.data.sources import Progress, are_splits
 from zoo.environment import cores
 from zoo.errors import RunError, UsageError
 from zoo.paths import LOCK, locked, write_text
@@ -115,9 +115,7 @@ def prepare(
         RunError: the disk is full, or cannot be written.
     """
     for path in sources:
-        check_source(path)
-        if path.is_dir() and target.resolve().is_relative_to(path.resolve()):
-            raise UsageError(f"{target} is inside {path}: choose a folder that is not among the pages")
+        _check(path, target, settings.group)
     asked = {"sources": [source_name(path) for path in sources], **asdict(settings)}
     with locked(target, f"another process is preparing {target}: wait for it"), Renderers() as renderers:
         there = read_record(target)
@@ -147,6 +145,24 @@ def prepare(
         except OSError as error:
             what = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
             raise RunError(f"{target}: {what}; what is done is kept: the same command goes on from there") from error
+
+
+def _check(source: Path, target: Path, group: str) -> None:
+    """Raises UsageError if `source` cannot be prepared, or not in `target`."""
+    check_source(source)
+    if not source.is_dir():
+        return
+    if target.resolve().is_relative_to(source.resolve()):
+        raise UsageError(f"{target} is inside {source}: choose a folder that is not among the pages")
+    try:
+        folders = [path.name for path in source.iterdir() if path.is_dir()]
+    except OSError as error:
+        raise UsageError(f"{source}: {error.strerror}") from None
+    if group == "folder" and are_splits(folders):
+        raise UsageError(
+            f"{source} has split folders, which are no works: train on it as it is, or split its pages anew with"
+            " --group file or none"
+        )
 
 
 def _require_same(target: Path, there: dict[str, Any], asked: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import hashlib
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath, PurePosixPath
@@ -377,9 +377,13 @@ def _given_splits(names: Sequence[str]) -> list[str | None]:
     while len({path[0] for path in paths}) == 1 and all(len(path) > 1 for path in paths):
         paths = [path[1:] for path in paths]
     given = [_ALIASES.get(path[0].lower()) if len(path) > 1 else None for path in paths]
-    if "train" in given and ("val" in given or "test" in given):
-        return given
-    return ["train"] * len(names)
+    return given if are_splits(path[0] for path in paths if len(path) > 1) else ["train"] * len(names)
+
+
+def are_splits(folders: Iterable[str]) -> bool:
+    """Whether folders of these names are the splits: there has to be train and one of the others."""
+    splits = {_ALIASES.get(name.lower()) for name in folders}
+    return "train" in splits and bool(splits & {"val", "test"})
 
 
 def _drop_duplicates(found: dict[str, list[ImageRef]]) -> tuple[str, ...]:
