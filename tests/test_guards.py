@@ -392,7 +392,7 @@ def test_a_read_only_run_directory_is_named(data, tmp_path, read_only):
     read_only(folder)
     code, log = run_child(command)
     assert code == 2
-    assert f"--run-dir {folder} cannot be written: Read-only file system" in log
+    assert f"{folder} cannot be written: Read-only file system" in log
     assert contents(folder) == before
 
 

@@ -7,7 +7,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import filelock
+
+from zoo.errors import UsageError
+
 CACHE_VARIABLE = "COLORIZATION_ZOO_CACHE"
+
+LOCK = ".lock"
+"""The file that is locked in a folder that one process at a time may change."""
 
 
 def cache_dir() -> Path:
@@ -57,6 +64,32 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+@contextlib.contextmanager
+def locked(folder: Path, busy: str) -> Iterator[None]:
+    """Makes `folder` and holds its lock inside the block; takes away again what stayed empty.
+
+    Raises:
+        UsageError: another process holds the lock (the message is `busy`), or the folder cannot be written.
+    """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    lock = filelock.FileLock(folder / LOCK)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise UsageError(busy) from None
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+        if made and not any(path.name != LOCK for path in folder.iterdir()):
+            (folder / LOCK).unlink(missing_ok=True)
+            for path in made:
+                path.rmdir()
 
 
 def write_text(target: Path | str, text: str) -> None:

@@ -1,5 +1,9 @@
-"""Data-set cards: one TOML file for each data set the zoo knows by name."""
+"""Data-set cards: one TOML file for each data set the zoo knows by name; a list of files for one that is downloaded."""
 
+import csv
+import hashlib
+import io
+import re
 import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -9,6 +13,15 @@ from zoo.errors import UsageError
 
 SPLITS = ("train", "val", "test")
 """The splits of every data set."""
+
+KINDS = ("procedural", "download")
+"""How data sets are made: drawn on first use, or downloaded by `python -m zoo.data get`."""
+
+LARGEST_FILE = 1 << 32
+"""A list names no larger file, in bytes."""
+
+_COLUMNS = ["file", "url", "bytes", "sha256"]
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}){0,7}")
 
 
 @dataclass(frozen=True)
@@ -22,9 +35,9 @@ class DataCard:
         source: where it comes from.
         licence: of the images.
         version: rises whenever an image changes.
-        digest: SHA-256 (hex) of the whole set, as its maker computes it.
-        kind: how it is made: "procedural" sets are drawn on first use.
-        pages: the number of images in each of train, val and test.
+        digest: SHA-256 (hex) of the whole set, as its maker computes it; of a "download" that of its list of files.
+        kind: one of `KINDS`.
+        pages: the number of images in each of train, val and test; of a "download" before any of them is left out.
     """
 
     name: str
@@ -36,6 +49,23 @@ class DataCard:
     digest: str
     kind: str
     pages: dict[str, int]
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A file of a data set that is downloaded: a row of the CSV file beside the card.
+
+    Attributes:
+        file: its path in the data set, with slashes; the top folder is the work it belongs to.
+        url: where it is, http or https.
+        bytes: its length.
+        sha256: its digest (hex).
+    """
+
+    file: str
+    url: str
+    bytes: int
+    sha256: str
 
 
 def cards_dir() -> Path:
@@ -66,6 +96,44 @@ def get_card(name: str) -> DataCard:
     return _checked(path, values)
 
 
+def card_files(card: DataCard) -> list[DataFile]:
+    """The files of a data set that is downloaded, from the CSV file beside its card.
+
+    Raises:
+        UsageError: the data set is not a download, or its list is missing, wrong, or not the one the card has the
+            digest of.
+    """
+    if card.kind != "download":
+        raise UsageError(f"{card.name} is not downloaded: it is drawn on first use, by --data {card.name}")
+    path = cards_dir() / f"{card.name}.csv"
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+    if hashlib.sha256(data).hexdigest() != card.digest:
+        raise UsageError(f"{path}: its SHA-256 is not the digest in {card.name}.toml; install the package again")
+    files, seen = [], set[str]()
+    reader = csv.DictReader(io.StringIO(data.decode("utf-8", "replace")))
+    if reader.fieldnames != _COLUMNS:
+        raise UsageError(f"{path}: the columns must be {', '.join(_COLUMNS)}, not {reader.fieldnames!r}")
+    for row in reader:
+        file, url, size, digest = (row[column] or "" for column in _COLUMNS)
+        fault = (
+            (not _NAME.fullmatch(file) and f"{file!r} is not a plain relative path")
+            or (file.lower() in seen and f"{file!r} is there twice")
+            or (not url.startswith(("http://", "https://")) and f"{url!r} is not an http or https address")
+            or (not (size.isdecimal() and 0 < int(size) <= LARGEST_FILE) and f"{size!r} is not a length in bytes")
+            or (not re.fullmatch("[0-9a-f]{64}", digest) and f"{digest!r} is not a SHA-256")
+        )
+        if fault:
+            raise UsageError(f"{path}, line {reader.line_num}: {fault}")
+        seen.add(file.lower())
+        files.append(DataFile(file, url, int(size), digest))
+    if not files:
+        raise UsageError(f"{path}: it lists no file")
+    return files
+
+
 def _checked(path: Path, values: dict[str, Any]) -> DataCard:
     types = {field.name: field.type for field in fields(DataCard)}
     for key in values:
@@ -79,6 +147,8 @@ def _checked(path: Path, values: dict[str, Any]) -> DataCard:
     pages = values["pages"]
     if not isinstance(pages, dict) or set(pages) != set(SPLITS) or any(type(n) is not int for n in pages.values()):
         raise UsageError(f"{path}: [pages] must give an integer for each of {', '.join(SPLITS)}, not {pages!r}")
+    if values["kind"] not in KINDS:
+        raise UsageError(f"{path}: kind must be one of {', '.join(KINDS)}, not {values['kind']!r}")
     if values["name"] != path.stem:
         raise UsageError(f"{path}: the name {values['name']!r} differs from the file's")
     return DataCard(**values)

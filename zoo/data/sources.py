@@ -9,14 +9,14 @@ import hashlib
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath, PurePosixPath
 
 import numpy as np
 
-from zoo.data.cards import SPLITS, list_datasets
+from zoo.data.cards import SPLITS, get_card, list_datasets
 from zoo.data.decode import ImageError, decode_rgb, inspect
 from zoo.environment import cores
 from zoo.errors import UsageError
@@ -182,7 +182,7 @@ def open_dataset(spec: str | Path, *, crop: int, max_bad: float = 0.1, progress:
         raise UsageError(
             f"no data set, folder or file {str(spec)!r}; {hint} A path of a folder, .zip or .cbz file may be given too"
         )
-    sources = list(_folder(path) if path.is_dir() else _archive(path))
+    sources = list(_folder(path) if path.is_dir() else archive_images(path))
     return _scan(path.resolve().name, path, sources, crop, max_bad, progress)
 
 
@@ -192,12 +192,18 @@ def list_sources(path: Path) -> list[Source]:
     Raises:
         UsageError: neither a folder nor an archive that can be read.
     """
-    return sorted(_folder(path) if path.is_dir() else _archive(path), key=lambda source: source.name)
+    return sorted(_folder(path) if path.is_dir() else archive_images(path), key=lambda source: source.name)
 
 
 def _open_card(name: str, crop: int, max_bad: float, progress: Progress | None) -> Dataset:
     from zoo.data import procedural
 
+    card = get_card(name)
+    if card.kind == "download":
+        from zoo.data.get import prepared_pages
+
+        pages = prepared_pages(card)
+        return _scan(name, pages, list(_folder(pages)), crop, max_bad, progress)
     pages = procedural.materialise(name=name, progress=progress) / "pages"
     dataset = _scan(name, pages, list(_folder(pages)), crop, max_bad, progress)
     splits = {key: replace(split, read_maps=procedural.read_maps) for key, split in dataset.splits.items()}
@@ -205,7 +211,18 @@ def _open_card(name: str, crop: int, max_bad: float, progress: Progress | None) 
 
 
 def _folder(root: Path) -> Iterator[Source]:
-    """The image files below a folder, following links, but visiting no folder twice."""
+    """The image files below a folder."""
+    for path in files_below(root):
+        if is_image(path):
+            yield Source(printable(path.relative_to(root).as_posix()), path)
+
+
+def files_below(root: Path) -> Iterator[Path]:
+    """The files below a folder that are not hidden, following links, but visiting no folder twice.
+
+    Raises:
+        UsageError: a folder cannot be read.
+    """
 
     def fail(error: OSError) -> None:
         raise UsageError(f"{error.filename}: {error.strerror}")
@@ -220,12 +237,16 @@ def _folder(root: Path) -> Iterator[Source]:
         folders.sort()
         for file in sorted(files):
             path = Path(directory, file)
-            if _is_image(path.relative_to(root)):
-                yield Source(_printable(path.relative_to(root).as_posix()), path)
+            if not _is_hidden(path.relative_to(root)):
+                yield path
 
 
-def _archive(path: Path) -> Iterator[Source]:
-    """The image entries of a zip file. They are read in place: nothing is ever extracted."""
+def archive_images(path: Path) -> Iterator[Source]:
+    """The image entries of a zip file. They are read in place: nothing is ever extracted.
+
+    Raises:
+        UsageError: it is not a readable archive, or one that is refused; the message says what to do.
+    """
     try:
         if _directory_bytes(path) > MAX_DIRECTORY_BYTES:
             raise UsageError(f"{path}: more than {MAX_ARCHIVE_ENTRIES} entries; unpack it and give the folder")
@@ -237,10 +258,11 @@ def _archive(path: Path) -> Iterator[Source]:
     if len(archive.infolist()) > MAX_ARCHIVE_ENTRIES:
         raise UsageError(f"{path}: more than {MAX_ARCHIVE_ENTRIES} entries; unpack it and give the folder")
     for entry in archive.infolist():
-        if entry.filename and not entry.is_dir() and _is_image(PurePosixPath(entry.filename)):
+        name = PurePosixPath(entry.filename)
+        if entry.filename and not entry.is_dir() and is_image(name) and not _is_hidden(name):
             if entry.flag_bits & 1:
                 raise UsageError(f"{path}: the archive is encrypted; unpack it and give the folder")
-            yield Source(_printable(entry.filename), path, archive, entry)
+            yield Source(printable(entry.filename), path, archive, entry)
 
 
 def _directory_bytes(path: Path) -> int:
@@ -265,13 +287,17 @@ def _directory_bytes(path: Path) -> int:
     return found
 
 
-def _is_image(name: PurePath) -> bool:
-    """Whether a relative path has an image's extension and no part of it is hidden."""
-    hidden = any(part.startswith(".") and part != ".." for part in name.parts) or "__MACOSX" in name.parts
-    return not hidden and name.suffix.lower() in READABLE | UNREADABLE
+def is_image(name: PurePath) -> bool:
+    """Whether a path has an image's extension."""
+    return name.suffix.lower() in READABLE | UNREADABLE
 
 
-def _printable(name: str) -> str:
+def _is_hidden(name: PurePath) -> bool:
+    """Whether a part of a relative path is hidden."""
+    return any(part.startswith(".") and part != ".." for part in name.parts) or "__MACOSX" in name.parts
+
+
+def printable(name: str) -> str:
     """The name without control characters and undecodable bytes, which must not reach a terminal."""
     return "".join(character if character.isprintable() else "?" for character in name)
 
@@ -360,9 +386,13 @@ def _given_splits(names: Sequence[str]) -> list[str | None]:
     while len({path[0] for path in paths}) == 1 and all(len(path) > 1 for path in paths):
         paths = [path[1:] for path in paths]
     given = [_ALIASES.get(path[0].lower()) if len(path) > 1 else None for path in paths]
-    if "train" in given and ("val" in given or "test" in given):
-        return given
-    return ["train"] * len(names)
+    return given if are_splits(path[0] for path in paths if len(path) > 1) else ["train"] * len(names)
+
+
+def are_splits(folders: Iterable[str]) -> bool:
+    """Whether folders of these names are the splits: there has to be train and one of the others."""
+    splits = {_ALIASES.get(name.lower()) for name in folders}
+    return "train" in splits and bool(splits & {"val", "test"})
 
 
 def _drop_duplicates(found: dict[str, list[ImageRef]]) -> tuple[str, ...]:

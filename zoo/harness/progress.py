@@ -79,7 +79,9 @@ def _clock(seconds: float) -> str:
 
 
 @contextmanager
-def scanning(console: Console, what: str = "reading the data set") -> Iterator[Callable[[int, int], None]]:
+def scanning(
+    console: Console, what: str = "reading the data set", unit: str = "images"
+) -> Iterator[Callable[[int, int], None]]:
     """A callback (done, all) that shows how many images `what` is done with, on a terminal or every ten seconds."""
     shown = time.monotonic()
     with console.status(what) as status:
@@ -87,10 +89,10 @@ def scanning(console: Console, what: str = "reading the data set") -> Iterator[C
         def progress(done: int, total: int) -> None:
             nonlocal shown
             if console.is_terminal:
-                status.update(f"{what}: {done} of {total} images")
+                status.update(f"{what}: {done} of {total} {unit}")
             elif time.monotonic() - shown >= SECONDS_BETWEEN_LINES:
                 shown = time.monotonic()
-                console.print(f"{what}: {done} of {total} images", highlight=False)
+                console.print(f"{what}: {done} of {total} {unit}", highlight=False)
 
         yield progress
 

@@ -20,15 +20,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import filelock
-
 from zoo.errors import RunError, UsageError
 from zoo.harness.checkpoints import KEEP, Checkpoints
 from zoo.harness.config import DEFAULTS, differences
-from zoo.paths import atomic_path, write_text
+from zoo.paths import LOCK, atomic_path, locked, write_text
 from zoo.results import Result, load_result, save_result
-
-LOCK = ".lock"
 
 
 class RunDirectory:
@@ -77,25 +73,9 @@ class RunDirectory:
         Raises:
             UsageError: another process trains here, or the directory cannot be written.
         """
-        made = [path for path in (self.path, *self.path.parents) if not path.exists()]
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(self.path / LOCK)
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            raise UsageError(
-                f"another process is training in {self.path}: wait for it, or choose another --run-dir"
-            ) from None
-        except OSError as error:
-            raise UsageError(f"--run-dir {self.path} cannot be written: {error.strerror or error}") from error
-        try:
+        busy = f"another process is training in {self.path}: wait for it, or choose another --run-dir"
+        with locked(self.path, busy):
             yield
-        finally:
-            lock.release()
-            if made and not any(path.name != LOCK for path in self.path.iterdir()):  # nothing came of it
-                (self.path / LOCK).unlink(missing_ok=True)
-                for path in made:
-                    path.rmdir()
 
     def create(self, identity: dict[str, Any], environment: dict[str, Any]) -> None:
         """Records what runs here and on what, and removes what a killed process left half-written.

@@ -1,0 +1,527 @@
+"""`python -m zoo.data get`, against a local server that drops, stalls, cuts short and lies."""
+
+import csv
+import functools
+import hashlib
+import http.server
+import io
+import json
+import socket
+import threading
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zoo.data import __main__ as command
+from zoo.data import cards, download, get, web
+from zoo.data.cards import DataFile, card_files, get_card
+from zoo.data.download import Patience
+from zoo.data.groups import assign
+from zoo.data.sources import open_dataset
+from zoo.errors import RunError, UsageError
+
+QUICK = Patience(attempts=3, silence=0.5, slowest=100_000, pause=0.01)
+BODY = np.random.default_rng(0).bytes(300_000)
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Answers by the first part of the path; what a server of good files does if there is no such behaviour."""
+
+    protocol_version = "HTTP/1.1"
+    server: "Server"
+
+    def do_GET(self) -> None:
+        self.server.requests.append((self.path, self.headers.get("Range")))
+        self.close_connection = True
+        behaviour = getattr(self, self.path.split("/")[1].replace("-", "_"), self.good)
+        behaviour(self.server.bodies[self.path.split("/")[-1]])
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+    def calls(self) -> int:
+        return sum(path == self.path for path, _ in self.server.requests)
+
+    def head(self, status: int, **headers: object) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), str(value))
+        self.end_headers()
+
+    def good(self, body: bytes, most: int | None = None) -> None:
+        wanted = self.headers.get("Range")
+        if wanted:
+            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            span = f"bytes {start}-{len(body) - 1}/{len(body)}"
+            self.head(206, Content_Length=len(body) - start, Content_Range=span)
+            self.wfile.write(body[start:][:most])
+        else:
+            self.head(200, Content_Length=len(body))
+            self.wfile.write(body[:most])
+
+    def drops(self, body: bytes) -> None:
+        self.good(body, 70_000)
+
+    def drops_early(self, body: bytes) -> None:
+        self.good(body, 10)
+
+    def stalls(self, body: bytes) -> None:
+        if self.calls() > 1:
+            return self.good(body)
+        self.good(body, 100_000)
+        self.server.closing.wait(5)
+
+    def silent(self, body: bytes) -> None:
+        self.server.closing.wait(5)
+
+    def slow_head(self, body: bytes) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        for number in range(1000):
+            try:
+                self.wfile.write(b"X-%d: x\r\n" % number)
+            except OSError:
+                return
+            if self.server.closing.wait(0.1):
+                return
+
+    def trickles(self, body: bytes) -> None:
+        self.head(200, Content_Length=len(body))
+        for start in range(0, len(body), 100):
+            try:
+                self.wfile.write(body[start : start + 100])
+            except OSError:
+                return
+            if self.server.closing.wait(0.05):
+                return
+
+    def no_range(self, body: bytes) -> None:
+        self.head(200, Content_Length=len(body))
+        self.wfile.write(body[:100_000] if self.calls() == 1 else body)
+
+    def lies_about_range(self, body: bytes) -> None:
+        if self.calls() == 1:
+            return self.good(body, 100_000)
+        if not self.headers.get("Range"):
+            return self.good(body)
+        self.head(206, Content_Length=10, Content_Range=f"bytes 0-9/{len(body)}")
+        self.wfile.write(body[:10])
+
+    def wrong_rest(self, body: bytes) -> None:
+        if self.calls() == 1:
+            return self.good(body, 100_000)
+        self.good(bytes(len(body)) if self.headers.get("Range") else body)
+
+    def wrong_length(self, body: bytes) -> None:
+        self.head(200, Content_Length=len(body) - 1)
+        self.wfile.write(body[:-1])
+
+    def wrong_content(self, body: bytes) -> None:
+        self.good(bytes(len(body)))
+
+    def endless(self, body: bytes) -> None:
+        self.head(200)
+        for _ in range(200):
+            try:
+                self.wfile.write(bytes(100_000))
+            except OSError:
+                return
+
+    def login_page(self, body: bytes) -> None:
+        page = b"<html>please log in</html>"
+        self.head(200, Content_Length=len(page))
+        self.wfile.write(page)
+
+    def compressed(self, body: bytes) -> None:
+        self.head(200, Content_Length=len(body), Content_Encoding="gzip")
+        self.wfile.write(body)
+
+    def missing(self, body: bytes) -> None:
+        self.head(404, Content_Length=0)
+
+    def busy(self, body: bytes) -> None:
+        if self.calls() < 3:
+            return self.head(503, Content_Length=0, Retry_After="0")
+        self.good(body)
+
+    def always_busy(self, body: bytes) -> None:
+        self.head(503, Content_Length=0)
+
+    def no_such_range(self, body: bytes) -> None:
+        if self.headers.get("Range"):
+            return self.head(416, Content_Length=0)
+        self.good(body, 100_000 if self.calls() == 1 else None)
+
+    def moved(self, body: bytes) -> None:
+        self.head(302, Location=f"/good/{self.path.split('/')[-1]}", Content_Length=0)
+
+    def moved_to_other(self, body: bytes) -> None:
+        self.head(302, Location=f"/wrong-content/{self.path.split('/')[-1]}", Content_Length=0)
+
+    def moved_to_file(self, body: bytes) -> None:
+        self.head(302, Location="file:///etc/passwd", Content_Length=0)
+
+    def moved_to_ftp(self, body: bytes) -> None:
+        self.head(302, Location="ftp://127.0.0.1/x", Content_Length=0)
+
+    def moved_round(self, body: bytes) -> None:
+        self.head(302, Location=self.path, Content_Length=0)
+
+    def nonsense(self, body: bytes) -> None:
+        self.wfile.write(b"\x1b[31mwhat?\r\n\r\n")
+
+    def bad_chunks(self, body: bytes) -> None:
+        self.head(200, Transfer_Encoding="chunked")
+        self.wfile.write(b"zzz\r\n" + body[:1000])
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """The server, what it was asked, and the files it has."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.requests: list[tuple[str, str | None]] = []
+        self.closing = threading.Event()
+        self.bodies = {"0.bin": BODY}
+
+    def handle_error(self, request: object, address: object) -> None:
+        pass  # clients that hang up
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/{path}"
+
+    def file(self, behaviour: str) -> DataFile:
+        return DataFile("one/0.bin", self.url(f"{behaviour}/0.bin"), len(BODY), hashlib.sha256(BODY).hexdigest())
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("no_proxy", "*")
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield running
+        running.closing.set()
+        running.shutdown()
+        thread.join()
+
+
+def files_in(root: Path) -> dict[str, bytes]:
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "ranges"),
+    [
+        ("good", [None]),
+        ("drops", [None, "bytes=70000-", "bytes=140000-", "bytes=210000-", "bytes=280000-"]),
+        ("stalls", [None, "bytes=100000-"]),
+        ("no-range", [None, "bytes=100000-"]),
+        ("lies-about-range", [None, "bytes=100000-", None]),
+        ("wrong-rest", [None, "bytes=100000-", None]),
+        ("no-such-range", [None, "bytes=100000-", None]),
+        ("busy", [None, None, None]),
+        ("moved", [None, None]),
+    ],
+)
+def test_a_server_that_can_be_borne(tmp_path, server, behaviour, ranges):
+    seen: list[tuple[int, int]] = []
+    file = server.file(behaviour)
+    download.download([file], tmp_path, patience=QUICK, progress=lambda *call: seen.append(call))
+    assert files_in(tmp_path) == {"one/0.bin": BODY}
+    assert [each for _, each in server.requests] == ranges
+    assert seen[-1] == (len(BODY), len(BODY))
+    download.download([file], tmp_path, patience=QUICK)
+    assert len(server.requests) == len(ranges)  # what is there is not asked for again
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "message", "requests"),
+    [
+        ("drops-early", "ended after 30 of 300000 bytes", 3),
+        ("silent", "no answer", 3),
+        ("slow-head", "no answer", 3),
+        ("trickles", "fewer than 100000 bytes a second", 3),
+        ("wrong-length", "other content: '299999' bytes", 2),
+        ("wrong-content", "other content: its SHA-256 is not", 2),
+        ("endless", "other content: its SHA-256 is not", 2),
+        ("login-page", "other content: '26' bytes", 2),
+        ("compressed", "it was sent compressed", 2),
+        ("missing", "the server says 404 Not Found", 1),
+        ("always-busy", "the server says 503 Service Unavailable", 3),
+        ("moved-to-other", "other content: its SHA-256 is not", 4),
+        ("moved-to-file", "the server says 302 Found", 1),
+        ("moved-to-ftp", "redirected to 'ftp://127.0.0.1/x', which is not followed", 1),
+        ("moved-round", "the server says 302 Found", 5),
+        ("nonsense", "?[31mwhat?", 3),
+        ("bad-chunks", "", 3),
+    ],
+)
+def test_a_server_that_lies_leaves_no_wrong_file(tmp_path, server, behaviour, message, requests):
+    began = time.monotonic()
+    with pytest.raises(RunError) as error:
+        download.download([server.file(behaviour)], tmp_path, patience=QUICK)
+    assert time.monotonic() - began < 15
+    assert "1 of 1 files could not be had: one/0.bin: " in str(error.value)
+    assert message in str(error.value)
+    assert "\x1b" not in str(error.value)
+    assert len(server.requests) == requests
+    left = files_in(tmp_path)
+    assert set(left) <= {"one/0.bin.part"}
+    assert BODY.startswith(left.get("one/0.bin.part", b"")) or behaviour == "bad-chunks"
+    # And a good server has the last word, whatever is left.
+    download.download([server.file("good")], tmp_path, patience=QUICK)
+    assert files_in(tmp_path) == {"one/0.bin": BODY}
+
+
+def test_https_is_not_left_for_http():
+    redirects = web._Redirects()
+    request = urllib.request.Request("https://example.org/0.bin")
+    assert redirects.redirect_request(request, None, 302, "", {}, "https://example.net/0.bin")
+    with pytest.raises(web.RedirectError, match="redirected to 'http://example.net"):
+        redirects.redirect_request(request, io.BytesIO(), 302, "", {}, "http://example.net/0.bin")
+
+
+def test_files_that_are_there_are_verified(tmp_path, server):
+    file = server.file("good")
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "0.bin").write_bytes(bytes(len(BODY)))
+    (tmp_path / "one" / "0.bin.part").write_bytes(BODY + b"more")
+    download.download([file], tmp_path, patience=QUICK)
+    assert files_in(tmp_path) == {"one/0.bin": BODY}
+
+
+def test_one_bad_file_costs_that_file(tmp_path, server):
+    files = [replace(server.file("missing" if n == 3 else "good"), file=f"{n}.bin") for n in range(8)]
+    with pytest.raises(RunError, match=r"1 of 8 files could not be had: 3.bin: the server says 404"):
+        download.download(files, tmp_path, patience=QUICK)
+    assert set(files_in(tmp_path)) == {f"{n}.bin" for n in range(8) if n != 3}
+
+
+def test_no_more_downloads_at_a_time_than_asked_for(tmp_path, server, monkeypatch):
+    running, most = Counter[str](), []
+    original = download._attempt
+
+    def attempt(*arguments):
+        running["now"] += 1
+        most.append(running["now"])
+        time.sleep(0.02)
+        original(*arguments)
+        running["now"] -= 1
+
+    monkeypatch.setattr(download, "_attempt", attempt)
+    files = [replace(server.file("good"), file=f"{n}.bin") for n in range(12)]
+    download.download(files, tmp_path, parallel=3, patience=QUICK)
+    assert max(most) == 3
+
+
+def test_a_full_disk_stops_the_downloads(tmp_path, server, monkeypatch):
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(download.os, "fsync", full)
+        with pytest.raises(RunError, match="No space left on device; what has come is kept"):
+            download.download([server.file("good")], tmp_path, patience=QUICK)
+    download.download([server.file("good")], tmp_path, patience=QUICK)
+    assert files_in(tmp_path) == {"one/0.bin": BODY}
+
+
+def test_ctrl_c_stops_all_downloads_and_keeps_what_came(tmp_path, server):
+    def progress(done: int, total: int) -> None:
+        if done > 100_000:
+            raise KeyboardInterrupt
+
+    files = [replace(server.file("good"), file=f"{n}.bin") for n in range(30)]
+    with pytest.raises(KeyboardInterrupt):
+        download.download(files, tmp_path, parallel=2, patience=QUICK, progress=progress)
+    left = files_in(tmp_path)
+    assert len(left) < 30
+    assert all(BODY.startswith(data) for data in left.values())
+    assert all(data == BODY for name, data in left.items() if not name.endswith(".part"))
+
+
+def test_ctrl_c_does_not_wait_for_a_silent_server(tmp_path, server):
+    files = [replace(server.file(kind), file=f"{kind}.bin") for kind in ("silent", "good")]
+
+    def progress(done: int, total: int) -> None:
+        while len(server.requests) < 2:
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        download.download(files, tmp_path, parallel=2, patience=Patience(silence=60), progress=progress)
+    assert time.monotonic() - began < 4
+
+
+# Cards, and the whole command.
+
+
+@functools.cache
+def picture(seed: int) -> bytes:
+    coarse = np.random.default_rng(seed).integers(0, 256, (8, 6, 3), np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(coarse).resize((240, 320), Image.Resampling.BICUBIC).save(stream, "PNG")
+    return stream.getvalue()
+
+
+@pytest.fixture
+def comic(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """A card `comic` of 12 pages in 6 episodes, beside the package's; its pages are asked for by a behaviour."""
+    folder = tmp_path / "cards"
+    folder.mkdir()
+    monkeypatch.setattr(cards, "cards_dir", lambda: folder)
+    monkeypatch.setenv("COLORIZATION_ZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(get, "Patience", lambda: QUICK)
+    server.bodies |= {f"{number}.png": picture(number) for number in range(12)}
+
+    def write(behaviour: str = "good", **changes: str) -> None:
+        lines = ["file,url,bytes,sha256"]
+        for number in range(12):
+            body = server.bodies[f"{number}.png"]
+            row = {
+                "file": f"episode-{number // 2}/{number}.png",
+                "url": server.url(f"{behaviour}/{number}.png"),
+                "bytes": str(len(body)),
+                "sha256": hashlib.sha256(body).hexdigest(),
+            }
+            lines.append(",".join((row | (changes if number == 5 else {})).values()))
+        text = "\n".join(lines) + "\n"
+        (folder / "comic.csv").write_text(text)
+        (folder / "comic.toml").write_text(
+            'name = "comic"\ntitle = "A comic"\nsummary = "x"\nsource = "here"\nlicence = "CC0-1.0"\nversion = 3\n'
+            f'digest = "{hashlib.sha256(text.encode()).hexdigest()}"\nkind = "download"\n'
+            "[pages]\ntrain = 8\nval = 2\ntest = 2\n"
+        )
+
+    return write
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = command.main([str(each) for each in arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_what_is_got_is_a_data_set(capsys, tmp_path, server, comic):
+    comic("missing")
+    with pytest.raises(UsageError, match=r"comic is not downloaded yet: python -m zoo.data get comic"):
+        open_dataset("comic", crop=32)
+    code, out, err = run(capsys, "get", "comic")
+    assert (code, out) == (1, "")
+    assert "A comic: 12 files, " in err
+    assert "Licence: CC0-1.0" in err
+    assert "12 of 12 files could not be had" in err
+    comic("drops")
+    code, out, err = run(capsys, "get", "comic", "--json")
+    assert code == 0, err
+    record = json.loads(out)
+    pages = tmp_path / "cache" / "comic-v3" / "pages"
+    assert record["path"] == str(pages)
+    assert record["found"] == sum(record["pages"].values()) == 12
+    assert record["settings"]["licence"] == "CC0-1.0"
+    dataset = open_dataset("comic", crop=32)
+    assert {name: len(split.images) for name, split in dataset.splits.items()} == record["pages"]
+    with open(pages / "manifest.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["group"] for row in rows} == {f"comic/episode-{number}" for number in range(6)}
+    code, out, _ = run(capsys, "list", "--json")
+    (described,) = json.loads(out)
+    assert (described["state"], described["path"]) == ("downloaded", str(pages))
+    asked = len(server.requests)
+    assert run(capsys, "get", "comic")[0] == 0
+    assert len(server.requests) == asked
+
+
+def test_another_folder(capsys, tmp_path, comic):
+    comic()
+    code, out, err = run(capsys, "get", "comic", "--to", tmp_path / "mine")
+    assert code == 0, err
+    assert f"--data {tmp_path / 'mine' / 'pages'}" in err
+    assert out.endswith(f" in {tmp_path / 'mine' / 'pages'}\n")
+    assert not (tmp_path / "cache").exists()
+    assert open_dataset(tmp_path / "mine" / "pages", crop=32).splits["train"].images
+
+
+def test_a_disk_that_is_too_small_is_known_before(capsys, tmp_path, server, comic, monkeypatch):
+    comic()
+    monkeypatch.setattr(get.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000}))
+    code, _, err = run(capsys, "get", "comic")
+    assert code == 2
+    assert "0 MB are free" in err
+    assert not server.requests
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"file": "../x.png"}, "'../x.png' is not a plain relative path"),
+        ({"file": "/etc/x.png"}, "is not a plain relative path"),
+        ({"file": ".x.png"}, "is not a plain relative path"),
+        ({"file": "a/../x.png"}, "is not a plain relative path"),
+        ({"file": "a\\x.png"}, "is not a plain relative path"),
+        ({"file": "EPISODE-0/0.png"}, "'EPISODE-0/0.png' is there twice"),
+        ({"url": "file:///etc/passwd"}, "is not an http or https address"),
+        ({"bytes": "-1"}, "'-1' is not a length in bytes"),
+        ({"bytes": "99999999999999"}, "is not a length in bytes"),
+        ({"sha256": "abc"}, "'abc' is not a SHA-256"),
+    ],
+)
+def test_lists_that_are_refused(capsys, server, comic, changes, message):
+    comic(**changes)
+    code, _, err = run(capsys, "get", "comic")
+    assert code == 2
+    assert message in err
+    assert "comic.csv, line 7" in err
+    assert not server.requests
+
+
+def test_a_list_that_is_not_the_card_s(capsys, tmp_path, comic):
+    comic()
+    path = tmp_path / "cards" / "comic.csv"
+    path.write_text(path.read_text() + "\n")
+    code, _, err = run(capsys, "get", "comic")
+    assert code == 2
+    assert "its SHA-256 is not the digest in comic.toml" in err
+    path.unlink()
+    assert run(capsys, "get", "comic")[0] == 2
+
+
+def test_what_cannot_be_got(capsys):
+    code, _, err = run(capsys, "get", "procedural")
+    assert code == 2
+    assert "drawn on first use" in err
+    code, _, err = run(capsys, "get", "no-such-set")
+    assert code == 2
+    assert "known: " in err
+    assert run(capsys, "get", "peppercarrot", "--parallel", "17")[0] == 2
+
+
+def test_the_list_of_pepper_and_carrot():
+    card = get_card("peppercarrot")
+    files = card_files(card)
+    assert len(files) == 171
+    assert all(file.url.startswith("https://raw.githubusercontent.com/Deevad/peppercarrot_ep") for file in files)
+    sizes = Counter(f"peppercarrot/{file.file.split('/')[0]}" for file in files)
+    assert len(sizes) == 23
+    splits, _ = assign(sizes, 0.1, 0.1)
+    counted = {split: sum(sizes[name] for name in splits if splits[name] == split) for split in card.pages}
+    assert counted == card.pages
+
+
+def test_an_address_where_nobody_listens(tmp_path, server, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    file = replace(server.file("good"), url=f"http://127.0.0.1:{port}/0.bin")
+    with pytest.raises(RunError, match="refused"):
+        download.download([file], tmp_path, patience=QUICK)

@@ -1,0 +1,819 @@
+"""`python -m zoo.data prepare` and `check`, on small pages made up for it."""
+
+import csv
+import errno
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zoo.data import __main__ as command
+from zoo.data import manifest, near, pages, prepare
+from zoo.data.groups import assign, join_works, split_of
+from zoo.data.near import cluster_near, drop_near, near_pairs, perceptual_hash
+from zoo.data.sources import open_dataset
+
+SMALL = ["--longest", "96", "--shortest", "32"]
+
+
+def page(seed: int, size: tuple[int, int] = (96, 64)) -> Image.Image:
+    """A coloured page (width, height), other for every seed."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (8, 6, 3), np.uint8)
+    return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
+
+
+def save(path: Path, seed: int, size: tuple[int, int] = (96, 64)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page(seed, size).save(path)
+    return path
+
+
+def works(root: Path, count: int, each: int = 2, first: int = 0) -> Path:
+    """Folders of pages."""
+    for work in range(first, first + count):
+        for number in range(each):
+            save(root / f"work{work:02d}" / f"{number}.png", 100 * work + number)
+    return root
+
+
+def archive(path: Path, entries: dict[str, bytes | Image.Image]) -> Path:
+    with zipfile.ZipFile(path, "w") as zipped:
+        for name, content in entries.items():
+            if isinstance(content, Image.Image):
+                stream = io.BytesIO()
+                content.save(stream, "PNG")
+                content = stream.getvalue()
+            zipped.writestr(name, content)
+    return path
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = command.main([str(each) for each in arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def prepared(capsys, *arguments: object) -> dict:
+    code, out, err = run(capsys, "prepare", *arguments, *SMALL, "--json")
+    assert code == 0, err
+    return json.loads(out)
+
+
+def rows(root: Path, name: str = "manifest.csv") -> list[dict[str, str]]:
+    with open(root / name, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def content(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> list[Path]:
+    """A folder of works, with an archive in it, and an archive; and everything that is to be left out."""
+    folder = works(tmp_path / "pages", 8)
+    save(folder / "loose.jpg", 5000, (300, 150))
+    page(1000).convert("L").save(folder / "work00" / "grey.png")
+    save(folder / "work00" / "tiny.png", 1001, (96, 20))
+    save(folder / "work01" / "flat.png", 1002, (960, 64))  # 96 x 6 when it is reduced
+    page(2, (80, 60)).save(folder / "work01" / "cut.png")
+    (folder / "work01" / "cut.png").write_bytes((folder / "work01" / "cut.png").read_bytes()[:-900])
+    page(101, (48, 32)).save(folder / "work02" / "smaller.jpg", quality=70)  # of work01/1.png
+    (folder / "notes.txt").write_text("no page")
+    save(folder / ".trash" / "0.png", 9999)
+    archive(folder / "inside.zip", {f"a/{n}.png": page(3000 + n) for n in range(2)})
+    (folder / "broken.cbz").write_bytes(b"no archive")
+    book = archive(tmp_path / "book.cbz", {"../../0.png": page(4000), "1\x1b[31m.png": page(4001), "2.png": b"text"})
+    return [folder, book]
+
+
+def test_pages_become_a_data_set(capsys, tmp_path, sources):
+    before = content(tmp_path)
+    target = tmp_path / "out"
+    record = prepared(capsys, *sources, target, "--licence", "CC0-1.0, me")
+    assert {name: data for name, data in content(tmp_path).items() if not name.startswith("out/")} == before
+    assert {path.name for path in target.iterdir()} == {
+        *("train", "val", "test", "manifest.csv", "dropped.csv", "prepared.json", ".lock")
+    }
+    assert record["found"] == 8 * 2 + 1 + 5 + 2 + 1 + 3
+    assert record["dropped"] == {"grey": 1, "near-duplicate": 1, "small": 2, "unreadable": 3}
+    assert {row["page"]: (row["reason"], row["detail"]) for row in rows(target, "dropped.csv")} == {
+        "book.cbz/2.png": ("unreadable", "not an image (it looks like a text file)"),
+        "pages/broken.cbz": (
+            "unreadable",
+            "neither a folder nor a readable .zip or .cbz archive (File is not a zip file)",
+        ),
+        "pages/work00/grey.png": ("grey", ""),
+        "pages/work00/tiny.png": ("small", "96 x 20"),
+        "pages/work01/cut.png": ("unreadable", "truncated"),
+        "pages/work01/flat.png": ("small", "960 x 64"),
+        "pages/work02/smaller.jpg": ("near-duplicate", "pages/work01/1.png"),
+    }
+
+    found = {row["source"]: row for row in rows(target)}
+    assert len(found) == sum(record["pages"].values()) == 8 * 2 + 1 + 2 + 2
+    assert found["pages/work03/1.png"]["group"] == "pages/work03"
+    assert found["pages/loose.jpg"]["group"] == "pages"
+    assert found["pages/inside.zip/a/0.png"]["group"] == "pages/inside.zip"
+    assert found["book.cbz/../../0.png"]["group"] == found["book.cbz/1?[31m.png"]["group"] == "book.cbz"
+    assert (found["pages/loose.jpg"]["width"], found["pages/loose.jpg"]["height"]) == ("96", "48")
+    digest = hashlib.sha256((sources[0] / "loose.jpg").read_bytes()).hexdigest()
+    assert found["pages/loose.jpg"]["source_sha256"] == digest
+    splits = defaultdict(set)
+    for row in found.values():
+        splits[row["group"]].add(row["split"])
+        assert row["licence"] == "CC0-1.0, me"
+        assert row["file"].startswith(f"{row['split']}/")
+        data = (target / row["file"]).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == row["sha256"]
+        with Image.open(io.BytesIO(data)) as image:
+            assert image.format == "JPEG"
+            assert image.size == (int(row["width"]), int(row["height"]))
+            assert [layer[1:3] for layer in image.layer] == [(2, 2), (1, 1), (1, 1)]  # 4:2:0
+            assert not image.getexif()
+    assert all(len(each) == 1 for each in splits.values())
+    original = np.asarray(page(301), float)
+    with Image.open(target / found["pages/work03/1.png"]["file"]) as image:
+        assert np.abs(np.asarray(image) - original).mean() < 4
+
+    lines = sorted(f"{row['sha256']}  {row['file']}\n" for row in found.values())
+    lines.sort(key=lambda line: line.split("  ")[1])
+    assert record["digest"] == hashlib.sha256("".join(lines).encode()).hexdigest()
+    code, out, _ = run(capsys, "check", target)
+    assert (code, out) == (0, f"{target}: 21 files, nothing wrong\n")
+
+
+def test_it_trains_and_is_evaluated_by_group(capsys, tmp_path):
+    from zoo import train
+    from zoo.evaluation.evaluate import subjects
+
+    target = tmp_path / "out"
+    prepared(capsys, works(tmp_path / "pages", 12), target)
+    dataset = open_dataset(target, crop=32)
+    listed = {row["file"]: row for row in rows(target)}
+    for name, split in dataset.splits.items():
+        assert {image.name for image in split.images} == {file for file in listed if file.startswith(name)}
+    assert all(image.fast == "jpeg" for image in dataset.splits["train"].images)
+    assert {each.group for each in subjects(dataset, "val", limit=None, max_side=64)} == {
+        row["group"] for row in listed.values() if row["split"] == "val"
+    }
+    fast = ["--encoder-weights", "none", "--crop", "16", "--batch-size", "2", "--validation-crops", "4", "--steps", "2"]
+    code = train.main(["residual", "--data", str(target), *fast, "--run-dir", str(tmp_path / "run")])
+    assert code == 0, capsys.readouterr().err
+
+
+def test_works_stay_in_their_splits_when_others_are_added(capsys, tmp_path):
+    folder = works(tmp_path / "pages", 25, 1)
+    prepared(capsys, folder, tmp_path / "few")
+    before = {row["group"]: row["split"] for row in rows(tmp_path / "few")}
+    assert set(before.values()) == {"train", "val", "test"}
+    works(folder, 10, 1, first=25)
+    prepared(capsys, folder, tmp_path / "many")
+    after = {row["group"]: row["split"] for row in rows(tmp_path / "many")}
+    assert len(after) == 35
+    assert {group: after[group] for group in before} == before
+    assert all(split == split_of(group, 0.1, 0.1) for group, split in after.items())
+
+
+@pytest.mark.parametrize("group", ["folder", "file", "none"])
+def test_what_a_work_is(capsys, tmp_path, group):
+    folder = works(tmp_path / "pages", 3)
+    archive(folder / "work00" / "book.cbz", {f"{n}.png": page(500 + n) for n in range(3)})
+    prepared(capsys, folder, tmp_path / "out", "--group", group)
+    found = {row["source"]: row["group"] for row in rows(tmp_path / "out")}
+    image, entry = "pages/work01/1.png", "pages/work00/book.cbz/2.png"
+    assert found[image] == ("pages/work01" if group == "folder" else image)
+    assert found[entry] == (entry if group == "none" else "pages/work00/book.cbz")
+
+
+def test_small_sets_are_never_without_training_or_validation(capsys, tmp_path):
+    for count in range(2, 9):
+        folder = works(tmp_path / str(count), count, 1, first=10 * count)
+        record = prepared(capsys, folder, tmp_path / f"out{count}")
+        assert min(record["pages"]["train"], record["pages"]["val"]) > 0
+        assert record["pages"]["test"] > 0 or count == 2
+        by_hash = [split_of(row["group"], 0.1, 0.1) == row["split"] for row in rows(tmp_path / f"out{count}")]
+        assert by_hash.count(False) == len(record["notes"])
+        assert all("would have been empty" in note for note in record["notes"])
+    code, _, err = run(capsys, "prepare", works(tmp_path / "one", 1, 6) / "work00", tmp_path / "out", *SMALL)
+    assert code == 0
+    assert "note: all pages are of one work, work00: they were split page by page" in err
+    assert {row["split"] for row in rows(tmp_path / "out")} == {"train", "val", "test"}
+    assert run(capsys, "check", tmp_path / "out")[0] == 0
+
+
+def test_nothing_to_learn_from(capsys, tmp_path):
+    folder = works(tmp_path / "pages", 1, 1)
+    code, _, err = run(capsys, "prepare", folder, tmp_path / "out", *SMALL)
+    assert code == 2
+    assert "1 of 1 pages are usable, and two that do not look alike are the least" in err
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    (bad / "a.png").write_text("text")
+    page(3).convert("L").save(bad / "b.png")
+    code, _, err = run(capsys, "prepare", bad, tmp_path / "out", *SMALL)
+    assert code == 2
+    assert "0 of 2 pages are usable (1 grey, 1 unreadable), and two" in err
+    assert "bad/a.png: not an image" in err
+    (tmp_path / "empty").mkdir()
+    code, _, err = run(capsys, "prepare", tmp_path / "empty", tmp_path / "none", *SMALL)
+    assert code == 2
+    assert "no pages in" in err
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("stop", ["convert", "note", "move", "manifest", "record"])
+def test_a_stopped_call_goes_on_and_ends_the_same(capsys, tmp_path, sources, monkeypatch, stop):
+    whole, target = tmp_path / "whole", tmp_path / "out"
+    prepared(capsys, *sources, whole)
+    converted: list[str] = []
+    original = {name: getattr(prepare, name) for name in ("convert", "_note", "write_manifest", "write_text")}
+    replace = os.replace
+
+    def convert(found, *rest, **options):
+        if stop == "convert" and len(converted) == 9:
+            raise KeyboardInterrupt
+        converted.append(found.key)
+        return original["convert"](found, *rest, **options)
+
+    def note(lines, key, result):
+        original["_note"](lines, key, result)
+        if stop == "note" and len(converted) > 9:
+            lines.write('{"key": "cut sho')
+            raise KeyboardInterrupt
+
+    def move(source, to):
+        if stop == "move" and Path(to).parent.name == "val":
+            raise KeyboardInterrupt
+        replace(source, to)
+
+    def write_manifest(*arguments):
+        if stop == "manifest":
+            raise KeyboardInterrupt
+        original["write_manifest"](*arguments)
+
+    def write_text(path, text):
+        if stop == "record" and path.name == "prepared.json":
+            raise KeyboardInterrupt
+        original["write_text"](path, text)
+
+    with monkeypatch.context() as patch:
+        for name, stopping in (("convert", convert), ("_note", note)):
+            patch.setattr(prepare, name, stopping)
+        patch.setattr(prepare, "write_manifest", write_manifest)
+        patch.setattr(prepare, "write_text", write_text)
+        patch.setattr(prepare.os, "replace", move)
+        code, out, _ = run(capsys, "prepare", *sources, target, *SMALL)
+        assert (code, out) == (130, "")
+        assert not (target / "prepared.json").exists()
+        code, _, err = run(capsys, "check", target)
+        assert code == 2
+        assert "not finished yet" in err
+        when, stop = stop, ""
+        first = set(converted)
+        converted.clear()
+        record = prepared(capsys, *sources, target)
+    assert len(first) >= 9
+    if when in ("move", "manifest", "record"):
+        assert not converted  # all was done
+    else:
+        assert len(converted) < record["found"]
+    assert content(target) == content(whole)
+    converted.clear()
+    code, _, err = run(capsys, "prepare", *sources, target, *SMALL)
+    assert code == 0
+    assert "is prepared already" in err
+    assert not converted
+    assert content(target) == content(whole)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs kill")
+def test_a_killed_process_leaves_nothing_half_done(capsys, tmp_path, sources):
+    whole, target = tmp_path / "whole", tmp_path / "out"
+    sources = [works(sources[0], 20, 4, first=10), sources[1]]
+    prepared(capsys, *sources, whole)
+    line = [sys.executable, "-m", "zoo.data", "prepare", *map(str, sources), str(target), *SMALL]
+    kept: list[int] = []
+    for count in (1, 30, 60):
+        with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            while process.poll() is None and len(list((target / ".prepare").glob("*.jpg"))) < count:
+                time.sleep(0.002)
+            process.kill()
+        kept.append(len(list((target / ".prepare").glob("*.jpg"))))
+    assert kept[0] < kept[1] < kept[2]
+    prepared(capsys, *sources, target)
+    assert content(target) == content(whole)
+    assert not list(target.rglob(".*.jpg"))
+
+
+def test_other_settings_and_other_pages_are_refused(capsys, tmp_path):
+    folder, target = works(tmp_path / "pages", 3), tmp_path / "out"
+    prepared(capsys, folder, target)
+    before = content(target)
+    code, _, err = run(capsys, "prepare", folder, target, *SMALL, "--quality", "80", "--group", "none")
+    assert code == 2
+    assert "quality: 90 there, 80 asked for; group: 'folder' there, 'none' asked for" in err
+    save(folder / "work00" / "new.png", 7)
+    code, _, err = run(capsys, "prepare", folder, target, *SMALL)
+    assert code == 2
+    assert "was prepared from other files than the sources hold now" in err
+    assert content(target) == before
+
+
+def test_settings_that_were_begun_are_kept_to(capsys, tmp_path, monkeypatch):
+    folder, target = works(tmp_path / "pages", 3), tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert run(capsys, "prepare", folder, target, *SMALL)[0] == 130
+    code, _, err = run(capsys, "prepare", folder, target, *SMALL, "--near", "3")
+    assert code == 2
+    assert "near: 6 there, 3 asked for" in err
+
+
+def test_a_full_disk_loses_nothing(capsys, tmp_path, monkeypatch):
+    folder, target = works(tmp_path / "pages", 4), tmp_path / "out"
+    calls = []
+
+    def full(path):
+        calls.append(path)
+        if len(calls) > 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return original(path)
+
+    original = pages.atomic_path
+    with monkeypatch.context() as patch:
+        patch.setattr(pages, "atomic_path", full)
+        code, _, err = run(capsys, "prepare", folder, target, *SMALL)
+    assert code == 1
+    assert "the disk is full; what is done is kept" in err
+    assert prepared(capsys, folder, target)["pages"]["train"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--quality", "96"], "--quality must be from 1 to 95, not 96"),
+        (["--longest", "9000"], "--longest must be from 16 to 8192"),
+        (["--shortest", "2000"], "--shortest must be from 1 to --longest, 1024, not 2000"),
+        (["--near", "17"], "--near must be from 0 to 16"),
+        (["--val", "0"], "--val must be above 0"),
+        (["--val", "0.5", "--test", "0.5"], "both below 1 together"),
+        (["--val", "nan"], "--val must be above 0"),
+        (["--licence", "a\nb"], "--licence must be one line"),
+    ],
+)
+def test_bad_settings_are_exit_code_2_and_make_nothing(capsys, tmp_path, arguments, message):
+    code, out, err = run(capsys, "prepare", works(tmp_path / "pages", 1, 1), tmp_path / "out", *arguments)
+    assert code == 2
+    assert message in err
+    assert out == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_bad_places_are_exit_code_2(capsys, tmp_path):
+    folder = works(tmp_path / "pages", 1, 1)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("mine")
+    (tmp_path / "page.bmp").touch()
+    (tmp_path / "bad.zip").write_text("no archive")
+    for source, target, message in (
+        (folder, tmp_path / "mine", "is not empty and holds no prepared pages"),
+        (folder, folder / "out", "is inside"),
+        (tmp_path / "gone", tmp_path / "out", "gone: no such folder or file"),
+        (tmp_path / "page.bmp", tmp_path / "out", "page.bmp: a source is a folder, a .zip or .cbz archive, or a PDF"),
+        (tmp_path / "bad.zip", tmp_path / "out", "bad.zip: neither a folder nor a readable"),
+        (folder, tmp_path / "bad.zip", "cannot be written"),
+    ):
+        code, out, err = run(capsys, "prepare", source, target, *SMALL)
+        assert (code, out) == (2, ""), err
+        assert message in err
+    save(tmp_path / "split" / "train" / "0.png", 1)
+    save(tmp_path / "split" / "Validation" / "0.png", 2)
+    code, _, err = run(capsys, "prepare", tmp_path / "split", tmp_path / "out", *SMALL)
+    assert code == 2
+    assert "split has split folders, which are no works" in err
+    assert run(capsys, "prepare", tmp_path / "split", tmp_path / "out", *SMALL, "--group", "file")[0] == 0
+    assert [path.name for path in (tmp_path / "mine").iterdir() if path.name != ".lock"] == ["thesis.txt"]
+
+
+def test_a_second_process_is_refused(capsys, tmp_path):
+    folder, target = works(tmp_path / "pages", 3), tmp_path / "out"
+    target.mkdir()
+    code = f"""
+import filelock, sys
+lock = filelock.FileLock({str(target / ".lock")!r})
+lock.acquire()
+print("locked", flush=True)
+sys.stdin.read()
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdin is not None
+        assert other.stdout.readline() == b"locked\n"
+        exit_code, _, err = run(capsys, "prepare", folder, target, *SMALL)
+        other.stdin.close()
+    assert exit_code == 2
+    assert "another process is preparing" in err
+
+
+def test_a_page_that_changes_meanwhile_is_named(capsys, tmp_path, monkeypatch):
+    folder, target = works(tmp_path / "pages", 3), tmp_path / "out"
+    read = prepare._read_journal
+
+    def meanwhile(*arguments):
+        save(folder / "work01" / "1.png", 55, (200, 300))
+        return read(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare, "_read_journal", meanwhile)
+        code, _, err = run(capsys, "prepare", folder, target, *SMALL)
+    assert code == 1
+    assert "pages/work01/1.png changed while it was prepared" in err
+    assert prepared(capsys, folder, target)["found"] == 6
+    assert run(capsys, "check", target)[0] == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a limit of open files")
+def test_any_number_of_archives(tmp_path):
+    for number in range(100):
+        archive(tmp_path / f"{number}.cbz", {"1.png": page(number, (40, 40))})
+    code = f"""
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
+from zoo.data.__main__ import main
+assert main(["prepare", {str(tmp_path)!r}, {str(tmp_path.parent / "of-archives")!r}, *{SMALL}]) == 0
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "100 pages found, dropped: nothing" in done.stdout
+
+
+# Near-duplicates and groups.
+
+
+def test_the_hash_is_imagehash_s():
+    known = ["8cb349ac7393b32c", "f1b4c4a9397cec18", "8439cc76f616b1cc"]  # by ImageHash 4.3.2
+    assert [f"{perceptual_hash(np.asarray(page(seed))):016x}" for seed in range(3)] == known
+    imagehash = pytest.importorskip("imagehash", reason="imagehash is not installed")
+    for seed in range(20):
+        picture = page(seed, (90 + seed, 70))
+        assert f"{perceptual_hash(np.asarray(picture)):016x}" == str(imagehash.phash(picture))
+
+
+def test_the_hash_bears_rescaling_and_compression_and_tells_pages_apart():
+    hashes = [perceptual_hash(np.asarray(page(seed, (300, 400)))) for seed in range(20)]
+    for seed, value in enumerate(hashes):
+        stream = io.BytesIO()
+        page(seed, (300, 400)).resize((120, 160)).save(stream, "JPEG", quality=50)
+        assert (perceptual_hash(np.asarray(Image.open(stream))) ^ value).bit_count() <= 6
+        assert all((other ^ value).bit_count() > 12 for other in hashes[:seed])
+
+
+@pytest.mark.parametrize("distance", [0, 3, 6])
+def test_near_pairs_are_those_of_a_plain_comparison(monkeypatch, distance):
+    rng = np.random.default_rng(distance)
+    base = rng.integers(0, 2**63, 30, np.uint64)
+    flips = np.array([sum(1 << bit for bit in rng.choice(63, rng.integers(0, 8), replace=False)) for _ in range(300)])
+    hashes = base[rng.integers(0, 30, 300)] ^ flips.astype(np.uint64)
+    monkeypatch.setattr(near, "_COMPARED", 1000)  # several blocks
+    first, pairs = near_pairs(hashes, distance)
+    values = hashes.tolist()
+    assert first.tolist() == [values.index(value) for value in values]
+    firsts = sorted(set(first.tolist()))
+    assert pairs.tolist() == [
+        [i, j] for i in firsts for j in firsts if i < j and (values[i] ^ values[j]).bit_count() <= distance
+    ]
+    clusters = cluster_near(hashes, distance)
+    for i in range(300):
+        for j in range(i):
+            if (values[i] ^ values[j]).bit_count() <= distance:
+                assert clusters[i] == clusters[j]
+    keeper = drop_near(hashes, np.zeros((300, 4), np.uint8), ["one"] * 300, clusters, distance)
+    kept = [index for index in range(300) if keeper[index] == index]
+    assert all((values[i] ^ values[j]).bit_count() > distance for i in kept for j in kept if i < j)
+    assert all((values[index] ^ values[keeper[index]]).bit_count() <= distance for index in range(300))
+
+
+def test_tens_of_thousands_of_pages_are_compared_in_seconds():
+    rng = np.random.default_rng(0)
+    hashes = rng.integers(0, 2**63, 20_000, np.uint64)
+    hashes[10_000:15_000] = hashes[0]  # blank pages
+    hashes[19_999] = hashes[7] ^ np.uint64(0b10110)
+    first, pairs = near_pairs(hashes, 6)
+    assert set(first[10_000:15_000].tolist()) == {0}
+    assert pairs.tolist() == [[7, 19_999]]
+
+
+def things(folder: Path) -> None:
+    """Four pictures of equal luma, so that grey they are one; the colours of the last are nearly those of the first."""
+    luma = np.asarray(page(5).convert("L"), np.uint8)
+    for index in range(4):
+        chroma = [np.full_like(luma, value) for value in ((90, 170), (170, 90), (160, 160), (91, 170))[index]]
+        colored = np.stack([luma // 2 + 64, *chroma], axis=-1)
+        (folder / f"thing{index}").mkdir()
+        Image.merge("YCbCr", [Image.fromarray(colored[..., c]) for c in range(3)]).convert("RGB").save(
+            folder / f"thing{index}" / "thing.png"
+        )
+
+
+def test_a_thing_in_two_colours_is_kept_in_one_split(capsys, tmp_path):
+    folder = works(tmp_path / "pages", 30, 1)
+    things(folder)
+    record = prepared(capsys, folder, tmp_path / "out")
+    assert record["dropped"] == {"near-duplicate": 1}
+    found = [row for row in rows(tmp_path / "out") if "thing" in row["source"]]
+    assert len(found) == 3
+    assert len({row["split"] for row in found}) == len({row["group"] for row in found}) == 1
+
+
+def test_a_thing_in_two_colours_is_in_one_split_of_a_single_work(capsys, tmp_path):
+    folder = tmp_path / "pages" / "work00"
+    works(tmp_path / "pages", 1, 12)
+    things(folder)
+    for path in folder.glob("thing*/*.png"):
+        path.rename(folder / f"{path.parent.name}.png")
+    record = prepared(capsys, folder, tmp_path / "out")
+    assert "they were split page by page" in record["notes"][0]
+    assert run(capsys, "check", tmp_path / "out")[0] == 0
+    assert len({row["split"] for row in rows(tmp_path / "out") if "thing" in row["source"]}) == 1
+
+
+def test_nothing_but_one_thing_cannot_be_split(capsys, tmp_path):
+    (tmp_path / "pages").mkdir()
+    things(tmp_path / "pages")
+    code, _, err = run(capsys, "prepare", tmp_path / "pages", tmp_path / "out", *SMALL)
+    assert code == 2
+    assert "3 of 4 pages are usable (1 near-duplicate), and two that do not look alike are the least" in err
+
+
+def test_another_edition_is_the_same_work():
+    names = ["a"] * 20 + ["b"] * 20 + ["c"] * 20 + ["d", "e", "f"]
+    clusters = list(range(63))
+    clusters[20], clusters[21] = clusters[0], clusters[1]  # b shares two pages with a
+    clusters[40] = clusters[2]  # c shares one: a licence
+    clusters[61] = clusters[60]  # d and e are single pictures
+    assert join_works(names, clusters) == ["a"] * 40 + ["c"] * 20 + ["d", "d", "f"]
+
+
+def test_no_work_is_made_one_with_all_others_by_a_common_page():
+    names = [f"{index:03d}" for index in range(150) for _ in range(2)]
+    clusters = [0 if index % 2 == 0 else index for index in range(300)]
+    assert join_works(names, clusters) == names
+
+
+def test_groups_are_assigned_by_the_share_of_their_hashes():
+    sizes = {f"work {index}": 1 for index in range(2000)}
+    splits, notes = assign(sizes, 0.1, 0.2)
+    counts = [list(splits.values()).count(split) for split in ("train", "val", "test")]
+    assert not notes
+    assert abs(counts[1] - 200) < 60
+    assert abs(counts[2] - 400) < 80
+    assert set(assign({"x": 5, "y": 1}, 0.1, 0.0)[0].values()) == {"train", "val"}
+    assert set(assign(sizes, 0.1, 0.0)[0].values()) == {"train", "val"}
+
+
+# PDF files.
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Path:
+    """Scans of 300 × 200 and of 60 × 40 pixels, on pages of the same size."""
+    pytest.importorskip("pypdfium2", reason="pypdfium2 is not installed")
+    path = tmp_path / "book.pdf"
+    leaves = [page(600, (300, 200)), page(601, (60, 40))]
+    leaves[0].save(path, save_all=True, append_images=[leaves[1]], resolution=72.0)
+    return path
+
+
+def test_pdf_files(capsys, tmp_path, book):
+    folder = works(tmp_path / "pages", 4)
+    shutil.copy(book, folder / "work00" / "inside.pdf")
+    page(700, (300, 200)).save(tmp_path / "other.pdf", save_all=True, append_images=[page(701, (300, 200))])
+    (folder / "broken.pdf").write_bytes(book.read_bytes()[:200])
+    target = tmp_path / "out"
+    record = prepared(capsys, folder, tmp_path / "other.pdf", target)
+    found = {row["source"]: row for row in rows(target)}
+    first, second = found["pages/work00/inside.pdf#1"], found["pages/work00/inside.pdf#2"]
+    assert first["group"] == second["group"] == "pages/work00/inside.pdf"
+    assert first["source_sha256"] == second["source_sha256"] == hashlib.sha256(book.read_bytes()).hexdigest()
+    assert (first["width"], first["height"]) == ("96", "64")
+    assert (second["width"], second["height"]) == ("60", "40")  # never enlarged
+    with Image.open(target / first["file"]) as image:
+        assert np.abs(np.asarray(image) - np.asarray(page(600), float)).mean() < 8
+    assert record["dropped"] == {"unreadable": 1}
+    (bad,) = rows(target, "dropped.csv")
+    assert bad["page"] == "pages/broken.pdf"
+    assert "damaged" in bad["detail"]
+    assert run(capsys, "check", target)[0] == 0
+
+
+def write_pdf(path: Path, box: str = "0 0 100 200", trailer: str = "") -> Path:
+    """A page whose lower half is red: lines, not a scan."""
+    path.write_text(
+        "%PDF-1.4\n1 0 obj <</Type /Catalog /Pages 2 0 R>> endobj\n"
+        "2 0 obj <</Type /Pages /Kids [3 0 R] /Count 1>> endobj\n"
+        f"3 0 obj <</Type /Page /Parent 2 0 R /MediaBox [{box}] /Contents 4 0 R>> endobj\n"
+        "4 0 obj <</Length 25>> stream\n1 0 0 rg 0 0 100 100 re f\nendstream endobj\n"
+        f"trailer <</Root 1 0 R {trailer}>>\n%%EOF\n"
+    )
+    return path
+
+
+def test_lines_are_rendered_on_white_at_the_size_asked_for(tmp_path, book):
+    from zoo.data.decode import ImageError
+    from zoo.data.pdf import OVERSAMPLING, PdfRenderer
+
+    with PdfRenderer() as renderer:
+        rgb = renderer.render(write_pdf(tmp_path / "lines.pdf"), 0, 96)
+        assert rgb.shape == (96 * OVERSAMPLING, 48 * OVERSAMPLING, 3)
+        assert (rgb[:90] == 255).all()
+        assert (rgb[102:] == (255, 0, 0)).all()
+        flat = renderer.render(write_pdf(tmp_path / "flat.pdf", "0 0 14000 1"), 0, 1024)
+        assert max(flat.shape) <= 1024 * OVERSAMPLING
+        secret = f"/Encrypt <</Filter /Standard /V 1 /R 2 /P -4 /O ({'o' * 32}) /U ({'u' * 32})>> /ID [(a) (b)]"
+        with pytest.raises(ImageError, match="encrypted"):
+            renderer.count(write_pdf(tmp_path / "locked.pdf", trailer=secret))
+
+
+def test_a_renderer_that_dies_or_hangs_costs_one_page(book):
+    from zoo.data.decode import ImageError
+    from zoo.data.pdf import PdfRenderer
+
+    with PdfRenderer() as renderer:
+        assert renderer.count(book) == 2
+        renderer._process.kill()
+        with pytest.raises(ImageError, match="the renderer died of it"):
+            renderer.render(book, 0, 96)
+        assert renderer.render(book, 1, 96).shape == (40, 60, 3)
+        with pytest.raises(ImageError, match="damaged"):
+            renderer.render(book, 7, 96)
+        renderer.close()
+        renderer._seconds = 0.0  # it takes longer to start
+        with pytest.raises(ImageError, match="not rendered within 0 s"):
+            renderer.render(book, 0, 96)
+
+
+def test_without_pypdfium2_a_pdf_says_what_to_install(capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pypdfium2", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    (tmp_path / "book.pdf").write_bytes(b"%PDF-1.4")
+    for source in (tmp_path / "book.pdf", tmp_path):
+        code, _, err = run(capsys, "prepare", source, tmp_path.parent / "out-of-pdf", *SMALL)
+        assert code == 2
+        assert 'pip install "keras-colorization-zoo[pdf]"' in err
+
+
+# check.
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("sound")
+    code = command.main(["prepare", str(works(folder / "pages", 14)), str(folder / "out"), *SMALL])
+    assert code == 0
+    return folder / "out"
+
+
+def _edit(root: Path, change) -> None:
+    found = manifest.read_manifest(root)
+    manifest.write_manifest(root, change(found))
+
+
+def _of(root: Path, split: str) -> dict[str, str]:
+    return next(row for row in rows(root) if row["split"] == split)
+
+
+def _swap_group(root: Path) -> None:
+    other = _of(root, "val")["group"]
+    path = root / "manifest.csv"
+    path.write_text(path.read_text().replace(_of(root, "test")["group"] + ",", other + ","))
+
+
+def _add(root: Path, split: str, data: bytes, source: str) -> None:
+    """A file that is in the manifest as it should be, and in the wrong split."""
+    picture = Image.open(io.BytesIO(data))
+    (root / split / "added.jpg").write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
+    row = manifest.Row(f"{split}/added.jpg", source, "a new group", split, *picture.size, digest, "", "0" * 64)
+    _edit(root, lambda found: [*found, row])
+    record = json.loads((root / "prepared.json").read_text())
+    record["digest"] = manifest.files_digest(manifest.read_manifest(root))
+    (root / "prepared.json").write_text(json.dumps(record))
+
+
+def _recompressed(root: Path) -> None:
+    stream = io.BytesIO()
+    with Image.open(root / _of(root, "train")["file"]) as picture:
+        picture.resize((72, 48)).save(stream, "JPEG", quality=60)
+    _add(root, "test", stream.getvalue(), "elsewhere.png")
+
+
+@pytest.mark.parametrize(
+    ("damage", "messages"),
+    [
+        (lambda root: (root / _of(root, "val")["file"]).unlink(), [": missing"]),
+        (
+            lambda root: (root / _of(root, "val")["file"]).write_bytes(b"\xff\xd8\xff"),
+            ["its SHA-256 is not the manifest's"],
+        ),
+        (lambda root: save(root / "train" / "mine.png", 1), ["train/mine.png: not in manifest.csv"]),
+        (lambda root: save(root / "valid" / "a" / "b.png", 1), ["valid/a/b.png: not in manifest.csv"]),
+        (
+            lambda root: _edit(root, lambda found: found[1:]),
+            ["not the files that prepared.json", "not in manifest.csv"],
+        ),
+        (lambda root: _edit(root, lambda found: [*found, found[0]]), ["2 times in manifest.csv"]),
+        (_swap_group, ["group pages/work", "is in test and val"]),
+        (lambda root: _add(root, "test", (root / _of(root, "train")["file"]).read_bytes(), "x"), ["file ", "near-dup"]),
+        (_recompressed, ["near-duplicates in two splits"]),
+        (lambda root: _text(root), ["not an image"]),
+        (lambda root: _rename(root, "../outside.jpg"), ["not a file of a split"]),
+        (lambda root: _rename(root, "train/../val/x.jpg"), ["not a file of a split"]),
+    ],
+)
+def test_check_finds(capsys, tmp_path, sound, damage, messages):
+    root = tmp_path / "set"
+    shutil.copytree(sound, root)
+    assert run(capsys, "check", root)[0] == 0
+    damage(root)
+    code, out, err = run(capsys, "check", root)
+    assert code == 1
+    for message in messages:
+        assert message in out
+    assert "problems in" in err
+    code, out, _ = run(capsys, "check", root, "--json")
+    assert code == 1
+    assert len(json.loads(out)["problems"]) >= 1
+
+
+def _text(root: Path) -> None:
+    """A file that has its digest and is no image."""
+    file = root / _of(root, "train")["file"]
+    old = hashlib.sha256(file.read_bytes()).hexdigest()
+    file.write_text("text")
+    path = root / "manifest.csv"
+    path.write_text(path.read_text().replace(old, hashlib.sha256(b"text").hexdigest()))
+
+
+def _rename(root: Path, name: str) -> None:
+    path = root / "manifest.csv"
+    path.write_text(path.read_text().replace(_of(root, "train")["file"], name))
+
+
+def test_check_of_what_is_no_prepared_folder(capsys, tmp_path, sound):
+    code, _, err = run(capsys, "check", tmp_path)
+    assert code == 2
+    assert "not a prepared folder" in err
+    assert run(capsys, "check", tmp_path / "gone")[0] == 2
+    root = tmp_path / "set"
+    shutil.copytree(sound, root)
+    (root / "manifest.csv").write_text("file,group\nx,y\n")
+    code, _, err = run(capsys, "check", root)
+    assert code == 2
+    assert "manifest.csv: the columns must be file, source" in err
+    (root / "prepared.json").write_text('{"format": 99}')
+    code, _, err = run(capsys, "check", root)
+    assert code == 2
+    assert "not a record of format 1" in err
+
+
+# The command line.
+
+
+def test_list(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLORIZATION_ZOO_CACHE", str(tmp_path))
+    code, out, _ = run(capsys, "list", "--json")
+    found = {each["name"]: each for each in json.loads(out)}
+    assert code == 0
+    assert found["procedural"]["state"] == "drawn on first use"
+    assert found["peppercarrot"]["state"] == "to download: 335 MB"
+    assert found["peppercarrot"]["bytes"] == 334_649_109
+    code, out, _ = run(capsys, "list")
+    assert code == 0
+    for word in ("procedural", "CC0-1.0", "peppercarrot", "CC BY 4.0"):
+        assert word in out
+
+
+def test_no_command_needs_tensorflow(tmp_path):
+    works(tmp_path / "pages", 3)
+    code = f"""
+import sys
+from zoo.data.__main__ import main
+assert main(["list"]) == 0
+assert main(["prepare", {str(tmp_path / "pages")!r}, {str(tmp_path / "out")!r}, *{SMALL}]) == 0
+assert main(["check", {str(tmp_path / "out")!r}]) == 0
+assert not {{"tensorflow", "keras"}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    done = subprocess.run([sys.executable, "-m", "zoo.data", "prepare"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2

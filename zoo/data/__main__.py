@@ -1,0 +1,222 @@
+"""`python -m zoo.data list | get | prepare | check`: data sets to train on, from pages of your own or downloaded."""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from zoo.cli import run
+from zoo.data.cards import SPLITS, card_files, get_card
+from zoo.data.download import PARALLEL
+from zoo.data.get import describe, get
+from zoo.data.groups import GROUPS
+from zoo.data.manifest import DROPPED, check
+from zoo.data.prepare import Settings, prepare, unreadable
+from zoo.errors import RunError, UsageError
+
+SHOWN = 10
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(
+        prog="python -m zoo.data",
+        description="Lists, downloads, prepares and checks data sets.",
+    )
+    commands = p.add_subparsers(required=True, metavar="COMMAND")
+
+    one = commands.add_parser("list", help="the data sets that have a name", description="Lists the named data sets.")
+    one.set_defaults(command=list_command)
+
+    one = commands.add_parser(
+        "get",
+        help="download a data set that has a name",
+        description="Downloads a data set and prepares its pages, so that --data NAME finds them. Every file is"
+        " verified by its SHA-256. The same command goes on where it stopped.",
+    )
+    one.add_argument("name", metavar="NAME")
+    one.add_argument(
+        "--to",
+        type=Path,
+        metavar="DIR",
+        help="instead of the cache; then --data DIR/pages",
+    )
+    one.add_argument(
+        "--parallel",
+        type=int,
+        default=PARALLEL,
+        metavar="N",
+        help=f"downloads at a time, 1 to 16 (default: {PARALLEL})",
+    )
+    one.set_defaults(command=get_command)
+
+    one = commands.add_parser(
+        "prepare",
+        help="make a data set of your own pages",
+        description="Makes small JPEGs (baseline, 4:2:0) of pages, drops what is grey, small, unreadable or there"
+        " twice, and splits the rest so that no work is in two splits. A work goes to a split by the hash of its name"
+        " and stays there when others are added. The same command goes on where it stopped.",
+        epilog="Pages that look alike are told by a 64-bit hash of their luma; of each such lot the largest stays, and"
+        " so do those in other colours, in the same split. Works that share a tenth of their pages (two at least) count"
+        " as one. Colour profiles are not applied: values are taken as sRGB.",
+    )
+    one.add_argument("sources", nargs="+", type=Path, metavar="SOURCE", help="a folder, a .zip or .cbz archive, a PDF")
+    one.add_argument("target", type=Path, metavar="DIR", help="where to: a new folder, or the one that was begun")
+    one.add_argument("--quality", type=int, help="of the JPEGs, 1 to 95 (default: %(default)s)")
+    one.add_argument(
+        "--longest", type=int, metavar="PIXELS", help="larger pages are reduced to this (default: %(default)s)"
+    )
+    one.add_argument(
+        "--shortest",
+        type=int,
+        metavar="PIXELS",
+        help="pages whose shorter side is less, once reduced, are dropped (default: %(default)s)",
+    )
+    one.add_argument(
+        "--near",
+        type=int,
+        metavar="BITS",
+        help="near-duplicates are pages whose hashes differ in no more of 64 bits, 0 to 16 (default: %(default)s)",
+    )
+    one.add_argument(
+        "--group",
+        choices=GROUPS,
+        help="what a work is: a top-level folder, an archive or a PDF (default); file: an image, an archive or a PDF;"
+        " none: every page, with what looks like it",
+    )
+    one.add_argument("--val", type=float, metavar="SHARE", help="of the works (default: %(default)s)")
+    one.add_argument("--test", type=float, metavar="SHARE", help="of the works (default: %(default)s)")
+    one.add_argument("--licence", metavar="TEXT", help="of the pages, for the manifest")
+    one.set_defaults(command=prepare_command, **asdict(Settings()))
+
+    one = commands.add_parser(
+        "check",
+        help="verify a prepared data set",
+        description="Reads every file of a prepared folder: digests, sizes, and that no page, work or near-duplicate is"
+        " in two splits. Exit code 1 if anything is wrong.",
+    )
+    one.add_argument("target", type=Path, metavar="DIR")
+    one.set_defaults(command=check_command)
+    for each in commands.choices.values():
+        each.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    return p
+
+
+def list_command(arguments: argparse.Namespace) -> None:
+    """`list`."""
+    found = describe()
+    if arguments.json:
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    rows = [
+        [
+            each["name"],
+            " + ".join(str(count) for count in each["pages"].values()),
+            each["licence"],
+            each["summary"],
+            each["path"] or each["state"],
+        ]
+        for each in found
+    ]
+    _print_table(["name", "pages", "licence", "what it is", "where"], rows, "pages: train + val + test")
+
+
+def get_command(arguments: argparse.Namespace) -> None:
+    """`get`."""
+    from zoo.harness.progress import scanning, stderr_console
+
+    if not 1 <= arguments.parallel <= 16:
+        raise UsageError(f"--parallel must be from 1 to 16, not {arguments.parallel}")
+    card = get_card(arguments.name)
+    files = card_files(card)
+    console = stderr_console()
+    size = sum(file.bytes for file in files)
+    _say(
+        console, f"{card.title}: {len(files)} files, {size / 1e6:,.1f} MB. Licence: {card.licence}. From {card.source}"
+    )
+    show = partial(scanning, console)
+    pages, record = get(card, files, arguments.to, parallel=arguments.parallel, show=show)
+    _say(console, f"train on them with --data {pages if arguments.to else card.name}")
+    _show(arguments, pages, record, console)
+
+
+def prepare_command(arguments: argparse.Namespace) -> None:
+    """`prepare`."""
+    from zoo.harness.progress import scanning, stderr_console
+
+    settings = Settings(**{name: getattr(arguments, name) for name in asdict(Settings())})
+    console = stderr_console()
+    with scanning(console, "preparing") as progress:
+        record, before = prepare(arguments.sources, arguments.target, settings, progress=progress)
+    if before:
+        _say(console, f"{arguments.target} is prepared already")
+    _show(arguments, arguments.target, record, console)
+
+
+def check_command(arguments: argparse.Namespace) -> None:
+    """`check`."""
+    from zoo.harness.progress import scanning, stderr_console
+
+    console = stderr_console()
+    with scanning(console, "checking") as progress:
+        count, problems = check(arguments.target, progress=progress)
+    if arguments.json:
+        print(json.dumps({"files": count, "problems": problems}, indent=2, ensure_ascii=False))
+    else:
+        for problem in problems:
+            print(problem)
+        if not problems:
+            print(f"{arguments.target}: {count} files, nothing wrong")
+    if problems:
+        raise RunError(f"{arguments.target}: {len(problems)} problems in {count} files")
+
+
+def _show(arguments: argparse.Namespace, folder: Path, record: dict[str, Any], console: Any) -> None:
+    """The result of `prepare`, and on standard error what the user should know of it."""
+    for note in record["notes"]:
+        _say(console, f"note: {note}")
+    bad = list(unreadable(folder))
+    for page, reason in bad[:SHOWN]:
+        _say(console, f"unreadable: {page}: {reason}")
+    if len(bad) > SHOWN:
+        _say(console, f"and {len(bad) - SHOWN} more, which {folder / DROPPED} names")
+    if arguments.json:
+        print(json.dumps({"path": str(folder), **record}, indent=2, ensure_ascii=False))
+        return
+    rows = [[split, str(record["pages"][split]), str(record["groups"][split])] for split in SPLITS]
+    dropped = ", ".join(f"{count} {reason}" for reason, count in record["dropped"].items()) or "nothing"
+    size = record["bytes"] / 1e6
+    _print_table(["split", "pages", "groups"], rows)
+    print(f"{record['found']} pages found, dropped: {dropped}; {size:,.1f} MB in {folder}")
+
+
+def _print_table(headings: list[str], rows: list[list[str]], caption: str | None = None) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    # A file or a pipe has no width of its own.
+    console = Console() if sys.stdout.isatty() else Console(width=120)
+    table = Table(caption=caption, caption_justify="left")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")  # a path that is cut short is of no use
+    for row in rows:
+        table.add_row(*map(escape, row))
+    console.print(table)
+
+
+def _say(console: Any, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    parsed = parser().parse_args(arguments)
+    return run(lambda: parsed.command(parsed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""Data sets that are downloaded: where they are, and getting them.
+
+CACHE/NAME-vVERSION/NAME    the files as they came, which a second `get` goes on with; may be deleted when all is done
+CACHE/NAME-vVERSION/pages   the same, prepared: what `--data NAME` opens
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from zoo.data.cards import DataCard, DataFile, card_files, get_card, list_datasets
+from zoo.data.download import PARALLEL, Patience, download
+from zoo.data.manifest import read_record
+from zoo.data.prepare import Settings, prepare
+from zoo.data.sources import Progress
+from zoo.errors import UsageError
+from zoo.paths import CACHE_VARIABLE, cache_dir, locked
+
+Show = Callable[[str, str], AbstractContextManager[Progress]]
+"""Given what is done and of which unit, makes a progress, as `zoo.harness.progress.scanning` does on a console."""
+
+
+@contextmanager
+def _show_nothing(what: str, unit: str) -> Iterator[Progress]:
+    yield lambda done, total: None
+
+
+def _in_megabytes(progress: Progress, done: int, total: int) -> None:
+    progress(done // 10**6, total // 10**6)
+
+
+def home(card: DataCard) -> Path:
+    """The folder of a downloaded data set in the cache. It may not exist yet."""
+    return cache_dir() / f"{card.name}-v{card.version}"
+
+
+def prepared_pages(card: DataCard) -> Path:
+    """The folder of pages that `get` made.
+
+    Raises:
+        UsageError: the data set was not got yet; the message says how to.
+    """
+    pages = home(card) / "pages"
+    if read_record(pages) is None:
+        raise UsageError(f"{card.name} is not downloaded yet: python -m zoo.data get {card.name}")
+    return pages
+
+
+def get(
+    card: DataCard,
+    files: list[DataFile],
+    to: Path | None = None,
+    *,
+    parallel: int = PARALLEL,
+    patience: Patience | None = None,
+    show: Show = _show_nothing,
+) -> tuple[Path, dict[str, Any]]:
+    """Downloads a data set and prepares its pages with the default settings.
+
+    Args:
+        card: of the data set.
+        files: `zoo.data.cards.card_files` of it.
+        to: where to; by default the cache, where `--data NAME` looks.
+        parallel: downloads at a time.
+        patience: with servers.
+        show: makes the progress of each step.
+
+    Returns:
+        The folder of pages, and what its `prepared.json` says.
+
+    Raises:
+        UsageError: the folder cannot be written, or the disk has too little space.
+        RunError: some files could not be had.
+    """
+    root = to or home(card)
+    pages = root / "pages"
+    record = read_record(pages)
+    if record is not None:
+        return pages, record
+    with locked(root, f"another process is downloading to {root}: wait for it"):
+        raw = root / card.name
+        missing = sum(file.bytes for file in files if not (raw / file.file).exists())
+        free = shutil.disk_usage(root).free
+        if missing > free:
+            raise UsageError(
+                f"{missing / 1e6:.0f} MB are to come, and {free / 1e6:.0f} MB are free at {root}: make space, give"
+                f" another folder with --to, or set {CACHE_VARIABLE}"
+            )
+        with show("downloading", "MB") as progress:
+            download(files, raw, parallel=parallel, patience=patience, progress=partial(_in_megabytes, progress))
+        with show("preparing", "images") as progress:
+            record, _ = prepare([raw], pages, Settings(licence=card.licence), progress=progress)
+    return pages, record
+
+
+def describe() -> list[dict[str, Any]]:
+    """Every named data set: its card, and whether it is here (`state`, `path`, and the `bytes` of a download)."""
+    return [_described(get_card(name)) for name in list_datasets()]
+
+
+def _described(card: DataCard) -> dict[str, Any]:
+    if card.kind == "procedural":
+        from zoo.data.procedural import VERSION
+
+        size, pages = None, cache_dir() / f"{card.name}-v{VERSION}-seed0" / "pages"
+        here = all(len(list((pages / split).glob("*.png"))) >= count for split, count in card.pages.items())
+        state = "drawn" if here else "drawn on first use"
+    else:
+        size, pages = sum(file.bytes for file in card_files(card)), home(card) / "pages"
+        here = read_record(pages) is not None
+        state = "downloaded" if here else f"to download: {size / 1e6:,.0f} MB"
+    return {**asdict(card), "state": state, "path": str(pages) if here else None, "bytes": size}
