@@ -106,16 +106,26 @@ def create(name: str, **options: Any) -> Any:
     return _lookup(name)[1](**options)
 
 
+def model_file(path: str | Path) -> Path:
+    """The `.keras` file that `load` reads: `path` itself, or the best model of a run directory.
+
+    Raises:
+        UsageError: there is none.
+    """
+    path = Path(path)
+    file = path / "best.keras" if path.is_dir() else path
+    if not file.is_file():
+        raise UsageError(f"no model at {path}: give a .keras file or a run directory that holds best.keras")
+    return file
+
+
 def load(path: str | Path) -> Any:
     """Loads a model saved as `.keras`, or the best model of a run directory.
 
     Raises:
         UsageError: there is no model at `path`.
     """
-    path = Path(path)
-    file = path / "best.keras" if path.is_dir() else path
-    if not file.is_file():
-        raise UsageError(f"no model at {path}: give a .keras file or a run directory that holds best.keras")
+    file = model_file(path)
     import keras
 
     import zoo.models  # noqa: F401  (registers the layers)
