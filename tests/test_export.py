@@ -57,7 +57,7 @@ def networks():
 def small(classifier: bool) -> keras.Model:
     """A network of two convolutions."""
     luma = keras.Input((None, None, 1), name="luma")
-    x = keras.layers.Conv2D(8, 3, padding="same", kernel_initializer=keras.initializers.HeNormal(1))(luma)
+    x = keras.layers.Conv2D(32, 3, padding="same", kernel_initializer=keras.initializers.HeNormal(1))(luma)
     x = keras.layers.ReLU()(FusedBatchNormalization()(x))
     kernel = keras.initializers.RandomNormal(stddev=2.0, seed=2)
     x = keras.layers.Conv2D(2 * BINS if classifier else 2, 3, padding="same", kernel_initializer=kernel)(x)
@@ -207,14 +207,14 @@ def test_smaller_weights_and_what_they_cost(capsys, models, folder, tmp_path, fo
     for each in ("float32", variant):
         target = tmp_path / f"{each}{FORMATS[form].suffix}"
         flags = ["--format", form, "--variant", each, "-o", target, "--data", folder, "--pages", 2, "--max-side", 64]
-        code, out, err = run(capsys, models / "conditional.keras", "--decode", "mean", *flags, "--json")
+        code, out, err = run(capsys, models / "classifier.keras", "--decode", "mean", *flags, "--json")
         assert code == 0, err
         result = json.loads(out)
         assert result["bytes"] == target.stat().st_size
         assert result["pages"]["pages"] == 2
         assert min(result["pages"][key] for key in ("images_per_second", "keras_images_per_second")) > 0
         sizes[each], losses[each] = result["bytes"], result["pages"]["delta_e00"]
-    assert sizes[variant] < sizes["float32"] * {"float16": 0.52, "int8": 0.3}[variant]
+    assert sizes[variant] < sizes["float32"] * {"float16": 0.6, "int8": 0.4}[variant]
     assert losses["float32"] < 0.01
     assert losses["float32"] < losses[variant] < 5
 
@@ -323,7 +323,7 @@ def test_a_missing_package_is_named(capsys, models, tmp_path, monkeypatch):
     assert (tmp_path / "mine").stat().st_size > 500
 
 
-def test_a_model_of_another_precision_is_exported_in_float32(tmp_path):
+def test_a_model_of_another_precision_is_exported_in_float32():
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -336,8 +336,8 @@ def test_a_model_of_another_precision_is_exported_in_float32(tmp_path):
     for ours, theirs in zip(copy.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert [weight.path for weight in copy.weights] == [weight.path for weight in model.weights]
-    u, rough = (np.array(each.get_layer("head_u").output.dtype) for each in (copy, model))
-    assert (u, rough) == ("float32", "float32")
+    ours, theirs = (each([LUMA, LUMA], training=False) for each in (copy, model))
+    assert 0 < np.abs(ours - theirs).max() < 0.01
 
 
 def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
@@ -348,9 +348,13 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
             (temporary / "deep" / content).write_text(content)
         assert [path.name for path in target.rglob("*")] == ["deep", content]
         assert [path.name for path in tmp_path.iterdir()] == ["folder"]
-    with pytest.raises(ZeroDivisionError), atomic_folder(target) as temporary:
-        (temporary / "half").write_text("")
-        raise ZeroDivisionError
+
+    def fail_half_way():
+        with atomic_folder(target) as temporary:
+            (temporary / "half").write_text("")
+            raise ZeroDivisionError
+
+    pytest.raises(ZeroDivisionError, fail_half_way)
     assert [path.name for path in target.rglob("*")] == ["deep", "new"]
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
     with pytest.MonkeyPatch.context() as patch:
