@@ -44,6 +44,8 @@ def test_a_registered_builder_is_created_with_its_options(monkeypatch):
         "import zoo.__main__ as m; m.main([])",
         "import contextlib, zoo.train as t\nwith contextlib.suppress(SystemExit): t.main(['--help'])",
         "import zoo.train as t; assert t.main(['residul']) == 2",
+        "import contextlib, zoo.export as e\nwith contextlib.suppress(SystemExit): e.main(['--help'])",
+        "import zoo.export as e; assert e.main(['x.keras', '--format', 'saved_model']) == 2",
     ],
 )
 def test_tensorflow_is_not_imported(code):

@@ -1,8 +1,9 @@
 """What the commands share: error messages, exit codes, and an import of TensorFlow that keeps quiet."""
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from zoo.errors import InterruptError, StallError, ZooError
@@ -25,11 +26,26 @@ def run(command: Callable[[], None]) -> int:
     return 0
 
 
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """Throws away what is written to standard error, by libraries below Python too; exceptions still come through."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    try:
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(saved, 2)
+        os.close(saved)
+
+
 def import_tensorflow(distribute: str | None = None) -> Any:
     """Imports TensorFlow without its remarks about absent GPUs, and opens the devices of a run.
 
     Some of the remarks are written before its logging is set up, whatever the level: the file descriptor itself has to
-    be turned away. What goes wrong in the import still comes as an exception.
+    be turned away.
 
     Args:
         distribute: see `zoo.harness.devices.open_devices`.
@@ -38,11 +54,7 @@ def import_tensorflow(distribute: str | None = None) -> Any:
         The `zoo.harness.devices.Devices`.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    saved = os.dup(2)
-    try:
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
+    with silence():
         import keras  # noqa: F401
         import tensorflow as tf
 
@@ -51,7 +63,3 @@ def import_tensorflow(distribute: str | None = None) -> Any:
         devices = open_devices(distribute)
         tf.config.list_logical_devices()
         return devices
-    finally:
-        sys.stderr.flush()
-        os.dup2(saved, 2)
-        os.close(saved)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -43,10 +44,7 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        # mkstemp makes the file private; give it the mode that an ordinary new file would have had.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        _publish(temporary, 0o666)
         yield temporary
         with open(temporary, "rb+") as written:
             os.fsync(written.fileno())
@@ -54,6 +52,46 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
         _sync_folder(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(target: Path | str) -> Iterator[Path]:
+    """As `atomic_path`, for a folder, which is empty at first.
+
+    No system call replaces a folder that is not empty: between two renames the old one lies beside `target`, under a
+    hidden name.
+    """
+    target = Path(target)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    old = temporary.with_name(f"{temporary.name}-old")
+    try:
+        _publish(temporary, 0o777)
+        yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                with open(file, "rb+") as written:
+                    os.fsync(written.fileno())
+        replaced = target.exists()
+        if replaced:
+            os.rename(target, old)
+        try:
+            os.rename(temporary, target)
+        except BaseException:
+            if replaced:
+                os.rename(old, target)
+            raise
+        _sync_folder(target.parent)
+        if replaced:
+            shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _publish(temporary: Path, mode: int) -> None:
+    """What `tempfile` made is private; gives it the mode that an ordinary new file or folder would have had."""
+    umask = os.umask(0)
+    os.umask(umask)
+    temporary.chmod(mode & ~umask)
 
 
 def _sync_folder(folder: Path) -> None:

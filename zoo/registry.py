@@ -112,6 +112,30 @@ def create(name: str, *, weights: str | None = None, **options: Any) -> Any:
     return create_released(name, weights, **options)
 
 
+def model_file(path: str | Path) -> Path | None:
+    """The `.keras` file that `load` reads: `path` itself, or the best model of a run directory; None for other models.
+
+    Raises:
+        UsageError: there is no such model.
+    """
+    name, _, weights = str(path).partition(":")
+    if name == "hf":
+        return None
+    path = Path(path)
+    if name in _REGISTRY and not path.exists():
+        from zoo.released import DEFAULT, get_release
+
+        get_release(name, weights or DEFAULT)
+        return None
+    file = path / "best.keras" if path.is_dir() else path
+    if not file.is_file():
+        raise UsageError(
+            f"no model at {path}: give a .keras file, a run directory that holds best.keras, or the name of a model"
+            " with released weights"
+        )
+    return file
+
+
 def load(path: str | Path) -> Any:
     """Loads a model saved as `.keras`, the best model of a run directory, or one with released weights.
 
@@ -122,20 +146,14 @@ def load(path: str | Path) -> Any:
     Raises:
         UsageError: there is no such model.
     """
-    if str(path).startswith("hf://"):
-        return _load_from_hub(str(path))
-    name, _, weights = str(path).partition(":")
-    path = Path(path)
-    if name in _REGISTRY and not path.exists():
+    file = model_file(path)
+    if file is None:
+        if str(path).startswith("hf:"):
+            return _load_from_hub(str(path))
         from zoo.released import DEFAULT
 
+        name, _, weights = str(path).partition(":")
         return create(name, weights=weights or DEFAULT)
-    file = path / "best.keras" if path.is_dir() else path
-    if not file.is_file():
-        raise UsageError(
-            f"no model at {path}: give a .keras file, a run directory that holds best.keras, or the name of a model"
-            " with released weights"
-        )
     import keras
 
     import zoo.models  # noqa: F401  (registers the layers)

@@ -46,7 +46,7 @@ class PadToMultiple(keras.layers.Layer):
             size = ops.shape(inputs)[axis]
             if isinstance(size, int) and size % self.multiple == 0:
                 continue
-            padded = -(-size // self.multiple) * self.multiple
+            padded = (size + self.multiple - 1) // self.multiple * self.multiple
             inputs = ops.take(inputs, ops.minimum(ops.arange(padded), size - 1), axis=axis)
         return inputs
 

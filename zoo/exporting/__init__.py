@@ -1,0 +1,1 @@
+"""Models as files for other runtimes, the decoding of their answers included."""
