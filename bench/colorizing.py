@@ -1,7 +1,5 @@
-"""What `bench/test_colorize.py` has a worker do: a folder of pages, by the command and by a plain loop."""
+"""What `bench/test_colorize.py` has a worker do: a folder of pages, by what the command does and by a plain loop."""
 
-import contextlib
-import io
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -13,10 +11,14 @@ import tensorflow as tf
 from PIL import Image
 
 import zoo
-from zoo import colorize
 from zoo.color import compose, split_luma, to_uint8
 from zoo.coloring.colorizer import Colorizer
+from zoo.coloring.job import Job
+from zoo.coloring.look import Look
+from zoo.coloring.pages import Output, find_pages
 from zoo.coloring.scan import Scan
+from zoo.colorize import BATCH
+from zoo.data.pdf import Renderers
 from zoo.environment import policy_name
 
 Call = Callable[[], Any]
@@ -63,13 +65,16 @@ def colorize_folder(
         network = zoo.load(file)
         forward = tf.function(lambda luma: network(luma, training=False))
         return (lambda: _plain_loop(folder, forward, side)), about
+    colorizer = Colorizer(file, side=side, along_edges=upsampling == "edges")
 
     def call() -> None:
         shutil.rmtree(folder / "out", ignore_errors=True)
-        words = [file, folder / "in", "-o", folder / "out", "--side", side, "--upsampling", upsampling]
-        with contextlib.redirect_stderr(io.StringIO()):
-            if colorize.main([str(word) for word in words]):
-                raise RuntimeError("zoo.colorize failed")
+        output = Output(folder / "out", "png", {}, overwrite=False, single=False)
+        with Renderers() as renderers:
+            pages = find_pages([str(folder / "in")], renderers)
+            job = Job(colorizer, output, renderers, Look(), batch_size=BATCH)
+            if job.run(pages, lambda done, total: None) != len(pages):
+                raise RuntimeError(f"pages could not be coloured: {job.failed}")
 
     return call, about
 

@@ -1,4 +1,4 @@
-"""Colouring pages: the command against a plain loop, and the memory of pages of any size."""
+"""Colouring pages: the command's job against a plain loop, and the memory of pages of any size."""
 
 import pytest
 

@@ -15,8 +15,12 @@ from zoo import colorize
 from zoo.coloring.cleaning import descreened, with_white_paper
 from zoo.coloring.colorizer import Colorizer
 from zoo.coloring.edges import bilinear_rows
+from zoo.coloring.job import Job
+from zoo.coloring.look import Look
+from zoo.coloring.pages import Output, find_pages
 from zoo.coloring.scan import Scan, encode, read_scan
 from zoo.data.decode import ImageError
+from zoo.data.pdf import Renderers
 
 WEIGHTS = np.array([0.299, 0.587, 0.114])
 
@@ -278,6 +282,84 @@ def test_books_in_books_out(tmp_path, models, capsys, suffix):
     assert code == 2
     assert "is there already: --overwrite replaces it" in err
     assert out.read_bytes() == before
+
+
+def pdf(path: Path, *sizes: tuple[int, int]) -> Path:
+    """A PDF whose pages are scans of these heights and widths, at 72 pixels an inch."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    first, *others = [Image.fromarray(page(*size, seed)) for seed, size in enumerate(sizes)]
+    first.save(path, save_all=True, append_images=others)
+    return path
+
+
+def test_pdf_files_in_and_books_in_folders(tmp_path, models, capsys):
+    pytest.importorskip("pypdfium2", reason="pypdfium2 is not installed")
+    sizes = [(300, 200), (220, 310)]
+    pdf(tmp_path / "in" / "old" / "scan.pdf", *sizes)
+    save(tmp_path / "in" / "page.png", page())
+    with zipfile.ZipFile(tmp_path / "in" / "book.cbz", "w") as book:
+        stream = io.BytesIO()
+        Image.fromarray(page()).save(stream, "PNG")
+        book.writestr("1.png", stream.getvalue())
+    code, _, err = run(capsys, models["tiny"], tmp_path / "in", "-o", tmp_path / "out")
+    assert code == 0, err
+    names = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.png")}
+    assert names == {"page.png", "book/1.png", "old/scan/0001.png", "old/scan/0002.png"}
+    for index, size in enumerate(sizes):
+        result = read_scan((tmp_path / "out" / "old" / "scan" / f"000{index + 1}.png").read_bytes())
+        assert result.samples.shape == (*size, 3)  # the scan's own pixels, neither fewer nor more
+        given = page(*size, index).astype(float)
+        assert np.abs(result.luma() * 255 - given).mean() < 2  # its JPEG inside the PDF differs a little
+
+    code, _, err = run(capsys, models["tiny"], tmp_path / "in" / "old" / "scan.pdf", "-o", tmp_path / "colour.pdf")
+    assert code == 0, err
+    with Renderers() as renderers:
+        assert renderers.count(tmp_path / "colour.pdf") == 2
+        rgb = renderers.mine().render(tmp_path / "colour.pdf", 0, 300)
+        assert np.ptp(rgb.astype(int), axis=-1).mean() > 5
+
+
+def test_a_pdf_that_cannot_be_read_is_named(tmp_path, models, capsys, monkeypatch):
+    pytest.importorskip("pypdfium2", reason="pypdfium2 is not installed")
+    (tmp_path / "bad.pdf").write_bytes(b"%PDF-1.4 nothing")
+    code, _, err = run(capsys, models["tiny"], tmp_path / "bad.pdf", "-o", tmp_path / "out")
+    assert code == 2
+    assert f"{tmp_path / 'bad.pdf'}: damaged" in err
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    code, _, err = run(capsys, models["tiny"], tmp_path / "bad.pdf", "-o", tmp_path / "out")
+    assert code == 2
+    assert "PDF files need the package pypdfium2: pip install" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_few_large_pages_are_held_at_a_time(tmp_path, models, monkeypatch):
+    for index in range(6):
+        save(tmp_path / "in" / f"{index}.png", page(seed=index))
+    held = []
+    read, write = Job._read, Job._write
+
+    def counted_read(self, one):
+        held.append(1)
+        return read(self, one)
+
+    def counted_write(self, *arguments):
+        write(self, *arguments)
+        held.append(-1)
+
+    monkeypatch.setattr(Job, "_read", counted_read)
+    monkeypatch.setattr(Job, "_write", counted_write)
+    peaks = []
+    for limit in (page().nbytes, 1 << 30):
+        monkeypatch.setattr("zoo.coloring.job.AHEAD_BYTES", limit)
+        held.clear()
+        with Renderers() as renderers:
+            pages = find_pages([str(tmp_path / "in")], renderers)
+            output = Output(tmp_path / f"out{limit}", "png", {}, overwrite=False, single=False)
+            job = Job(Colorizer(models["tiny"]), output, renderers, Look(), batch_size=4)
+            assert job.run(pages, lambda done, total: None) == 6
+        peaks.append(int(np.cumsum(held).max()))
+    assert len(list(tmp_path.glob("out*/*.png"))) == 12
+    assert peaks[0] <= 4 < peaks[1]  # one read, one computed, two written
 
 
 def test_one_page_to_one_file(tmp_path, models, capsys):

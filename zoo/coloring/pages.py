@@ -1,4 +1,4 @@
-"""Where pages come from (files, folders, patterns, archives) and where they go (a folder, an archive, a PDF)."""
+"""Where pages come from (files, folders, archives, PDF files) and where they go (a folder, an archive, a PDF)."""
 
 import glob
 import json
@@ -11,12 +11,20 @@ from typing import Any
 
 from PIL import Image
 
-from zoo.data.sources import READABLE, UNREADABLE, Source, list_sources
+from zoo.coloring.scan import Scan, read_scan, scan_of
+from zoo.data.decode import ImageError
+from zoo.data.pdf import OVERSAMPLING, Renderers
+from zoo.data.sources import READABLE, UNREADABLE, Source, files_below, is_image, list_sources, printable
 from zoo.errors import UsageError
 from zoo.paths import atomic_path, write_text
 
 FORMATS = ("png", "jpg", "webp")
-BOOKS = (".cbz", ".zip", ".pdf")
+ARCHIVES = (".cbz", ".zip")
+PDF = ".pdf"
+BOOKS = (*ARCHIVES, PDF)
+
+PDF_SIDE = 4096
+"""The longer side of a page of a PDF, pixels, at most: of a scan, its own; of what is drawn, this."""
 
 
 @dataclass(frozen=True)
@@ -24,19 +32,38 @@ class Page:
     """A page to colour.
 
     Attributes:
-        source: where its bytes are.
+        source: where its bytes are; of a PDF's page, the file.
         name: its path in the output, without a suffix.
+        index: the page of a PDF, counted from 0.
     """
 
     source: Source
     name: PurePosixPath
+    index: int | None = None
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return self.source.name if self.index is None else f"{self.source.name}#{self.index + 1}"
+
+    def read(self, renderers: Renderers) -> Scan:
+        """The page's pixels.
+
+        Raises:
+            ImageError: it is damaged or no image; the message says why.
+            OSError: it cannot be read.
+        """
+        if self.index is None:
+            return read_scan(self.source.read())
+        return scan_of(renderers.mine().render(self.source.path, self.index, PDF_SIDE // OVERSAMPLING))
 
 
-def find_pages(inputs: Sequence[str]) -> list[Page]:
+def find_pages(inputs: Sequence[str], renderers: Renderers) -> list[Page]:
     """The pages of the inputs, in order: files as given, folders with their sub-folders and archives by name.
 
     Args:
         inputs: paths, or patterns such as `scans/*.png` (`**` for sub-folders).
+        renderers: count the pages of PDF files.
 
     Raises:
         UsageError: an input that is not there or holds no image, or two pages that would have one name.
@@ -48,33 +75,57 @@ def find_pages(inputs: Sequence[str]) -> list[Page]:
         if not paths:
             raise UsageError(f"{text}: no such file, folder or pattern with a match")
         for each in paths:
-            pages += _pages_of(each, len(inputs) + len(paths) > 2)
+            pages += _pages_of(each, len(inputs) + len(paths) > 2, renderers)
     names: dict[PurePosixPath, Page] = {}
     for page in pages:
         if page.name in names:
             raise UsageError(
-                f"{page.source.name} and {names[page.name].source.name} would both become {page.name}: colour them"
-                " apart"
+                f"{page.label} and {names[page.name].label} would both become {page.name}: colour them apart"
             )
         names[page.name] = page
     return pages
 
 
-def _pages_of(path: Path, many: bool) -> Iterator[Page]:
-    book = path.suffix.lower() in (".cbz", ".zip")
-    if path.is_file() and not book:
-        if path.suffix.lower() in UNREADABLE or path.suffix.lower() == ".pdf":
-            raise UsageError(f"{path}: {path.suffix} files cannot be read: save the pages as PNG or JPEG first")
-        yield Page(Source(str(path), path), PurePosixPath(path.stem))
-        return
-    sources = list_sources(path)
-    if not sources:
+def _pages_of(path: Path, many: bool, renderers: Renderers) -> Iterator[Page]:
+    """The pages of an input. If there are `many`, those of a folder or book go to a folder of its name."""
+    top = PurePosixPath(path.stem) if many else PurePosixPath()
+    if path.is_dir():
+        files = sorted(files_below(path), key=lambda file: printable(file.relative_to(path).as_posix()))
+        pages = [page for file in files for page in _pages_in(file, path, top, renderers)]
+    elif path.suffix.lower() in (*ARCHIVES, PDF):
+        pages = list(_pages_of_book(path, str(path), top, renderers))
+    elif path.suffix.lower() in UNREADABLE:
+        raise UsageError(f"{path}: {path.suffix} files cannot be read: save the pages as PNG or JPEG first")
+    else:
+        pages = [Page(Source(str(path), path), PurePosixPath(path.stem))]
+    if not pages:
         raise UsageError(f"{path}: no images in it (looked for {', '.join(sorted(READABLE))})")
-    for source in sources:
+    yield from pages
+
+
+def _pages_in(file: Path, root: Path, top: PurePosixPath, renderers: Renderers) -> Iterator[Page]:
+    """The page or pages of a file in a folder; none of what is neither image nor book."""
+    name = printable(file.relative_to(root).as_posix())
+    stem = top / PurePosixPath(name).with_suffix("")
+    if file.suffix.lower() in (*ARCHIVES, PDF):
+        yield from _pages_of_book(file, name, stem, renderers)
+    elif is_image(file):
+        yield Page(Source(name, file), stem)
+
+
+def _pages_of_book(path: Path, name: str, top: PurePosixPath, renderers: Renderers) -> Iterator[Page]:
+    if path.suffix.lower() == PDF:
+        try:
+            count = renderers.count(path)
+        except ImageError as error:
+            raise UsageError(f"{path}: {error}") from None
+        for index in range(count):
+            yield Page(Source(name, path), top / f"{index + 1:04}", index)
+        return
+    for source in list_sources(path):
         # Names of archives lead nowhere: of every part, only what is a plain name is kept.
         parts = [part for part in PurePosixPath(source.name).parts if part not in ("..", ".", "/")]
-        name = PurePosixPath(*parts).with_suffix("")
-        yield Page(source, PurePosixPath(path.stem) / name if many else name)
+        yield Page(source, top / PurePosixPath(*parts).with_suffix(""))
 
 
 class Output:

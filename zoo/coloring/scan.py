@@ -2,7 +2,7 @@
 
 import io
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -52,7 +52,12 @@ def read_scan(data: bytes) -> Scan:
     Raises:
         ImageError: the bytes are damaged or no image; the message says why.
     """
-    samples = decode_samples(data)
+    exif, profile = raw_metadata(data)
+    return replace(scan_of(decode_samples(data)), exif=_upright(exif), profile=_of_rgb(profile))
+
+
+def scan_of(samples: np.ndarray) -> Scan:
+    """A page of its pixels: uint8 or uint16 (H, W), or (H, W, C), where C counts an alpha channel (2, 4) or not."""
     alpha = None
     if samples.ndim == 3 and samples.shape[-1] in (2, 4):
         alpha, samples = np.ascontiguousarray(samples[..., -1]), samples[..., :-1]
@@ -65,8 +70,7 @@ def read_scan(data: bytes) -> Scan:
         colored = not is_gray(eight)
         if (samples[..., :1] == samples[..., 1:]).all():
             samples = samples[..., 0]
-    exif, profile = raw_metadata(data)
-    return Scan(np.ascontiguousarray(samples), alpha, colored, _upright(exif), _of_rgb(profile))
+    return Scan(np.ascontiguousarray(samples), alpha, colored)
 
 
 def _upright(exif: bytes) -> bytes:
@@ -130,4 +134,4 @@ def _encode_deep(rgb: np.ndarray, scan: Scan) -> bytes:
     return plain[:33] + chunk + plain[33:]  # after the signature and IHDR
 
 
-__all__ = ["ImageError", "Scan", "encode", "read_scan"]
+__all__ = ["ImageError", "Scan", "encode", "read_scan", "scan_of"]

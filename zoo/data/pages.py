@@ -3,7 +3,6 @@
 import hashlib
 import io
 import re
-import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from PIL import Image
 
 from zoo.data.decode import ImageError, decode_rgb, is_gray, read_header
 from zoo.data.near import color_sketch, perceptual_hash
-from zoo.data.pdf import PdfRenderer, require_pdfium
+from zoo.data.pdf import Renderers, require_pdfium
 from zoo.data.sources import Source, archive_images, files_below, is_image, printable
 from zoo.errors import UsageError
 from zoo.paths import atomic_path
@@ -55,41 +54,6 @@ class _Found:
     state: str
     index: int | None = None
     fault: str | None = None
-
-
-class Renderers:
-    """A `PdfRenderer` for each thread that asks, and the page counts of PDF files. A context manager."""
-
-    def __init__(self) -> None:
-        self._own = threading.local()
-        self._all: list[PdfRenderer] = []
-        self._counts: dict[Path, int | str] = {}
-
-    def __enter__(self) -> "Renderers":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for renderer in self._all:
-            renderer.close()
-
-    def mine(self) -> PdfRenderer:
-        """The renderer of this thread."""
-        if not hasattr(self._own, "renderer"):
-            self._own.renderer = PdfRenderer()
-            self._all.append(self._own.renderer)
-        return self._own.renderer
-
-    def count(self, path: Path) -> int:
-        """The number of pages of a PDF; raises ImageError."""
-        if path not in self._counts:
-            try:
-                self._counts[path] = self.mine().count(path)
-            except ImageError as error:
-                self._counts[path] = str(error)
-        found = self._counts[path]
-        if isinstance(found, str):
-            raise ImageError(found)
-        return found
 
 
 def check_source(path: Path) -> None:

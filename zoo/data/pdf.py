@@ -8,6 +8,7 @@ import importlib.util
 import json
 import multiprocessing
 import signal
+import threading
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
@@ -118,6 +119,41 @@ class PdfRenderer:
         if "error" in answer:
             raise ImageError(str(answer["error"]))
         return answer, pixels
+
+
+class Renderers:
+    """A `PdfRenderer` for each thread that asks, and the page counts of PDF files. A context manager."""
+
+    def __init__(self) -> None:
+        self._own = threading.local()
+        self._all: list[PdfRenderer] = []
+        self._counts: dict[Path, int | str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for renderer in self._all:
+            renderer.close()
+
+    def mine(self) -> PdfRenderer:
+        """The renderer of this thread."""
+        if not hasattr(self._own, "renderer"):
+            self._own.renderer = PdfRenderer()
+            self._all.append(self._own.renderer)
+        return self._own.renderer
+
+    def count(self, path: Path) -> int:
+        """The number of pages of a PDF; raises ImageError."""
+        if path not in self._counts:
+            try:
+                self._counts[path] = self.mine().count(path)
+            except ImageError as error:
+                self._counts[path] = str(error)
+        found = self._counts[path]
+        if isinstance(found, str):
+            raise ImageError(found)
+        return found
 
 
 def _serve(connection: Connection) -> None:

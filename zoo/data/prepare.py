@@ -27,7 +27,8 @@ from zoo.data.cards import SPLITS
 from zoo.data.groups import GROUPS, assign, join_works
 from zoo.data.manifest import DROPPED, FORMAT, RECORD, Row, files_digest, read_record, write_manifest, write_table
 from zoo.data.near import MAX_DISTANCE, SKETCH, cluster_near, drop_near
-from zoo.data.pages import Renderers, check_source, convert, list_pages, source_name
+from zoo.data.pages import check_source, convert, list_pages, source_name
+from zoo.data.pdf import Renderers
 from zoo.data.sources import Progress, are_splits
 from zoo.environment import cores
 from zoo.errors import RunError, UsageError

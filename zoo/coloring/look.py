@@ -1,0 +1,26 @@
+"""How coloured pages are to look."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Look:
+    """What decides how pages look, besides the model.
+
+    Attributes:
+        seed: of sampled colours.
+        samples: how many times to colour every page, with seeds from `seed` on.
+        descreen: the period of a screen, in pixels, to smooth away in what the network sees; None for none.
+        white_paper: make paper that is grey or stained white.
+        desaturate: colour pages anew that have colours.
+        summary: also write a picture of grey, colour and truth.
+        quality: of JPEG and WebP.
+    """
+
+    seed: int = 0
+    samples: int = 1
+    descreen: float | None = None
+    white_paper: bool = False
+    desaturate: bool = False
+    summary: bool = False
+    quality: int = 92
