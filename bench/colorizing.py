@@ -12,7 +12,7 @@ from PIL import Image
 
 import zoo
 from zoo.color import compose, split_luma, to_uint8
-from zoo.coloring.colorizer import Colorizer
+from zoo.coloring.colorizer import Colorizer, paint
 from zoo.coloring.job import Job
 from zoo.coloring.look import Look
 from zoo.coloring.pages import Output, find_pages
@@ -104,3 +104,38 @@ def colorize_page(*, height: int, width: int, side: int, model: str, precision: 
         colorizer.paint(scan, colorizer.chroma([colorizer.seen(scan)])[0])
 
     return call, {"precision": precision, "jit": False, "operations": lambda: None}
+
+
+def bleeding(rgb: np.ndarray, scale: float, reduce: int, *, along_edges: bool) -> dict[str, float]:
+    """How far a page's own colours are from the truth once they went through a grid coarser by `scale`.
+
+    Args:
+        rgb: of a page, uint8 (H, W, 3).
+        scale: pixels a cell of the grid.
+        reduce: the page is made smaller by this factor first.
+        along_edges: see `zoo.coloring.colorizer.paint`.
+
+    Returns:
+        `ink_chroma_error` and `delta_e00`, means over pixels.
+    """
+    from scipy import ndimage
+    from skimage.color import deltaE_ciede2000
+
+    from zoo.metrics.image import lab
+
+    rgb = np.asarray(Image.fromarray(rgb).reduce(reduce))
+    luma, uv = split_luma(rgb.astype(np.float64) / 255)
+    height, width = (max(1, round(size / scale)) for size in rgb.shape[:2])
+    small = [
+        Image.fromarray(uv[..., channel].astype(np.float32)).resize((width, height), Image.Resampling.BOX)
+        for channel in (0, 1)
+    ]
+    scan = Scan(np.rint(luma[..., 0] * 65535).astype(np.uint16))
+    painted = paint(scan, np.stack([np.asarray(each) for each in small], axis=-1), along_edges=along_edges)
+    truth, result = lab(rgb), lab((painted >> 8).astype(np.uint8))
+    near_ink = ndimage.binary_dilation(luma[..., 0] < 0.15, iterations=2)
+    distance = np.hypot(*np.moveaxis((result - truth)[..., 1:], -1, 0))
+    return {
+        "ink_chroma_error": float(distance[near_ink].mean()) if near_ink.any() else 0.0,
+        "delta_e00": float(deltaE_ciede2000(truth, result).mean()),
+    }

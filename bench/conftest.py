@@ -42,7 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--rounds", type=int, help="timed calls of each (default: 7)")
     group.addoption("--quick", action="store_true", help="everything once, at 32² and batch 1; nothing is written")
     group.addoption("--checkpoints", default="", help="comma-separated runs or .keras files for the vibrancy benchmark")
-    group.addoption("--data", default="procedural", help="what vibrancy is measured on (default: procedural)")
+    group.addoption("--data", default="procedural", help="what colours are measured on (default: procedural)")
     group.addoption("--images", type=int, help="no more than the first so many of its test split")
     group.addoption("--results", type=Path, help="file for the rows (default: reports/results/bench-MACHINE.json)")
 

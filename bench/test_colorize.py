@@ -1,6 +1,12 @@
-"""Colouring pages: the command's job against a plain loop, and the memory of pages of any size."""
+"""Colouring pages: the command's job against a plain loop, memory of pages of any size, and colours along ink lines."""
 
+import numpy as np
 import pytest
+
+from zoo.results import Row
+
+REDUCED = (2, 4)
+"""JPEG pages have half the chroma resolution of luma, or less: they are reduced by these before they are measured."""
 
 
 @pytest.mark.parametrize("upsampling", ["edges", "bilinear"])
@@ -33,3 +39,37 @@ def test_memory_of_a_page(benchmark, record, start, options, precision, megapixe
     spec = {"work": "colorize_page", "model": "residual", "precision": precision, "side": 512}
     workers = {f"{megapixels} megapixels": lambda: start(**spec, height=side, width=side)}
     record.memory(benchmark, workers, "colorize")
+
+
+@pytest.mark.parametrize("scale", [1.5, 2, 3])
+def test_colours_along_ink_lines(benchmark, record, options, scale):
+    """The true chroma, reduced by `scale` as the network sees pages, brought back along ink lines or bilinearly."""
+    from colorizing import bleeding
+
+    from zoo.data.sources import open_dataset
+    from zoo.evaluation.evaluate import subjects
+
+    limit = 1 if options.quick else options.images
+    dataset = open_dataset(options.data, crop=32)
+    pages = list(subjects(dataset, "test", limit=limit, max_side=1024))
+    reduced = (1,) if options.data == "procedural" else REDUCED
+
+    def measure(reduce: int, variant: str) -> list[dict[str, float]]:
+        return [bleeding(page.rgb, scale, reduce, along_edges=variant == "edges") for page in pages]
+
+    for index, (reduce, variant) in enumerate((r, v) for r in reduced for v in ("edges", "bilinear")):
+        # pytest-benchmark times the first; that time is not kept.
+        found = measure(reduce, variant) if index else benchmark.pedantic(measure, (reduce, variant), rounds=1)
+        smaller = f" at 1/{reduce}" if reduce > 1 else ""
+        about = Row(
+            suite="colorize",
+            benchmark=f"{dataset.name}{smaller}, chroma reduced by {scale:g}",
+            model=None,
+            variant=variant,
+            against="",
+            metric="delta_e00",
+            value=None,
+            samples=len(pages),
+        )
+        record.rows(about, {name: float(np.mean([each[name] for each in found])) for name in found[0]})
+        assert all(np.isfinite(each[name]) for each in found for name in each)

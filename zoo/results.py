@@ -66,6 +66,9 @@ METRICS = {
     "working_memory": Metric("bytes", False, 1, "TensorFlow's allocator: peak of a call less what was held before it"),
     "rss_growth": Metric("bytes", False, 1, "process: peak resident set of a call less the set before it"),
     "held_memory": Metric("bytes", False, 1, "TensorFlow's allocator: held before the call by weights and inputs"),
+    "ink_chroma_error": Metric(
+        "a*b*", False, 1, "distance of a*b* to the truth, mean over the pixels within 2 of ink (luma below 0.15)"
+    ),
     **{
         name: Metric(each.unit, DIRECTIONS[each.better], each.version, each.meaning, TARGETS.get(name))
         for name, each in IMAGE_METRICS.items()

@@ -102,24 +102,36 @@ class Colorizer:
 
     def paint(self, scan: Scan, uv: np.ndarray) -> np.ndarray:
         """A scan in the colours of `uv` (h, w, 2), RGB (H, W, 3) of the scan's depth."""
-        height, width = scan.samples.shape[:2]
-        rgb = np.empty((height, width, 3), scan.samples.dtype)
-        upsample = self._upsampling(scan, uv)
-        rows = max(1, edges.STRIP_PIXELS // width)
-        for first in range(0, height, rows):
-            luma = scan.luma(slice(first, first + rows))
-            rgb[first : first + rows] = _composed(luma, upsample(luma, first), scan.levels)
-        return rgb
+        return paint(scan, uv, along_edges=self._along_edges)
 
-    def _upsampling(self, scan: Scan, uv: np.ndarray) -> Any:
-        height, width = scan.samples.shape[:2]
-        h, w = uv.shape[:2]
-        uv = np.ascontiguousarray(uv, np.float32)
-        if (h, w) == (height, width):
-            return lambda luma, first: uv[first : first + len(luma)]
-        if not self._along_edges:
-            return lambda luma, first: edges.bilinear_rows(uv, height, width, first, len(luma))
-        return _along_edges(scan, uv)
+
+def paint(scan: Scan, uv: np.ndarray, *, along_edges: bool = True) -> np.ndarray:
+    """A scan in the colours of `uv` (h, w, 2), brought to its size: RGB (H, W, 3) of the scan's depth, its luma kept.
+
+    Args:
+        scan: the page.
+        uv: chroma of the page at any smaller size.
+        along_edges: along the page's ink lines (see `zoo.coloring.edges`); otherwise bilinear.
+    """
+    height, width = scan.samples.shape[:2]
+    rgb = np.empty((height, width, 3), scan.samples.dtype)
+    upsample = _upsampling(scan, uv, along_edges)
+    rows = max(1, edges.STRIP_PIXELS // width)
+    for first in range(0, height, rows):
+        luma = scan.luma(slice(first, first + rows))
+        rgb[first : first + rows] = _composed(luma, upsample(luma, first), scan.levels)
+    return rgb
+
+
+def _upsampling(scan: Scan, uv: np.ndarray, along_edges: bool) -> Any:
+    height, width = scan.samples.shape[:2]
+    h, w = uv.shape[:2]
+    uv = np.ascontiguousarray(uv, np.float32)
+    if (h, w) == (height, width):
+        return lambda luma, first: uv[first : first + len(luma)]
+    if not along_edges:
+        return lambda luma, first: edges.bilinear_rows(uv, height, width, first, len(luma))
+    return _along_edges(scan, uv)
 
 
 def _along_edges(scan: Scan, uv: np.ndarray) -> Any:

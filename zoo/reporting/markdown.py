@@ -118,8 +118,11 @@ def benchmarks_page(machines: list[list[Record]]) -> str:
         parts.append(f"### Where a training step's time goes\n\n{profile_table(records)}")
         parts.append(f"### First calls\n\n{_wide(records, ('first_call_seconds',))}")
         parts.append(f"### Memory\n\n{_wide(records, MEMORY)}")
-        if any(record["suite"] == "vibrancy" for record in records):
-            parts.append(f"### Colour\n\n{_wide(records, tuple(IMAGE_METRICS))}")
+        if any(record["metric"] == "ink_chroma_error" for record in records):
+            parts.append(f"### Colours along ink lines\n\n{_wide(records, ('ink_chroma_error', 'delta_e00'))}")
+        vibrancy = [record for record in records if record["suite"] == "vibrancy"]
+        if vibrancy:
+            parts.append(f"### Colour\n\n{_wide(vibrancy, tuple(IMAGE_METRICS))}")
             parts.append(f"### Averaging\n\n{_wide(records, INDICES)}")
     meanings = [f"- `{name}` ({metric.unit}): {metric.meaning}" for name, metric in METRICS.items()]
     parts.append("## What the metrics are\n\n" + "\n".join(meanings) + "\n")
