@@ -204,8 +204,8 @@ def show(model: str | None) -> None:
     Console().print(table)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Entry point; returns the exit code."""
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
     p = argparse.ArgumentParser(
         prog="python -m zoo.released",
         description="Lists the weights that come with the package, or makes such weights of a run.",
@@ -219,7 +219,12 @@ def main(arguments: list[str] | None = None) -> int:
     adder.add_argument("--data", required=True, help="what they were trained on")
     adder.add_argument("--attribution", required=True, help="whom the licences of the data want named")
     adder.add_argument("--licence", required=True, help="of the weights")
-    parsed = p.parse_args(arguments)
+    return p
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    parsed = parser().parse_args(arguments)
 
     def add() -> None:
         import_tensorflow()

@@ -126,11 +126,12 @@ def hypercolumn_trunk(vgg_input: Any, taps: dict[str, Any], decoder: Decoder) ->
     return decoder.block(decoder.activate(x, "trunk_conv1"), 64, 3, "trunk_conv2")
 
 
-def _added(x: Any) -> Any:
+def added(x: Any) -> Any:
+    """What a trunk gives, as one map: the sum of the residual trunk is not built unless a head wants it."""
     return x.added() if isinstance(x, Sum) else x
 
 
-def _uv_output(x: Any, decoder: Decoder) -> Any:
+def uv_output(x: Any, decoder: Decoder) -> Any:
     """3×3 → 2, then the output's squashing in float32: UV (B, H, W, 2).
 
     The convolution is of the policy's type: its rounding is smaller than what the layers before it have rounded off,
@@ -146,26 +147,26 @@ def _uv_output(x: Any, decoder: Decoder) -> Any:
 
 def uv_head(x: Any, vgg_input: Any, decoder: Decoder) -> Any:
     """Regression by one 3×3 convolution, as Dahl's hypercolumn ends."""
-    return _uv_output(_added(x), decoder)
+    return uv_output(added(x), decoder)
 
 
 def residual_uv_head(x: Any, vgg_input: Any, decoder: Decoder) -> Any:
     """Regression as Dahl's residual encoder ends: 3×3 → 3, the input added, 3×3 → 3, 3×3 → 2."""
     x = x.block(3, "head_conv1") if isinstance(x, Sum) else decoder.block(x, 3, 3, "head_conv1")
     x = keras.layers.Add(name="head_add")([x, decoder.normalize(vgg_input, "input_bn")])
-    return _uv_output(decoder.block(x, 3, 3, "head_conv2"), decoder)
+    return uv_output(decoder.block(x, 3, 3, "head_conv2"), decoder)
 
 
 def bins_head(x: Any, vgg_input: Any, decoder: Decoder) -> Any:
     """Classification: 3×3 → 64, then 1×1 to 64 logits for U and 64 for V, (B, H, W, 2, 64), float32."""
-    x = decoder.block(_added(x), 64, 3, "head_conv1")
+    x = decoder.block(added(x), 64, 3, "head_conv1")
     x = decoder.last(x, 2 * BINS, 1, "head_logits", bias=True, dtype="float32")
     return SplitChannels(BINS, name="head_split", dtype="float32")(x)
 
 
 def features_head(x: Any, vgg_input: Any, decoder: Decoder) -> Any:
     """3×3 → 64: what U is predicted from, and V given U."""
-    return decoder.block(_added(x), 64, 3, "head_conv1")
+    return decoder.block(added(x), 64, 3, "head_conv1")
 
 
 def _conditional(features: Any, luma: Any, name: str, decoder: Decoder) -> keras.Model:

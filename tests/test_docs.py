@@ -1,0 +1,71 @@
+"""The documentation does what it says: its commands parse, its links lead somewhere, its examples run."""
+
+import importlib
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import images
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)```", path.read_text(encoding="utf-8"), re.S | re.M)
+
+
+def commands() -> list[tuple[str, str]]:
+    """Every `python -m zoo.…` of the shell examples, and the page it is on."""
+    found = []
+    for path in PAGES:
+        for block in blocks(path, "sh"):
+            for line in block.replace("\\\n", " ").splitlines():
+                found += [(path.name, command) for command in re.findall(r"python -m (zoo\.\w+ [^;&|']*)", line)]
+    return found
+
+
+def test_commands_are_found():
+    assert len(commands()) > 20
+
+
+@pytest.mark.parametrize(("page", "command"), commands())
+def test_every_command_parses(page, command):
+    module, *words = shlex.split(command.partition(" #")[0])
+    name = "zoo.data.__main__" if module == "zoo.data" else module
+    words = ["X" if word.startswith("$") else word for word in words]
+    importlib.import_module(name).parser().parse_args(words)
+
+
+def test_links_lead_somewhere():
+    for path in PAGES:
+        text = re.sub(r"^```.*?```", "", path.read_text(encoding="utf-8"), flags=re.S | re.M)
+        for target in re.findall(r"\]\(([^)]+)\)", text):
+            file, _, anchor = target.partition("#")
+            if "://" in file:
+                continue
+            page = path.parent / file if file else path
+            assert page.exists(), f"{path.name}: {target}"
+            if anchor and page.suffix == ".md":
+                headings = re.findall(r"^#+ (.*)", page.read_text(encoding="utf-8"), re.M)
+                names = {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+                assert anchor in names, f"{path.name}: {target}"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("mine.py", ["mine", "--option", "width=8"]), ("deeper.py", ["residual", "--option", "head=deeper"])],
+)
+def test_examples_of_extending_run(tmp_path, name, words):
+    code = next(block for block in blocks(ROOT / "docs" / "extending.md", "python") if block.startswith(f'"""{name}'))
+    (tmp_path / name).write_text(code, encoding="utf-8")
+    images.make_images(tmp_path / "pages", train=4, val=2)
+    settings = ["--data", "pages", "--crop", "32", "--batch-size", "2", "--steps", "2", "--validation-crops", "2"]
+    settings += ["--encoder-weights", "none", "--precision", "float32", "--run-dir", "run"]
+    command = [sys.executable, name, *words, *settings]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "best.keras").exists()
