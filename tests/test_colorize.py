@@ -83,6 +83,24 @@ def test_luma_is_kept_to_the_last_bit(models, dtype, height, width):
         assert (np.ptp(rgb.astype(int), axis=-1) > levels * 0.05).mean() > 0.2  # and there is colour
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_luma_of_a_hundred_megapixels_is_kept(models, dtype):
+    side, levels = 10_000, np.iinfo(dtype).max
+    samples = np.repeat(np.repeat(page(100, 100), 100, axis=0), 100, axis=1).astype(dtype) * (levels // 255)
+    samples[::50] = 0
+    samples[:, 25::50] = levels
+    scan = Scan(samples)
+    colorizer = Colorizer(models["tiny"], side=512)
+    rgb = colorizer(samples)
+    assert rgb.shape == (side, side, 3)
+    for first in range(0, side, 1000):
+        rows = slice(first, first + 1000)
+        luma = rgb[rows].astype(np.float32) @ WEIGHTS.astype(np.float32)
+        assert np.abs(luma - scan.luma(rows) * levels).max() <= 1
+    assert (np.ptp(rgb[::7, ::7].astype(int), axis=-1) > levels * 0.05).mean() > 0.2
+
+
 def test_colours_are_desaturated_first(models):
     rng = np.random.default_rng(0)
     samples = rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)

@@ -128,3 +128,17 @@ def test_the_releases_of_the_package_are_whole():
         assert hashlib.sha256(path.read_bytes()).hexdigest() == card.sha256
         assert path.stat().st_size < 5e6
         assert zoo.get_card(card.model)
+
+
+def test_released_weights_are_exported(runs, monkeypatch, capsys):
+    from zoo import export
+
+    release(runs)
+    monkeypatch.chdir(runs)
+    capsys.readouterr()  # of the training
+    assert export.main(["residual:comics", "--format", "saved_model", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["file"] == "residual-saved_model"
+    assert result["check"]["largest"] < 1e-3
+    assert export.main(["residual:comix", "--format", "saved_model"]) == 2
+    assert "there are comics" in capsys.readouterr().err

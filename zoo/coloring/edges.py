@@ -144,37 +144,45 @@ def _rows(luma: Any, stroke: Any, cells: Any, smooth: Any, first: Any, halo: Any
     count, width = tf.shape(luma)[0], tf.shape(luma)[1]
     rows, columns = tf.shape(cells)[0], tf.shape(cells)[1]
     fy, fx = _positions(count, first, page_height, rows), _positions(width, 0, width, columns)
+    plain = _bilinear(smooth, fy, fx)
+    # Most pixels of most pages have no stroke near: the others are computed by themselves.
+    where = tf.cast(tf.where(plain[..., 4] > 0), tf.int32)
+    y, x = where[:, 0], where[:, 1]
+    fy, fx = tf.gather(fy, y), tf.gather(fx, x)
     cy, cx = tf.round(fy), tf.round(fx)
     tall = tf.cast(page_height, tf.float32) / tf.cast(rows, tf.float32)
     wide = tf.cast(width, tf.float32) / tf.cast(columns, tf.float32)
-    py, px = tf.cast(tf.range(count) + halo, tf.float32), tf.cast(tf.range(width), tf.float32)
+    py, px = tf.cast(y + halo, tf.float32), tf.cast(x, tf.float32)
     last_row, last_column = tf.shape(stroke)[0] - 1, width - 1
-    total, weights = tf.zeros_like(luma)[..., None] * tf.zeros(2), tf.zeros_like(luma)
+    strokes_by_pixel, cells_by_number = tf.reshape(stroke, [-1]), tf.reshape(cells, [-1, 4])
+    own_luma = tf.gather_nd(luma, where)
+    total, weights = tf.zeros_like(own_luma)[:, None] * tf.zeros(2), tf.zeros_like(own_luma)
 
     def looks(pixels: Any, offset: Any, last: Any) -> list[Any]:
         steps = [(step + 1) / STEPS for step in range(STEPS)]
         return [tf.clip_by_value(tf.cast(tf.round(pixels + t * offset), tf.int32), 0, last) for t in steps]
 
-    for dy in (-1.0, 0.0, 1.0):
-        iy = tf.clip_by_value(tf.cast(cy + dy, tf.int32), 0, rows - 1)
-        wy = tf.exp(-0.5 * ((cy + dy - fy) / SPACE_SIGMA) ** 2)
-        ways_y = looks(py, (tf.cast(iy, tf.float32) - fy) * tall, last_row)
-        row_cells = tf.gather(cells, iy)
-        row_strokes = [tf.gather(stroke, way) for way in ways_y]
-        for dx in (-1.0, 0.0, 1.0):
-            ix = tf.clip_by_value(tf.cast(cx + dx, tf.int32), 0, columns - 1)
-            wx = tf.exp(-0.5 * ((cx + dx - fx) / SPACE_SIGMA) ** 2)
-            cell = tf.gather(row_cells, ix, axis=1)
-            ways_x = looks(px, (tf.cast(ix, tf.float32) - fx) * wide, last_column)
-            between = [tf.gather(row, way, axis=1) for row, way in zip(row_strokes, ways_x, strict=True)]
+    def neighbours(position: Any, centre: Any, cell_count: Any, pixels: Any, size: Any, last: Any) -> list[Any]:
+        found = []
+        for step in (-1.0, 0.0, 1.0):
+            index = tf.clip_by_value(tf.cast(centre + step, tf.int32), 0, cell_count - 1)
+            weight = tf.exp(-0.5 * ((centre + step - position) / SPACE_SIGMA) ** 2)
+            found.append((index, weight, looks(pixels, (tf.cast(index, tf.float32) - position) * size, last)))
+        return found
+
+    for iy, wy, ways_y in neighbours(fy, cy, rows, py, tall, last_row):
+        for ix, wx, ways_x in neighbours(fx, cx, columns, px, wide, last_column):
+            cell = tf.gather(cells_by_number, iy * columns + ix)
+            between = [
+                tf.gather(strokes_by_pixel, row * width + column) for row, column in zip(ways_y, ways_x, strict=True)
+            ]
             through = (1 - tf.maximum(tf.maximum(between[0], between[1]), between[2])) + THROUGH
-            alike = tf.exp(-0.5 * ((luma - cell[..., 2]) / LUMA_SIGMA) ** 2)
-            near = wy[:, None] * wx[None]
-            weight = near * (cell[..., 3] * alike * through + 1e-6)
-            total += weight[..., None] * cell[..., :2]
+            alike = tf.exp(-0.5 * ((own_luma - cell[:, 2]) / LUMA_SIGMA) ** 2)
+            weight = wy * wx * (cell[:, 3] * alike * through + 1e-6)
+            total += weight[:, None] * cell[:, :2]
             weights += weight
-    plain = _bilinear(smooth, fy, fx)
-    own = tf.slice(stroke, [halo, 0], [count, width])[..., None]
-    sharp = total / weights[..., None] * (1 - own) + plain[..., 2:4] * own
-    near = plain[..., 4:]
-    return plain[..., :2] * (1 - near) + sharp * near
+    own = tf.gather(strokes_by_pixel, (y + halo) * width + x)[:, None]
+    around = tf.gather_nd(plain, where)
+    sharp = total / weights[:, None] * (1 - own) + around[:, 2:4] * own
+    near = around[:, 4:]
+    return tf.tensor_scatter_nd_update(plain[..., :2], where, around[:, :2] * (1 - near) + sharp * near)
