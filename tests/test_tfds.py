@@ -209,7 +209,7 @@ def test_a_damaged_folder_of_tfds(run, tmp_path, tfds, monkeypatch):
 def test_names_that_are_none(capsys, name):
     with pytest.raises(UsageError, match="is no name of a data set: it is tfds:NAME"):
         open_dataset(name, crop=32)
-    assert command.main(["get", name]) == 2
+    assert command.main(["get", name, "--to", "there"]) == 2
     assert "is no name of a data set" in capsys.readouterr().err
 
 

@@ -66,7 +66,8 @@ def get_tfds(
         UsageError: TFDS is not installed, knows no such data set or cannot get it; or it has no colour images.
         RunError: what TFDS has is damaged, or the disk is full.
     """
-    root = _home(spec) if to is None else to
+    home = _home(spec)
+    root = to or home
     record = read_record(root / "pages")
     if record is not None:
         return root / "pages", record
@@ -80,7 +81,7 @@ def get_tfds(
         f" {builder.info.homepage or 'an unnamed place'}"
     )
     if builder.info.citation:
-        say(str(builder.info.citation))
+        say("\n".join(map(printable, builder.info.citation.splitlines())))
     with _on_standard_error(tfds):
         try:
             builder.download_and_prepare()
@@ -91,7 +92,8 @@ def get_tfds(
 
     def fetch(root: Path) -> Path:
         require_space(root, 2 * int(builder.info.dataset_size))
-        with show("unpacking", "images") as progress:
+        raw.mkdir(exist_ok=True)
+        with show("unpacking", "images") as progress, _on_standard_error(tfds):
             _write_images(tfds, builder, feature, raw, own, progress)
         return raw
 
