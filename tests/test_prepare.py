@@ -197,6 +197,57 @@ def test_what_a_work_is(capsys, tmp_path, group):
     assert found[entry] == (entry if group == "none" else "pages/work00/book.cbz")
 
 
+def test_split_folders_are_kept_apart(capsys, tmp_path):
+    folder = tmp_path / "pages"
+    for split, seeds in {"train": range(6), "Validation": range(10, 13), "test": range(20, 23)}.items():
+        for seed in seeds:
+            save(folder / split / "inside" / f"{seed}.png", seed)
+    save(folder / "train" / "large.png", 20, (192, 128))  # of test/inside/20.png, which stays all the same
+    save(folder / "train" / "twice.png", 11)
+    flat, bright = (Image.new("RGB", (96, 64), color) for color in ("#6060c0", "#906020"))
+    for split, picture in {"train": flat, "test": bright}.items():  # alike but for their colours
+        picture.paste(page(30).convert("L").resize((40, 30)), (8, 8))
+        picture.save(folder / split / "flat.png")
+    archive(folder / "train" / "book.zip", {f"{n}.png": page(40 + n) for n in range(2)})
+    save(folder / "beside.png", 50)
+    save(folder / "other" / "0.png", 51)
+    record = prepared(capsys, folder, tmp_path / "out", "--group", "split")
+    assert record["pages"] == {"train": 8, "val": 3, "test": 4}
+    assert record["notes"] == []
+    assert {row["page"]: row["detail"] for row in rows(tmp_path / "out", "dropped.csv")} == {
+        "pages/train/large.png": "pages/test/inside/20.png",
+        "pages/train/twice.png": "pages/Validation/inside/11.png",
+        "pages/train/flat.png": "pages/test/flat.png",
+    }
+    found = rows(tmp_path / "out")
+    assert {row["group"] for row in found} == {row["source"] for row in found}
+    assert run(capsys, "check", tmp_path / "out")[0] == 0
+    dataset = open_dataset(tmp_path / "out", crop=32)
+    assert {name: len(split.images) for name, split in dataset.splits.items()} == record["pages"]
+
+
+def test_a_split_that_is_missing_is_said(capsys, tmp_path):
+    book = archive(tmp_path / "book.zip", {f"train/{n}.png": page(n) for n in range(4)} | {"test/0.png": page(10)})
+    record = prepared(capsys, book, tmp_path / "out", "--group", "split")
+    assert record["pages"] == {"train": 4, "val": 0, "test": 1}
+    assert record["notes"] == ["no pages for val: it will be a tenth of train, by the hash of their bytes"]
+    assert open_dataset(tmp_path / "out", crop=32).splits["val"].images
+
+
+def test_split_folders_that_are_none(capsys, tmp_path):
+    folder = works(tmp_path / "pages", 2)
+    code, _, err = run(capsys, "prepare", folder, tmp_path / "out", *SMALL, "--group", "split")
+    assert code == 2
+    assert "--group split needs images in a folder train, and in val or test" in err
+    for seed in range(2):
+        for split in ("train", "val", "test"):
+            save(tmp_path / "same" / split / f"{seed}.png", seed)
+    code, _, err = run(capsys, "prepare", tmp_path / "same", tmp_path / "out", *SMALL, "--group", "split")
+    assert code == 2
+    assert "2 of 6 pages are usable (4 near-duplicate)" in err
+    assert not any(path.name != ".lock" for path in tmp_path.glob("out/*"))
+
+
 def test_small_sets_are_never_without_training_or_validation(capsys, tmp_path):
     for count in range(2, 9):
         folder = works(tmp_path / str(count), count, 1, first=10 * count)

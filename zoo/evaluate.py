@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
         "--data",
         default="procedural",
         metavar="NAME|PATH",
-        help="a data set's name, a folder of images, or a .zip/.cbz (default: procedural)",
+        help="a data set's name, tfds:NAME, a folder of images, or a .zip/.cbz (default: procedural)",
     )
     p.add_argument("--split", choices=SPLITS, default="test", help="(default: test)")
     p.add_argument(

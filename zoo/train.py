@@ -53,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--data",
         metavar="NAME|PATH",
-        help="a data set's name, a folder of images, or a .zip/.cbz (default: procedural)",
+        help="a data set's name, tfds:NAME, a folder of images, or a .zip/.cbz (default: procedural)",
     )
     p.add_argument(
         "--recipe",

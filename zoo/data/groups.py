@@ -7,8 +7,10 @@ from itertools import combinations
 
 from zoo.data.cards import SPLITS
 
-GROUPS = ("folder", "file", "none")
-"""What a work is: a folder, archive or PDF; a file, be it an image, archive or PDF; or every page by itself."""
+GROUPS = ("folder", "file", "none", "split")
+"""What a work is: a folder, archive or PDF; a file, be it an image, archive or PDF; or every page by itself, which
+"split" leaves in the split whose folder it is in.
+"""
 
 EDITION_SHARE = 0.1
 """Two works are one group if this share of the smaller one's pages, and two pages at least, are in both."""

@@ -5,7 +5,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from PIL import Image
 from zoo.data.decode import ImageError, decode_rgb, is_gray, read_header
 from zoo.data.near import color_sketch, perceptual_hash
 from zoo.data.pdf import Renderers, require_pdfium
-from zoo.data.sources import Source, archive_images, files_below, is_image, printable
+from zoo.data.sources import Source, archive_images, files_below, folder_split, is_image, printable
 from zoo.errors import UsageError
 from zoo.paths import atomic_path
 
@@ -80,7 +80,7 @@ def list_pages(paths: Sequence[Path], group: str, renderers: Renderers) -> Itera
 
     Args:
         paths: folders, which are searched for images, archives and PDF files; archives; PDF files.
-        group: one of `zoo.data.groups.GROUPS`.
+        group: one of `zoo.data.groups.GROUPS`. Of "split", a page's work is its split; those of none are left out.
         renderers: count the pages of PDF files.
 
     Raises:
@@ -89,6 +89,12 @@ def list_pages(paths: Sequence[Path], group: str, renderers: Renderers) -> Itera
     numbers = Counter[str]()
     for path in paths:
         for found in _pages_of(path, group, renderers):
+            if group == "split":
+                inside = found.name.split("/")[1:]
+                split = folder_split(inside[0]) if len(inside) > 1 else None
+                if split is None:
+                    continue
+                found = replace(found, work=split)
             numbers[found.work] += 1
             slug = re.sub(r"[^A-Za-z0-9]+", "-", found.work).strip("-")[-48:].lstrip("-") or "page"
             digest = hashlib.sha256(f"{found.name}\0{found.state}".encode()).hexdigest()[:8]

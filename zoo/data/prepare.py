@@ -134,6 +134,9 @@ def prepare(
                 )
             shutil.rmtree(target / WORK, ignore_errors=True)
             return there, True
+        if settings.group == "split" and not are_splits({page.work for page in pages}):
+            shutil.rmtree(target / WORK)
+            raise UsageError("--group split needs images in a folder train, and in val or test")
         if not pages:
             shutil.rmtree(target / WORK)
             raise UsageError(f"no pages in {', '.join(map(str, sources))}: no images, archives or PDF files")
@@ -161,8 +164,8 @@ def _check(source: Path, target: Path, group: str) -> None:
         raise UsageError(f"{source}: {error.strerror}") from None
     if group == "folder" and are_splits(folders):
         raise UsageError(
-            f"{source} has split folders, which are no works: train on it as it is, or split its pages anew with"
-            " --group file or none"
+            f"{source} has split folders, which are no works: train on it as it is, keep them with --group split, or"
+            " split its pages anew with --group file or none"
         )
 
 
@@ -260,13 +263,21 @@ def _finish(
     dropped = [_left_out(page, entry["dropped"], entry["detail"]) for page, entry in pages if "dropped" in entry]
     # The largest of near-duplicates is kept; their digests decide between equals, whatever the order of the sources.
     good.sort(key=lambda each: (-each[1]["width"] * each[1]["height"], each[1]["sha256"], each[0].key))
+    given = settings.group == "split"
+    if given:  # but a split keeps its pages, whatever is in those before it
+        good.sort(key=lambda each: -SPLITS.index(each[0].work))
     hashes = np.array([int(entry["phash"], 16) for _, entry in good], np.uint64)
     colors = np.frombuffer(bytes.fromhex("".join(entry["colors"] for _, entry in good)), np.uint8)
     clusters = cluster_near(hashes, settings.near)
-    groups = join_works([page.work for page, _ in good], clusters.tolist())
+    works = [page.work for page, _ in good]
+    groups = works if given else join_works(works, clusters.tolist())
     keeper = drop_near(hashes, colors.reshape(len(good), SKETCH), groups, clusters, settings.near)
     notes = []
-    if len(set(groups)) == 1:
+    if given:
+        parted = {pair: number for number, pair in enumerate(dict.fromkeys(zip(works, clusters.tolist(), strict=True)))}
+        numbers = [parted[pair] for pair in zip(works, clusters.tolist(), strict=True)]
+        groups = join_works([page.name for page, _ in good], numbers)
+    elif len(set(groups)) == 1:
         notes.append(
             f"all pages are of one work, {groups[0]}: they were split page by page, so that validation and test are"
             " flattered; add another work, or give --group file if they are no work"
@@ -280,7 +291,7 @@ def _finish(
             dropped.append(_left_out(page, "near-duplicate", good[keeper[index]][0].name))
     reasons = Counter(row["reason"] for row in dropped)
     sizes = Counter(group for _, _, group in kept)
-    if len(sizes) < 2:
+    if len(sizes) < 2 or (given and all(page.work != "train" for page, _, _ in kept)):
         counts = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
         some = [f"{row['page']}: {row['detail']}" for row in dropped if row["reason"] == "unreadable"][:3]
         shutil.rmtree(target / WORK)
@@ -288,8 +299,16 @@ def _finish(
             f"{len(kept)} of {len(pages)} pages are usable{f' ({counts})' * bool(counts)}, and two that do not look"
             f" alike are the least{': ' * bool(some)}{'; '.join(some)}"
         )
-    splits, moved = assign(sizes, settings.val, settings.test)
-    notes += moved
+    if given:
+        splits = {group: page.work for page, _, group in kept}
+        notes += [
+            f"no pages for {split}: it will be a tenth of train, by the hash of their bytes"
+            for split in SPLITS[1:]
+            if split not in splits.values()
+        ]
+    else:
+        splits, moved = assign(sizes, settings.val, settings.test)
+        notes += moved
     rows = []
     for page, entry, group in kept:
         split = splits[group]

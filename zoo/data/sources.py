@@ -165,7 +165,8 @@ def open_dataset(spec: str | Path, *, crop: int, max_bad: float = 0.1, progress:
     that an image stays in its split when others are added.
 
     Args:
-        spec: a card's name, or the path of a folder (searched with its sub-folders) or of a .zip or .cbz file.
+        spec: a card's name, tfds:NAME of TensorFlow Datasets (see `zoo.data.tfds`), or the path of a folder (searched
+            with its sub-folders) or of a .zip or .cbz file.
         crop: side of the training crops in pixels; images smaller than that are left out.
         max_bad: the share of files, from 0 to 1, that may be unreadable or too small.
         progress: called after each file.
@@ -173,6 +174,11 @@ def open_dataset(spec: str | Path, *, crop: int, max_bad: float = 0.1, progress:
     Raises:
         UsageError: nothing usable is there, or too much of it is bad; the message says what to do.
     """
+    if isinstance(spec, str) and spec.startswith("tfds:"):
+        from zoo.data.tfds import tfds_pages
+
+        pages = tfds_pages(spec)
+        return _scan(spec, pages, list(_folder(pages)), crop, max_bad, progress)
     if isinstance(spec, str) and spec in list_datasets():
         return _open_card(spec, crop, max_bad, progress)
     path = Path(spec).expanduser()
@@ -199,7 +205,7 @@ def _open_card(name: str, crop: int, max_bad: float, progress: Progress | None) 
     from zoo.data import procedural
 
     card = get_card(name)
-    if card.kind == "download":
+    if card.kind != "procedural":
         from zoo.data.get import prepared_pages
 
         pages = prepared_pages(card)
@@ -385,13 +391,18 @@ def _given_splits(names: Sequence[str]) -> list[str | None]:
     paths = [PurePosixPath(name).parts for name in names]
     while len({path[0] for path in paths}) == 1 and all(len(path) > 1 for path in paths):
         paths = [path[1:] for path in paths]
-    given = [_ALIASES.get(path[0].lower()) if len(path) > 1 else None for path in paths]
+    given = [folder_split(path[0]) if len(path) > 1 else None for path in paths]
     return given if are_splits(path[0] for path in paths if len(path) > 1) else ["train"] * len(names)
+
+
+def folder_split(name: str) -> str | None:
+    """The split that a folder of this name is, if it is one."""
+    return _ALIASES.get(name.lower())
 
 
 def are_splits(folders: Iterable[str]) -> bool:
     """Whether folders of these names are the splits: there has to be train and one of the others."""
-    splits = {_ALIASES.get(name.lower()) for name in folders}
+    splits = set(map(folder_split, folders))
     return "train" in splits and bool(splits & {"val", "test"})
 
 
