@@ -30,7 +30,6 @@ BATCH = 100
 MEMORY_BOUND = 3_500_000_000
 """What reading and colouring a file may take at most beyond what the process had, bytes: see SECURITY.md."""
 BATCH_SECONDS = 300.0
-COLOURED_PIXELS = 1_000_000  # larger ones are decoded, and not coloured
 KINDS = ("jpeg", "png", "webp", "gif", "cbz")
 
 
@@ -182,6 +181,7 @@ def feed(folder: Path, seed: int, count: int) -> dict[str, Any]:
                 outcome["cbz read"] += 1
                 outcome["pages of a cbz refused"] += len(dataset.skipped)
                 _use(dataset, outcome)
+            _color(book, folder, outcome)
             continue
         name = f"{index}.{kind}".replace("jpeg", "jpg")
         (pages / name).write_bytes(content)
@@ -202,12 +202,12 @@ def feed(folder: Path, seed: int, count: int) -> dict[str, Any]:
                 outcome[kinds[name]] += 1
                 outcome[f"{kinds[name]} {what}"] += 1
     _use(dataset, outcome)
+    _color(pages, folder, outcome)
     return dict(outcome)
 
 
 def _use(dataset: Any, outcome: collections.Counter[str]) -> None:
-    """Takes training crops of everything, and colours everything."""
-    from zoo.color import compose, split_luma, to_uint8
+    """Takes training crops of everything."""
     from zoo.data.pipeline import crop_batches, iterate
     from zoo.errors import RunError
 
@@ -224,15 +224,31 @@ def _use(dataset: Any, outcome: collections.Counter[str]) -> None:
             outcome["crops refused by name"] += 1
         finally:
             batches.close()
-        for image in split.images:
-            rgb = image.decode()
-            if rgb.shape[0] * rgb.shape[1] > COLOURED_PIXELS:
-                outcome["too large to colour here"] += 1
-                continue
-            luma, _ = split_luma(rgb.astype(np.float32) / 255)
-            uv = _predictor()(luma[None]).decode()[0]
-            _require(to_uint8(compose(luma, uv)[0]).shape == rgb.shape, f"{image.name} came out in another size")
-            outcome["coloured"] += 1
+
+
+def _color(path: Path, folder: Path, outcome: collections.Counter[str]) -> None:
+    """Colours a folder or a book as `python -m zoo.colorize` does: every page is there in the end, or named."""
+    from zoo.coloring.job import Job
+    from zoo.coloring.look import Look
+    from zoo.coloring.pages import Output, find_pages
+    from zoo.data.pdf import Renderers
+    from zoo.errors import UsageError
+
+    with Renderers() as renderers:
+        try:
+            pages = find_pages([str(path)], renderers)
+        except UsageError as error:
+            _require(str(path) in str(error) or "would both become" in str(error), f"no file is named: {error}")
+            return
+        output = Output(folder / f"coloured-{path.name}", "png", {}, overwrite=False, single=False)
+        job = Job(_colorizer(), output, renderers, Look(desaturate=True), batch_size=4)
+        done = job.run(pages, lambda done, total: None)
+    _require(done + len(job.failed) == len(pages), f"{path}: {len(pages)} pages, {done} coloured, {job.failed}")
+    _require(all(job.failed.values()), f"{path}: a page failed without a reason")
+    written = sum(1 for file in output.folder.rglob("*.png")) if output.folder.exists() else 0
+    _require(written == done, f"{path}: {done} pages coloured, and {written} files written")
+    outcome["coloured"] += done
+    outcome["not coloured, by name"] += len(job.failed)
 
 
 def _require(condition: bool, message: str) -> None:
@@ -243,13 +259,13 @@ def _require(condition: bool, message: str) -> None:
 _models: list[Any] = []
 
 
-def _predictor() -> Any:
+def _colorizer() -> Any:
     if not _models:
         import tiny
 
-        from zoo.models.predict import Predictor
+        from zoo.coloring.colorizer import Colorizer
 
-        _models.append(Predictor(tiny.build()))
+        _models.append(Colorizer(tiny.build(), side=256))
     return _models[0]
 
 
@@ -326,9 +342,10 @@ def table(found: dict[str, Any], count: int, seed: int) -> str:
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("pillow", "tensorflow", "numpy"))
     lines += [
         "",
-        f"{counts['crops']} training crops and {counts['coloured']} coloured images were made of what was read;"
-        f" {counts['crops refused by name']} splits were refused by the name of a file, and"
-        f" {counts['pages of a cbz refused']} pages of readable archives. Peak memory of a process that reads and"
+        f"{counts['crops']} training crops were made of what was read; {counts['crops refused by name']} splits were"
+        f" refused by the name of a file, and {counts['pages of a cbz refused']} pages of readable archives. The way of"
+        f" `zoo.colorize` coloured {counts['coloured']} pages and named {counts['not coloured, by name']} that it could"
+        f" not. Peak memory of a process that reads and"
         f" colours {BATCH} of them: {found['peak memory'] / 1e6:.0f} MB more than before. Crashes, hangs and other"
         f" problems: {len(found['problems'])}.",
         "",

@@ -432,6 +432,19 @@ def test_a_bad_page_costs_that_page_and_is_named(tmp_path, models, capsys):
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"0.png", "1.png", "2.png"}
 
 
+def test_a_name_that_the_disk_does_not_take_costs_that_page(tmp_path, models, capsys):
+    stream = io.BytesIO()
+    Image.fromarray(page()).save(stream, "PNG")
+    with zipfile.ZipFile(tmp_path / "book.cbz", "w") as book:
+        for name in ("1.png", "x" * 300 + ".png", "2.png"):
+            book.writestr(name, stream.getvalue())
+    code, _, err = run(capsys, models["tiny"], tmp_path / "book.cbz", "-o", tmp_path / "out")
+    assert code == 1
+    assert "1 of 3 pages could not be coloured" in err
+    assert "xxx.png: File name too long" in err
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"1.png", "2.png"}
+
+
 def test_it_goes_on_where_it_stopped(tmp_path, models, capsys, monkeypatch):
     for index in range(6):
         save(tmp_path / "in" / f"{index}.png", page(seed=index))

@@ -142,3 +142,18 @@ def test_released_weights_are_exported(runs, monkeypatch, capsys):
     assert result["check"]["largest"] < 1e-3
     assert export.main(["residual:comix", "--format", "saved_model"]) == 2
     assert "there are comics" in capsys.readouterr().err
+
+
+def test_what_comes_with_the_package_is_whole():
+    cards = released.list_releases()
+    assert {"comics", "procedural"} <= {card.name for card in cards}
+    for card in cards:
+        path = released.FOLDER / f"{card.model}-{card.name}.npz"
+        arrays = released._read_arrays(path, card.sha256)
+        model = zoo.create(card.model, encoder_weights="none", **card.options)
+        variables = released._decoder_variables(model)
+        assert {key: tuple(value.shape) for key, value in variables.items()} == {k: v.shape for k, v in arrays.items()}
+        assert path.stat().st_size < 5e6
+        assert card.attribution
+        assert card.licence
+        assert card.commit != "unknown"

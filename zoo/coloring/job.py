@@ -1,5 +1,6 @@
 """Colouring many pages: decoded ahead, computed in batches and encoded behind, all at the same time."""
 
+import errno
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +14,8 @@ from zoo.coloring.pages import Output, Page
 from zoo.coloring.scan import Scan, encode
 from zoo.coloring.summary import summary
 from zoo.data.pdf import Renderers
+
+_BAD_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)
 
 AHEAD = 2
 """How many batches are decoded, or encoded, while one is computed."""
@@ -127,6 +130,11 @@ class Job:
         try:
             future.result()
         except (ValueError, MemoryError) as error:
+            self._fail(page, error)
+            return 0
+        except OSError as error:
+            if error.errno not in _BAD_NAME:  # the disk: no page would fare better
+                raise
             self._fail(page, error)
             return 0
         return 1
