@@ -29,6 +29,18 @@ ALL = [
     ("classifier", "none"),
 ]
 SOME = [case for case in ALL if case[1] in (None, "mode", "mean", "sample", "none")]
+OTHERS = {
+    "residual-uv": ("residual", {"head": "uv"}),
+    "hypercolumn-residual_uv": ("hypercolumn", {"head": "residual_uv"}),
+    "hypercolumn-bins": ("classifier", {"trunk": "hypercolumn"}),
+    "hypercolumn-v_given_u": ("conditional", {"trunk": "hypercolumn"}),
+}
+"""The pairs of trunk and head that no registered model has."""
+
+SOME += [
+    *((name, None) for name in ("residual-uv", "hypercolumn-residual_uv")),
+    *((name, d) for name in ("hypercolumn-bins", "hypercolumn-v_given_u") for d in ("mode", "mean", "sample")),
+]
 LUMA = np.random.default_rng(0).random((1, 11, 18, 1), dtype=np.float32)
 
 
@@ -43,11 +55,11 @@ def name_of(case) -> str:
 
 @pytest.fixture(scope="module")
 def networks():
-    """Every registered model, random, with logits far enough apart that a colour is chosen."""
+    """Every trunk with every head, random, with logits far enough apart that a colour is chosen."""
     made = {}
     rng = np.random.default_rng(1)
-    for name in zoo.list_models():
-        made[name] = zoo.create(name, encoder_weights="none", initializer="he_normal")
+    for name, (model, options) in ({name: (name, {}) for name in zoo.list_models()} | OTHERS).items():
+        made[name] = zoo.create(model, encoder_weights="none", initializer="he_normal", **options)
         for layer in made[name].layers:
             if layer.name in ("head_logits", "head_u", "head_v_given_u"):
                 layer.set_weights([w + rng.normal(0, 0.05, w.shape) for w in layer.get_weights()])

@@ -56,6 +56,11 @@ def release(runs: Path, name: str = "comics") -> released.Release:
 
 
 def test_what_is_released_is_what_was_trained(runs):
+    trained = zoo.load(runs / "run")
+    for layer in trained.layers:  # as large as they are of the maps of the real encoder
+        if layer.name.startswith("conv3_3_bn"):
+            layer.moving_variance.assign(layer.moving_variance + 1e5)
+    trained.save(runs / "run" / "best.keras")
     card = release(runs)
     assert (card.model, card.name, card.licence) == ("residual", "comics", "CC0-1.0")
     assert card.options["output"] == "linear"

@@ -1,7 +1,7 @@
 """`python -m zoo.released`: weights that come with the package, and what is known about them.
 
-A release is two files in `zoo/released_weights`: `MODEL-NAME.npz`, the decoder's variables in half precision (the
-encoder is VGG16's frozen ImageNet one, which `zoo.weights` finds), and `MODEL-NAME.toml`, its card: digest, data,
+A release is two files in `zoo/released_weights`: `MODEL-NAME.npz`, the decoder's variables, kernels in half precision
+(the encoder is VGG16's frozen ImageNet one, which `zoo.weights` finds), and `MODEL-NAME.toml`, its card: digest, data,
 licence, recipe, commit, scores.
 """
 
@@ -120,9 +120,12 @@ def release(run_dir: Path, name: str, *, data: str, attribution: str, licence: s
     config, environment = result.details["config"], result.details["environment"]
     if config["train_encoder"] or config["encoder_weights"] != "imagenet":
         raise UsageError(f"{run_dir}: only decoders on the frozen ImageNet encoder are released, to be a few MB")
-    arrays = {key: np.asarray(value).astype(np.float16) for key, value in _decoder_variables(zoo.load(run_dir)).items()}
-    for key, array in arrays.items():
-        if not np.isfinite(array).all():
+    arrays = {}
+    for key, value in _decoder_variables(zoo.load(run_dir)).items():
+        array = np.asarray(value)
+        # Vectors are few, and the variances of the encoder's maps are beyond half precision.
+        arrays[key] = array if array.ndim < 2 else array.astype(np.float16)
+        if not np.isfinite(arrays[key]).all():
             raise UsageError(f"{run_dir}: {key} does not fit into half precision")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{config['model']}-{name}.npz"
