@@ -242,6 +242,50 @@ def test_a_night_scene_is_no_dirty_paper():
     np.testing.assert_array_equal(with_white_paper(Scan(samples)).samples, samples)
 
 
+def test_headroom_lets_white_take_colour_and_no_more(models):
+    samples = np.full((48, 64), 255, np.uint8)
+    samples[::8] = 0
+    scan = Scan(samples)
+    colorizer = Colorizer(models["tiny"])
+    uv = colorizer.chroma([colorizer.seen(scan)])[0]
+    plain, roomy = colorizer.paint(scan, uv), colorizer.paint(scan, uv, headroom=0.2)
+    np.testing.assert_array_equal(plain, np.repeat(samples[..., None], 3, axis=-1))
+    assert (np.ptp(roomy[1::8].astype(int), axis=-1) > 20).mean() > 0.5
+    luma = roomy.astype(float) @ WEIGHTS / 255
+    assert luma[1::8].min() > 0.8 - 1 / 255
+    assert luma[::8].max() == 0  # ink stays ink
+    inside = page()
+    gray = Scan((inside // 2 + 60).astype(np.uint8))
+    uv = 0.1 * colorizer.chroma([colorizer.seen(gray)])[0]
+    np.testing.assert_array_equal(colorizer.paint(gray, uv), colorizer.paint(gray, uv, headroom=0.2))  # it fits anyway
+
+
+def test_pages_that_take_no_colour_are_named(tmp_path, models, capsys):
+    for index in range(2):
+        save(tmp_path / "in" / f"line{index}.png", np.where(page(seed=index) > 100, 255, 0).astype(np.uint8))
+    save(tmp_path / "in" / "grey.png", page())
+    code, _, err = run(capsys, models["tiny"], tmp_path / "in", "-o", tmp_path / "out")
+    assert code == 0
+    assert "line0.png and 1 more are black and white alone, where no colour fits: --headroom 0.2 makes" in err
+    code, _, err = run(
+        capsys, models["tiny"], tmp_path / "in", "-o", tmp_path / "out", "--headroom", 0.2, "--overwrite"
+    )
+    assert code == 0
+    assert "black and white alone" not in err
+    for index in range(2):
+        assert np.ptp(read_scan((tmp_path / "out" / f"line{index}.png").read_bytes()).samples, axis=-1).max() > 20
+
+
+def test_pages_that_differ_in_their_suffix_alone_keep_it(tmp_path, models, capsys):
+    save(tmp_path / "in" / "one.png", page())
+    save(tmp_path / "in" / "one.jpg", page(seed=1))
+    save(tmp_path / "in" / "one.tif", page(seed=1))
+    code, _, err = run(capsys, models["tiny"], tmp_path / "in", "-o", tmp_path / "out")
+    assert code == 1
+    assert "one.tif: not a JPEG, PNG, WebP or GIF image" in err
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"one.png.png", "one.jpg.png"}
+
+
 def test_descreening_brings_back_the_tone():
     y, x = np.mgrid[:120, :160]
     tone = 0.3 + 0.4 * x / 160
@@ -502,6 +546,9 @@ def test_what_is_there_is_not_overwritten_unasked(tmp_path, models, capsys):
         (["in", "--quality", "0"], "--quality must be in 1 … 100, not 0"),
         (["in", "--descreen", "1"], "--descreen takes the period of a screen"),
         (["in", "in"], "would both become"),
+        (["in/a.png", "-o", "x.tiff"], "-o x.tiff: .tiff files cannot be written; give .png, .jpg, .webp, .cbz"),
+        (["in", "in/a.png", "-o", "x.png"], "-o x.png: an image is written as .png, .jpg, .webp, of one page"),
+        (["in", "--headroom", "0.7"], "--headroom must be in 0 … 0.5, not 0.7"),
         (["empty"], "no images in it"),
         (["tif/a.tif"], ".tif files cannot be read: save the pages as PNG or JPEG first"),
     ],
@@ -512,10 +559,10 @@ def test_bad_input_is_exit_code_2(tmp_path, models, capsys, monkeypatch, argumen
     (tmp_path / "tif").mkdir()
     (tmp_path / "tif" / "a.tif").write_bytes(b"II*\0")
     (tmp_path / "empty").mkdir()
-    code, _, err = run(capsys, models["tiny"], *arguments, "-o", "out")
+    code, _, err = run(capsys, "-o", "out", models["tiny"], *arguments)
     assert code == 2
     assert message in err
-    assert not (tmp_path / "out").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"in", "tif", "empty"}
 
 
 def test_no_model(tmp_path, capsys):

@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 
 import images
+import numpy as np
 import pytest
+import tiny
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -69,3 +72,29 @@ def test_examples_of_extending_run(tmp_path, name, words):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "best.keras").exists()
+
+
+def test_the_example_of_export_colours_as_we_do(tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    pytest.importorskip("tf2onnx", reason="tf2onnx is not installed")
+    from zoo import export
+    from zoo.coloring.colorizer import Colorizer
+
+    model = tiny.build()
+    for variable in model.trainable_variables:
+        variable.assign(variable * 3)
+    model.save(tmp_path / "tiny.keras")
+    rng = np.random.default_rng(0)
+    page = Image.fromarray(rng.integers(0, 256, (6, 5), dtype=np.uint8)).resize((50, 41), Image.Resampling.BICUBIC)
+    page.save(tmp_path / "page.png")
+    target = str(tmp_path / "model.onnx")
+    assert export.main([str(tmp_path / "tiny.keras"), "--format", "onnx", "-o", target]) == 0
+    (code,) = blocks(ROOT / "docs" / "export.md", "python")
+    (tmp_path / "use_onnx.py").write_text(code, encoding="utf-8")
+    command = [sys.executable, "use_onnx.py", "model.onnx", "page.png", "coloured.png"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    with Image.open(tmp_path / "coloured.png") as coloured:
+        rgb = np.asarray(coloured).astype(int)
+    assert np.abs(rgb - Colorizer(model)(np.asarray(page))).max() <= 1
+    assert np.ptp(rgb, axis=-1).mean() > 5

@@ -75,6 +75,14 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--white-paper", action="store_true", help="make paper that is grey or stained white, in the result too"
     )
+    p.add_argument(
+        "--headroom",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="let light areas get darker by up to this, so that colours fit into them: for line art and 1-bit scans,"
+        " 0.2 or so (default: 0, luma is kept)",
+    )
     p.add_argument("--desaturate", action="store_true", help="colour pages anew that have colours")
     p.add_argument("--format", choices=("png", "jpg", "webp"), default="png", help="of the images (default: png)")
     p.add_argument("--quality", type=int, default=92, help="of jpg and webp (default: 92)")
@@ -95,6 +103,8 @@ def colorize(arguments: argparse.Namespace) -> None:
             raise UsageError(f"--{name.replace('_', '-')} must be in {low} … {high}, not {value}")
     if arguments.descreen is not None and not 2 <= arguments.descreen <= 64:
         raise UsageError(f"--descreen takes the period of a screen in pixels, 2 to 64, not {arguments.descreen}")
+    if not 0 <= arguments.headroom <= 0.5:
+        raise UsageError(f"--headroom must be in 0 … 0.5, not {arguments.headroom}")
     if arguments.decode:
         parse_decoder(arguments.decode)
     if arguments.samples > 1 and not (arguments.decode or "").startswith("sample"):
@@ -154,6 +164,7 @@ def _report(arguments: argparse.Namespace, job: "Job", count: int, done: int, se
             "coloured": done,
             "already there": job.there,
             "failed": job.failed,
+            "black and white alone": sorted(job.bilevel),
             "seconds": seconds,
             "out": str(arguments.out),
         }
@@ -162,6 +173,11 @@ def _report(arguments: argparse.Namespace, job: "Job", count: int, done: int, se
         there = f"; {job.there} there already, left as they are (--overwrite makes them anew)" * bool(job.there)
         line = f"{done} of {count} pages coloured in {seconds} s, in {arguments.out}{there}"
         stderr_console().print(line, markup=False, highlight=False, soft_wrap=True)
+    if job.bilevel:
+        first, *others = sorted(job.bilevel)
+        what = f"{first} and {len(others)} more are" if others else f"{first} is"
+        note = f"{what} black and white alone, where no colour fits: --headroom 0.2 makes room for some"
+        stderr_console().print(note, markup=False, highlight=False, soft_wrap=True)
     if job.failed:
         lines = "\n  ".join(f"{name}: {reason}" for name, reason in job.failed.items())
         raise RunError(f"{len(job.failed)} of {count} pages could not be coloured:\n  {lines}")

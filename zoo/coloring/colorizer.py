@@ -100,18 +100,20 @@ class Colorizer:
         """UV (h, w, 2) of pages of one size, as the network sees them (h, w, 1)."""
         return list(self._predictor(np.stack(seen)).decode(self.decode, seed=seed))
 
-    def paint(self, scan: Scan, uv: np.ndarray) -> np.ndarray:
-        """A scan in the colours of `uv` (h, w, 2), RGB (H, W, 3) of the scan's depth."""
-        return paint(scan, uv, along_edges=self._along_edges)
+    def paint(self, scan: Scan, uv: np.ndarray, *, headroom: float = 0.0) -> np.ndarray:
+        """A scan in the colours of `uv` (h, w, 2), RGB (H, W, 3) of the scan's depth: see `paint`."""
+        return paint(scan, uv, along_edges=self._along_edges, headroom=headroom)
 
 
-def paint(scan: Scan, uv: np.ndarray, *, along_edges: bool = True) -> np.ndarray:
+def paint(scan: Scan, uv: np.ndarray, *, along_edges: bool = True, headroom: float = 0.0) -> np.ndarray:
     """A scan in the colours of `uv` (h, w, 2), brought to its size: RGB (H, W, 3) of the scan's depth, its luma kept.
 
     Args:
         scan: the page.
         uv: chroma of the page at any smaller size.
         along_edges: along the page's ink lines (see `zoo.coloring.edges`); otherwise bilinear.
+        headroom: luma in [0, 1] may be lowered by so much where a colour does not fit at that luma, as none fits into
+            pure white; 0 keeps it everywhere, and chroma gives way.
     """
     height, width = scan.samples.shape[:2]
     rgb = np.empty((height, width, 3), scan.samples.dtype)
@@ -119,7 +121,7 @@ def paint(scan: Scan, uv: np.ndarray, *, along_edges: bool = True) -> np.ndarray
     rows = max(1, edges.STRIP_PIXELS // width)
     for first in range(0, height, rows):
         luma = scan.luma(slice(first, first + rows))
-        rgb[first : first + rows] = _composed(luma, upsample(luma, first), scan.levels)
+        rgb[first : first + rows] = _composed(luma, upsample(luma, first), scan.levels, headroom)
     return rgb
 
 
@@ -167,10 +169,13 @@ def _resized(x: np.ndarray, height: int, width: int, box: tuple[float, float, fl
     return np.asarray(image.resize((width, height), Image.Resampling.BOX, box=box))
 
 
-def _composed(luma: np.ndarray, uv: np.ndarray, levels: int) -> np.ndarray:
+def _composed(luma: np.ndarray, uv: np.ndarray, levels: int, headroom: float) -> np.ndarray:
     """`zoo.color.compose` and rounding to 0 … `levels` at once, a channel at a time: luma (H, W), UV (H, W, 2)."""
     matrix = YUV_TO_RGB.astype(np.float32)
     deltas = [uv[..., 0] * row[1] + uv[..., 1] * row[2] for row in matrix]
+    if headroom:
+        most = np.maximum(np.maximum(deltas[0], deltas[1]), deltas[2])
+        luma = np.clip(1 - most, np.maximum(0, luma - np.float32(headroom)), luma)
     scale = np.ones_like(luma)
     for delta in deltas:
         room = np.where(delta > 0, 1 - luma, luma)

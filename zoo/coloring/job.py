@@ -37,6 +37,7 @@ class Job:
     Attributes:
         failed: by a page's label, why it could not be coloured.
         there: how many pages were there already.
+        bilevel: the labels of pages of black and white alone, which took no colour.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Job:
         self.extras = [f"-{index + 1}" if look.samples > 1 else "" for index in range(look.samples)]
         self.failed: dict[str, str] = {}
         self.there = 0
+        self.bilevel: list[str] = []
         self._page_bytes = AHEAD_BYTES  # of the page read last, as those of a book are alike; at first, one at a time
 
     @property
@@ -106,6 +108,8 @@ class Job:
             raise ValueError("it has colours: --desaturate colours it anew, --white-paper takes stains for paper")
         if self._look.white_paper:
             scan = with_white_paper(scan)
+        if not self._look.headroom and _is_bilevel(scan):
+            self.bilevel.append(page.label)
         seen = scan if self._look.descreen is None else descreened(scan, self._look.descreen)
         return scan, self._colorizer.seen(seen)
 
@@ -118,7 +122,7 @@ class Job:
 
     def _write(self, page: Page, scan: Scan, uvs: list[np.ndarray]) -> None:
         for extra, uv in zip(self.extras, uvs, strict=True):
-            rgb = self._colorizer.paint(scan, uv)
+            rgb = self._colorizer.paint(scan, uv, headroom=self._look.headroom)
             if rgb.dtype == np.uint16 and self._output.kind != "png":
                 rgb = (rgb >> 8).astype(np.uint8)
             self._output.write(page.name, encode(rgb, scan, self._output.kind, self._look.quality), extra)
@@ -141,3 +145,10 @@ class Job:
 
     def _fail(self, page: Page, error: BaseException) -> None:
         self.failed[page.label] = getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _is_bilevel(scan: Scan) -> bool:
+    """Whether a page is black and white alone, but for a hundredth of it: no colour fits at these lumas."""
+    step = max(1, int(np.sqrt(scan.samples.size / 1e6)))
+    luma = Scan(scan.samples[::step, ::step]).luma()
+    return bool(((luma > 0.02) & (luma < 0.98)).mean() < 0.01)

@@ -13,6 +13,7 @@ class Look:
         descreen: the period of a screen, in pixels, to smooth away in what the network sees; None for none.
         white_paper: make paper that is grey or stained white.
         desaturate: colour pages anew that have colours.
+        headroom: how much luma, of 1, may be lowered where a colour does not fit.
         summary: also write a picture of grey, colour and truth.
         quality: of JPEG and WebP.
     """
@@ -22,5 +23,6 @@ class Look:
     descreen: float | None = None
     white_paper: bool = False
     desaturate: bool = False
+    headroom: float = 0.0
     summary: bool = False
     quality: int = 92

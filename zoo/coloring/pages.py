@@ -4,8 +4,9 @@ import glob
 import json
 import shutil
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -76,6 +77,14 @@ def find_pages(inputs: Sequence[str], renderers: Renderers) -> list[Page]:
             raise UsageError(f"{text}: no such file, folder or pattern with a match")
         for each in paths:
             pages += _pages_of(each, len(inputs) + len(paths) > 2, renderers)
+    shared = Counter(page.name for page in pages)
+    # Pages that differ in the kind of file alone keep it in their names.
+    pages = [
+        replace(page, name=page.name.with_name(page.name.name + PurePosixPath(page.source.name).suffix))
+        if shared[page.name] > 1
+        else page
+        for page in pages
+    ]
     names: dict[PurePosixPath, Page] = {}
     for page in pages:
         if page.name in names:
@@ -147,6 +156,13 @@ class Output:
         self._file = path if single and path.suffix.lower().lstrip(".") in (*FORMATS, "jpeg") else None
         self._book = path.suffix.lower() in BOOKS
         self._overwrite = overwrite
+        if not self._file and is_image(path):
+            known = ", ".join(f".{each}" for each in FORMATS)
+            raise UsageError(
+                f"-o {path}: an image is written as {known}, of one page; give a folder or a book for more"
+                if path.suffix.lower().lstrip(".") in (*FORMATS, "jpeg")
+                else f"-o {path}: {path.suffix} files cannot be written; give {known}, {', '.join(BOOKS)} or a folder"
+            )
         if (self._file or self._book) and path.exists() and not overwrite:
             raise UsageError(f"{path} is there already: --overwrite replaces it")
         if not self._file and not self._book and path.is_file():

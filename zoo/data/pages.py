@@ -3,6 +3,7 @@
 import hashlib
 import io
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -96,7 +97,8 @@ def list_pages(paths: Sequence[Path], group: str, renderers: Renderers) -> Itera
                     continue
                 found = replace(found, work=split)
             numbers[found.work] += 1
-            slug = re.sub(r"[^A-Za-z0-9]+", "-", found.work).strip("-")[-48:].lstrip("-") or "page"
+            plain = unicodedata.normalize("NFKD", found.work).encode("ascii", "ignore").decode()
+            slug = re.sub(r"[^A-Za-z0-9]+", "-", plain).strip("-")[-48:].lstrip("-") or "page"
             digest = hashlib.sha256(f"{found.name}\0{found.state}".encode()).hexdigest()[:8]
             key = f"{slug}-{numbers[found.work]:04d}-{digest}"
             yield Page(found.name, found.work, key, found.source, found.index, found.fault)

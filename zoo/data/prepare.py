@@ -34,6 +34,9 @@ from zoo.environment import cores
 from zoo.errors import RunError, UsageError
 from zoo.paths import LOCK, locked, write_text
 
+FEW = 5
+"""Fewer pages to validate or test on are pointed out."""
+
 WORK = ".prepare"
 """The folder in DIR that holds what is not finished."""
 
@@ -309,6 +312,14 @@ def _finish(
     else:
         splits, moved = assign(sizes, settings.val, settings.test)
         notes += moved
+        held_out = Counter(splits[group] for _, _, group in kept)
+        shares = {"val": settings.val, "test": settings.test}
+        few = [f"{held_out[split]} for {split}" for split, share in shares.items() if share and held_out[split] < FEW]
+        if few:
+            notes.append(
+                f"there are only {' and '.join(few)}: scores on so few pages mean little; more works, larger --val and"
+                " --test, or --group none (which splits within works, and flatters) give more"
+            )
     rows = []
     for page, entry, group in kept:
         split = splits[group]

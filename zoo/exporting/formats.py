@@ -136,6 +136,10 @@ def _write_onnx(colorizer: "Colorizer", path: Path, variant: str) -> None:
     import tf2onnx
 
     proto, _ = tf2onnx.convert.from_function(colorizer.serve, input_signature=colorizer.signature, opset=OPSET)
+    for each in (*proto.graph.input, *proto.graph.output):
+        for name, size in zip(("batch", "height", "width"), each.type.tensor_type.shape.dim, strict=False):
+            if not size.HasField("dim_value"):
+                size.dim_param = name
     if variant == "float16":
         _halve(proto)
     if variant == "int8":
