@@ -12,6 +12,7 @@ import zoo
 from zoo import released, train
 from zoo.errors import UsageError
 from zoo.models import predict
+from zoo.results import load_result
 from zoo.weights import LAYERS
 
 
@@ -56,6 +57,9 @@ def release(runs: Path, name: str = "comics") -> released.Release:
 
 
 def test_what_is_released_is_what_was_trained(runs):
+    result = load_result(runs / "run" / "result.json", "training")
+    assert result.details["config"]["data"] == "images"
+    assert str(runs) not in (runs / "run" / "result.json").read_text()
     trained = zoo.load(runs / "run")
     for layer in trained.layers:  # as large as they are of the maps of the real encoder
         if layer.name.startswith("conv3_3_bn"):

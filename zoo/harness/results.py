@@ -1,6 +1,7 @@
 """A training run as a result: final scores as rows; configuration, machine and learning curves as details."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from zoo.harness.validation import Scores
@@ -21,6 +22,8 @@ def training_result(
         records: the lines of metrics.jsonl.
     """
     records = list(records)
+    # Where the images lie on this machine is nothing to publish.
+    identity = identity | {"data": _name_of(identity["data"])}
     speed = next((r["images_per_second"] for r in reversed(records) if "images_per_second" in r), None)
     here = Environment.of(environment)
     on = f"the {identity['overfit']} crops trained on" if identity["overfit"] else f"{scores.crops} validation crops"
@@ -52,6 +55,11 @@ def training_result(
             "history": history(records),
         },
     )
+
+
+def _name_of(data: str) -> str:
+    """What `--data` takes without the folders that lead there."""
+    return data if data.startswith("tfds:") else Path(data).name or data
 
 
 def history(records: Iterable[dict[str, Any]]) -> dict[str, Any]:
