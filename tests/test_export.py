@@ -405,3 +405,24 @@ def test_unknown_decoders_are_refused_without_a_model():
         decoders.parse("nearest")
     assert decoders.parse("sample:0.5").options == {"temperature": 0.5}
     assert decoders.parse("annealed").options == {}
+
+
+def test_values_beyond_half_precision_stay_as_they_are():
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    from zoo.exporting.formats import _halve
+
+    weights = {"kernel": np.linspace(-2, 2, 512, dtype=np.float32), "variance": np.full(512, 1e5, np.float32)}
+    proto = onnx.helper.make_model(
+        onnx.helper.make_graph(
+            [onnx.helper.make_node("Add", list(weights), ["sum"])],
+            "graph",
+            [],
+            [onnx.helper.make_tensor_value_info("sum", onnx.TensorProto.FLOAT, [512])],
+            [onnx.numpy_helper.from_array(value, name) for name, value in weights.items()],
+        )
+    )
+    _halve(proto)
+    kinds = {weight.name: weight.data_type for weight in proto.graph.initializer}
+    assert kinds == {"kernel_float16": onnx.TensorProto.FLOAT16, "variance": onnx.TensorProto.FLOAT}
+    (found,) = onnx.reference.ReferenceEvaluator(proto).run(None, {})
+    np.testing.assert_allclose(found, sum(weights.values()), atol=1e-2)
