@@ -78,15 +78,21 @@ def good_files(rng: np.random.Generator) -> dict[str, list[bytes]]:
 
 def _book(jpeg: list[bytes], png: list[bytes], method: int) -> bytes:
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", method) as book:
+
+    def entry(name: str) -> zipfile.ZipInfo:
+        info = zipfile.ZipInfo(name)  # of 1980, whatever the clock says
+        info.compress_type = method
+        return info
+
+    with zipfile.ZipFile(stream, "w") as book:
         for index, (page, suffix) in enumerate([(jpeg[0], "jpg"), (png[0], "png"), (jpeg[1], "jpg"), (jpeg[2], "jpg")]):
-            book.writestr(f"book/page{index}.{suffix}", page)
-        book.writestr("../../etc/outside.png", png[1])
-        book.writestr("/absolute.png", png[2])
+            book.writestr(entry(f"book/page{index}.{suffix}"), page)
+        book.writestr(entry("../../etc/outside.png"), png[1])
+        book.writestr(entry("/absolute.png"), png[2])
         link = zipfile.ZipInfo("link.png")
         link.external_attr = 0o120777 << 16
         book.writestr(link, "/etc/passwd")
-        book.writestr("weird\u202ename\x07é.png", png[0])
+        book.writestr(entry("weird\u202ename\x07é.png"), png[0])
     return stream.getvalue()
 
 

@@ -1,6 +1,7 @@
 """`python -m zoo.train MODEL`: trains a colouriser and shows what it learnt."""
 
 import argparse
+import contextlib
 import hashlib
 import json
 import re
@@ -303,6 +304,9 @@ def _agreed(
     # Each worker tells the others what differs there.
     found = devices.total((chiefs != mine).astype(np.int32))
     if found.any():
+        # Whoever leaves before all have heard looks to the others like a worker that died.
+        with contextlib.suppress(Exception):
+            devices.total(found)
         names = ", ".join(key for key, differs in zip(sorted(identity), found, strict=True) if differs)
         raise UsageError(f"the workers were started with different settings ({names}): they have to be the same")
     return bool(state[1]), result or (Result("training", [], {}) if state[2] else None)
