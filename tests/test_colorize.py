@@ -476,6 +476,18 @@ def test_a_bad_page_costs_that_page_and_is_named(tmp_path, models, capsys):
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"0.png", "1.png", "2.png"}
 
 
+def test_a_bad_book_in_a_folder_costs_that_book(tmp_path, models, capsys):
+    save(tmp_path / "in" / "page.png", page())
+    (tmp_path / "in" / "bad.cbz").write_bytes(b"PK\3\4 nothing")
+    (tmp_path / "in" / "bad.pdf").write_bytes(b"%PDF-1.4 nothing")
+    code, _, err = run(capsys, models["tiny"], tmp_path / "in", "-o", tmp_path / "out")
+    assert code == 1
+    assert "2 of 3 pages could not be coloured" in err
+    assert "bad.cbz: neither a folder nor a readable .zip or .cbz archive" in err
+    assert "bad.pdf: damaged" in err or "bad.pdf: PDF files need the package pypdfium2" in err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["page.png"]
+
+
 def test_a_name_that_the_disk_does_not_take_costs_that_page(tmp_path, models, capsys):
     stream = io.BytesIO()
     Image.fromarray(page()).save(stream, "PNG")

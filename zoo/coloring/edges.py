@@ -47,14 +47,6 @@ def _falling(x: np.ndarray, low: float, high: float) -> np.ndarray:
     return 1 - t * t * (3 - 2 * t)
 
 
-def cell_means(x: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The means of (H, W) over the cells of a grid of height × width, float32."""
-    from PIL import Image
-
-    image = Image.fromarray(np.ascontiguousarray(x, np.float32))
-    return np.asarray(image.resize((width, height), Image.Resampling.BOX))
-
-
 class EdgeUpsampler:
     """Brings UV of a small image to a page, strip by strip.
 

@@ -36,11 +36,13 @@ class Page:
         source: where its bytes are; of a PDF's page, the file.
         name: its path in the output, without a suffix.
         index: the page of a PDF, counted from 0.
+        fault: why a book in a folder cannot be opened; it stands for its pages then.
     """
 
     source: Source
     name: PurePosixPath
     index: int | None = None
+    fault: str | None = None
 
     @property
     def label(self) -> str:
@@ -54,6 +56,8 @@ class Page:
             ImageError: it is damaged or no image; the message says why.
             OSError: it cannot be read.
         """
+        if self.fault:
+            raise ImageError(self.fault)
         if self.index is None:
             return read_scan(self.source.read())
         return scan_of(renderers.mine().render(self.source.path, self.index, PDF_SIDE // OVERSAMPLING))
@@ -117,7 +121,10 @@ def _pages_in(file: Path, root: Path, top: PurePosixPath, renderers: Renderers) 
     name = printable(file.relative_to(root).as_posix())
     stem = top / PurePosixPath(name).with_suffix("")
     if file.suffix.lower() in (*ARCHIVES, PDF):
-        yield from _pages_of_book(file, name, stem, renderers)
+        try:
+            yield from _pages_of_book(file, name, stem, renderers)
+        except UsageError as error:
+            yield Page(Source(name, file), stem, fault=str(error).removeprefix(f"{file}: "))
     elif is_image(file):
         yield Page(Source(name, file), stem)
 
