@@ -118,7 +118,7 @@ def test_strips_make_no_difference(models, monkeypatch):
     colorizer = Colorizer(models["tiny"], side=80)
     seen = colorizer.seen(scan)
     whole = colorizer.paint(scan, colorizer.chroma([seen])[0])
-    monkeypatch.setattr("zoo.coloring.edges.STRIP_PIXELS", 3000)
+    monkeypatch.setattr("zoo.coloring.colorizer.STRIP_PIXELS", 3000)
     np.testing.assert_allclose(colorizer.seen(scan), seen, atol=1e-6)
     strips = colorizer.paint(scan, colorizer.chroma([seen])[0])
     assert np.abs(whole.astype(int) - strips.astype(int)).max() <= 1

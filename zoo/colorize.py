@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from zoo.coloring.job import Job
     from zoo.data.pdf import Renderers
 
-BATCH = 4
+BATCH = 2
 
 
 def parser() -> argparse.ArgumentParser:

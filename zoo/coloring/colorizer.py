@@ -20,6 +20,12 @@ SIDE = 1024
 
 MULTIPLE = 8
 
+STRIP_PIXELS = 1_000_000
+"""How much of a page is in memory as floats at once."""
+
+CACHE_PIXELS = 1 << 18
+"""How much of a page is coloured at once: what fits a processor's cache."""
+
 
 class Colorizer:
     """Colours pages with a model of the zoo.
@@ -83,7 +89,7 @@ class Colorizer:
         size = self.size(height, width)
         parts = []
         # Strips of whole cells, so that a huge page is never in memory as floats.
-        per_strip = max(1, edges.STRIP_PIXELS * size[0] // (height * width))
+        per_strip = max(1, STRIP_PIXELS * size[0] // (height * width))
         for low in range(0, size[0], per_strip):
             high = min(size[0], low + per_strip)
             top, bottom = low * height / size[0], high * height / size[0]
@@ -118,7 +124,7 @@ def paint(scan: Scan, uv: np.ndarray, *, along_edges: bool = True, headroom: flo
     height, width = scan.samples.shape[:2]
     rgb = np.empty((height, width, 3), scan.samples.dtype)
     upsample = _upsampling(scan, uv, along_edges)
-    rows = max(1, edges.STRIP_PIXELS // width)
+    rows = max(1, CACHE_PIXELS // width)
     for first in range(0, height, rows):
         luma = scan.luma(slice(first, first + rows))
         rgb[first : first + rows] = _composed(luma, upsample(luma, first), scan.levels, headroom)
@@ -141,21 +147,21 @@ def _along_edges(scan: Scan, uv: np.ndarray) -> Any:
     h, w = uv.shape[:2]
     scale = max(height / h, width / w)
     halo = 2 * (int(np.ceil(1.5 * scale)) + 2)
-    stroke = np.empty((height, width), np.float16)
+    stroke = np.empty((height, width), np.uint8)
     sums = {name: np.zeros((h, w), np.float32) for name in ("cover", "luma", "square")}
-    per_strip = max(1, edges.STRIP_PIXELS * h // (height * width))
+    per_strip = max(1, STRIP_PIXELS * h // (height * width))
     for low in range(0, h, per_strip):
         high = min(h, low + per_strip)
         top, bottom = low * height / h, high * height / h
         first, last = int(top), min(height, int(np.ceil(bottom)))
         above, below = max(0, first - halo), min(height, last + halo)
-        luma = scan.luma(slice(above, below))
-        found = edges.strokes(luma, scale)[first - above : last - above]
-        luma = luma[first - above : last - above]
+        found = edges.strokes(scan.luma8(slice(above, below)), scale)[first - above : last - above]
         stroke[first:last] = found
+        luma = scan.luma(slice(first, last))
         box = (0, top - first, width, bottom - first)
-        beside = (1 - found) * luma
-        for name, values in (("cover", found), ("luma", beside), ("square", beside * luma)):
+        covered = found * np.float32(1 / 255)
+        beside = (1 - covered) * luma
+        for name, values in (("cover", covered), ("luma", beside), ("square", beside * luma)):
             sums[name][low:high] = _resized(values, high - low, w, box)
     part = np.maximum(1 - sums["cover"], 1e-3)
     mean = sums["luma"] / part
@@ -169,17 +175,21 @@ def _resized(x: np.ndarray, height: int, width: int, box: tuple[float, float, fl
     return np.asarray(image.resize((width, height), Image.Resampling.BOX, box=box))
 
 
+_TINY = np.float32(1e-12)
+
+
 def _composed(luma: np.ndarray, uv: np.ndarray, levels: int, headroom: float) -> np.ndarray:
     """`zoo.color.compose` and rounding to 0 … `levels` at once, a channel at a time: luma (H, W), UV (H, W, 2)."""
     matrix = YUV_TO_RGB.astype(np.float32)
     deltas = [uv[..., 0] * row[1] + uv[..., 1] * row[2] for row in matrix]
+    # The three have a weighted sum of nought, so that the largest is at least 0 and the smallest at most.
+    most = np.maximum(np.maximum(deltas[0], deltas[1]), deltas[2])
+    least = np.minimum(np.minimum(deltas[0], deltas[1]), deltas[2])
     if headroom:
-        most = np.maximum(np.maximum(deltas[0], deltas[1]), deltas[2])
         luma = np.clip(1 - most, np.maximum(0, luma - np.float32(headroom)), luma)
-    scale = np.ones_like(luma)
-    for delta in deltas:
-        room = np.where(delta > 0, 1 - luma, luma)
-        np.minimum(scale, room / np.maximum(np.abs(delta), 1e-12), out=scale)
+    # How many times the room up, and down, each would take.
+    excess = np.maximum(most / np.maximum(1 - luma, _TINY), least / np.minimum(-luma, -_TINY))
+    scale = 1 / np.maximum(excess, 1)
     out = np.empty((*luma.shape, 3), np.uint8 if levels == 255 else np.uint16)
     for channel, delta in enumerate(deltas):
         value = luma + scale * delta

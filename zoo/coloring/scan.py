@@ -45,6 +45,12 @@ class Scan:
         weights = RGB_TO_YUV[0].astype(np.float32) / np.float32(self.levels)
         return part[..., 0] * weights[0] + part[..., 1] * weights[1] + part[..., 2] * weights[2]
 
+    def luma8(self, rows: slice = slice(None)) -> np.ndarray:
+        """Y of some rows, uint8 (rows, W)."""
+        if self.samples.ndim == 2 and self.levels == 255:
+            return self.samples[rows]
+        return np.rint(self.luma(rows) * 255).astype(np.uint8)
+
 
 def read_scan(data: bytes) -> Scan:
     """Reads a page, 16-bit PNG in full depth.
