@@ -1,4 +1,4 @@
-"""Colouring pages: what a page keeps, where colours go, and what a book survives."""
+"""`python -m zoo.colorize`: pages in, pages out, and what a book survives."""
 
 import io
 import json
@@ -7,161 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny
+from coloring import luma_error, page, run, save, save_models
 from PIL import Image
 
-import zoo
-from zoo import colorize
-from zoo.coloring.cleaning import descreened, with_white_paper
 from zoo.coloring.colorizer import Colorizer
-from zoo.coloring.edges import bilinear_rows
 from zoo.coloring.job import Job
 from zoo.coloring.look import Look
 from zoo.coloring.pages import Output, find_pages
-from zoo.coloring.scan import Scan, encode, read_scan
-from zoo.data.decode import ImageError
+from zoo.coloring.scan import Scan, read_scan
 from zoo.data.pdf import Renderers
-
-WEIGHTS = np.array([0.299, 0.587, 0.114])
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory) -> dict[str, Path]:
-    """A regression and a classifier with heads of much colour, saved."""
-    folder = tmp_path_factory.mktemp("models")
-    found = {}
-    for name in ("tiny", "classifier"):
-        model = tiny.build() if name == "tiny" else zoo.create(name, encoder_weights="none")
-        for variable in model.trainable_variables:
-            if "conv2" in variable.path or "head_logits" in variable.path:
-                variable.assign(variable * 20)
-        model.save(folder / f"{name}.keras")
-        found[name] = folder / f"{name}.keras"
-    return found
-
-
-def page(height: int = 40, width: int = 56, seed: int = 0) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    coarse = Image.fromarray(rng.integers(0, 256, (6, 5), dtype=np.uint8))
-    return np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC))
-
-
-def save(path: Path, samples: np.ndarray, **options) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(samples).save(path, **options)
-    return path
-
-
-def run(capsys, *arguments: object) -> tuple[int, str, str]:
-    code = colorize.main([str(a) for a in arguments])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
-def luma_error(scan: Scan, rgb: np.ndarray) -> float:
-    """The largest difference of luma, in levels of the scan."""
-    return float(np.abs(rgb.astype(float) @ WEIGHTS - scan.luma().astype(float) * scan.levels).max())
-
-
-# What a page keeps.
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 70), (37, 53), (300, 90), (200, 301)])
-def test_luma_is_kept_to_the_last_bit(models, dtype, height, width):
-    levels = np.iinfo(dtype).max
-    rng = np.random.default_rng(height)
-    samples = (page(height, width, 1) / 255 * levels).astype(dtype)
-    samples[rng.random(samples.shape) < 0.1] = 0
-    samples[rng.random(samples.shape) < 0.1] = levels
-    colorizer = Colorizer(models["tiny"], side=96)
-    rgb = colorizer(samples)
-    assert rgb.dtype == dtype
-    assert rgb.shape == (height, width, 3)
-    assert luma_error(Scan(samples), rgb) <= 1
-    if min(height, width) > 8:
-        assert (np.ptp(rgb.astype(int), axis=-1) > levels * 0.05).mean() > 0.2  # and there is colour
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_luma_of_a_hundred_megapixels_is_kept(models, dtype):
-    side, levels = 10_000, np.iinfo(dtype).max
-    samples = np.repeat(np.repeat(page(100, 100), 100, axis=0), 100, axis=1).astype(dtype) * (levels // 255)
-    samples[::50] = 0
-    samples[:, 25::50] = levels
-    scan = Scan(samples)
-    colorizer = Colorizer(models["tiny"], side=512)
-    rgb = colorizer(samples)
-    assert rgb.shape == (side, side, 3)
-    for first in range(0, side, 1000):
-        rows = slice(first, first + 1000)
-        luma = rgb[rows].astype(np.float32) @ WEIGHTS.astype(np.float32)
-        assert np.abs(luma - scan.luma(rows) * levels).max() <= 1
-    assert (np.ptp(rgb[::7, ::7].astype(int), axis=-1) > levels * 0.05).mean() > 0.2
-
-
-def test_colours_are_desaturated_first(models):
-    rng = np.random.default_rng(0)
-    samples = rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)
-    scan = Scan(samples, colored=True)
-    colorizer = Colorizer(models["tiny"])
-    rgb = colorizer.paint(scan, colorizer.chroma([colorizer.seen(scan)])[0])
-    assert luma_error(scan, rgb) <= 1
-    luma = Scan(np.rint(scan.luma() * 255).astype(np.uint8))
-    again = colorizer.paint(luma, colorizer.chroma([colorizer.seen(luma)])[0])
-    assert np.abs(rgb.astype(int) - again.astype(int)).mean() < 1
-
-
-def test_strips_make_no_difference(models, monkeypatch):
-    scan = Scan(page(230, 150, 3))
-    colorizer = Colorizer(models["tiny"], side=80)
-    seen = colorizer.seen(scan)
-    whole = colorizer.paint(scan, colorizer.chroma([seen])[0])
-    monkeypatch.setattr("zoo.coloring.colorizer.STRIP_PIXELS", 3000)
-    np.testing.assert_allclose(colorizer.seen(scan), seen, atol=1e-6)
-    strips = colorizer.paint(scan, colorizer.chroma([seen])[0])
-    assert np.abs(whole.astype(int) - strips.astype(int)).max() <= 1
-
-
-def test_bilinear_is_pillows():
-    uv = np.random.default_rng(0).normal(size=(7, 9, 2)).astype(np.float32)
-    found = bilinear_rows(uv, 40, 33, 5, 20)
-    for channel in range(2):
-        image = Image.fromarray(uv[..., channel]).resize((33, 40), Image.Resampling.BILINEAR)
-        np.testing.assert_allclose(found[..., channel], np.asarray(image)[5:25], atol=1e-5)
-
-
-def outlined(scale: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Discs of two colours and one luma beside each other, with black outlines: luma, true UV, distance to ink."""
-    side = 240
-    y, x = np.mgrid[:side, :side].astype(float)
-    luma, uv = np.full((side, side), 0.9, np.float32), np.zeros((side, side, 2), np.float32)
-    ink = np.zeros((side, side), bool)
-    for cx, color in ((70, (0.15, -0.2)), (160, (-0.2, 0.15))):
-        distance = np.hypot(x - cx, y - 120) - 45
-        luma[distance < 0], uv[distance < 0] = 0.55, color
-        ink |= np.abs(distance) < 1.5
-    luma[ink], uv[ink] = 0.05, 0
-    return luma, uv, ink
-
-
-def test_colours_stay_within_ink_lines(models):
-    from scipy import ndimage
-
-    luma, uv, ink = outlined(3)
-    small = np.stack(
-        [np.asarray(Image.fromarray(uv[..., c]).resize((80, 80), Image.Resampling.BOX)) for c in (0, 1)], -1
-    )
-    beside = ndimage.binary_dilation(ink, iterations=2)
-    scan = Scan(np.rint(luma * 65535).astype(np.uint16))
-    errors = {}
-    for along_edges in (False, True):
-        colorizer = Colorizer(models["tiny"], side=80, along_edges=along_edges)
-        rgb = colorizer.paint(scan, small) / 65535
-        found = np.stack([(rgb[..., 2] - luma) * 0.493, (rgb[..., 0] - luma) * 0.877], -1)
-        errors[along_edges] = np.abs(found - uv)[beside].mean()
-    assert errors[True] < errors[False] / 2
+    return save_models(tmp_path_factory.mktemp("models"))
 
 
 def test_depth_alpha_and_metadata_survive(tmp_path, models, capsys):
@@ -191,75 +50,6 @@ def test_depth_alpha_and_metadata_survive(tmp_path, models, capsys):
         np.testing.assert_array_equal(np.asarray(image.getchannel("A")), alpha[..., 1])
 
 
-def test_a_profile_of_rgb_is_kept():
-    profile = b"\0" * 12 + b"mntr" + b"RGB " + b"\0" * 200
-    stream = io.BytesIO()
-    for kind in ("PNG", "JPEG", "WEBP"):
-        stream = io.BytesIO()
-        Image.fromarray(np.dstack([page()] * 3)).save(stream, kind, icc_profile=profile)
-        scan = read_scan(stream.getvalue())
-        assert scan.profile == profile
-        for depth in (np.uint8, np.uint16):
-            out = encode(np.zeros((8, 8, 3), depth), scan, "png", 90)
-            with Image.open(io.BytesIO(out)) as image:
-                assert image.info["icc_profile"] == profile
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_every_orientation(orientation):
-    from zoo.data.decode import decode_rgb
-
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    stream = io.BytesIO()
-    Image.fromarray(page(9, 14)).save(stream, "PNG", exif=exif)
-    np.testing.assert_array_equal(read_scan(stream.getvalue()).samples, decode_rgb(stream.getvalue())[..., 0])
-
-
-def test_damaged_pages_are_errors():
-    with pytest.raises(ImageError):
-        read_scan(b"\x89PNG\r\n\x1a\n" + b"\0" * 40)
-
-
-# Cleaning.
-
-
-def test_white_paper_is_white_and_ink_stays_ink():
-    y, x = np.mgrid[:300, :200]
-    paper = 0.7 + 0.1 * np.sin(x / 90) - 0.05 * y / 300
-    ink = ((x // 20 + y // 30) % 7 == 0) & (x % 20 < 3)
-    samples = np.dstack([np.where(ink, 0.1, paper * tint) for tint in (1.0, 0.95, 0.75)])
-    scan = Scan(np.rint(samples * 255).astype(np.uint8), colored=True)
-    clean = with_white_paper(scan)
-    assert clean.samples.ndim == 2
-    assert not clean.colored
-    assert (clean.samples[~ink] > 240).mean() > 0.95
-    assert (clean.samples[ink] < 60).all()
-
-
-def test_a_night_scene_is_no_dirty_paper():
-    samples = (page(200, 200) * 0.3).astype(np.uint8)
-    np.testing.assert_array_equal(with_white_paper(Scan(samples)).samples, samples)
-
-
-def test_headroom_lets_white_take_colour_and_no_more(models):
-    samples = np.full((48, 64), 255, np.uint8)
-    samples[::8] = 0
-    scan = Scan(samples)
-    colorizer = Colorizer(models["tiny"])
-    uv = colorizer.chroma([colorizer.seen(scan)])[0]
-    plain, roomy = colorizer.paint(scan, uv), colorizer.paint(scan, uv, headroom=0.2)
-    np.testing.assert_array_equal(plain, np.repeat(samples[..., None], 3, axis=-1))
-    assert (np.ptp(roomy[1::8].astype(int), axis=-1) > 20).mean() > 0.5
-    luma = roomy.astype(float) @ WEIGHTS / 255
-    assert luma[1::8].min() > 0.8 - 1 / 255
-    assert luma[::8].max() == 0  # ink stays ink
-    inside = page()
-    gray = Scan((inside // 2 + 60).astype(np.uint8))
-    uv = 0.1 * colorizer.chroma([colorizer.seen(gray)])[0]
-    np.testing.assert_array_equal(colorizer.paint(gray, uv), colorizer.paint(gray, uv, headroom=0.2))  # it fits anyway
-
-
 def test_pages_that_take_no_colour_are_named(tmp_path, models, capsys):
     for index in range(2):
         save(tmp_path / "in" / f"line{index}.png", np.where(page(seed=index) > 100, 255, 0).astype(np.uint8))
@@ -284,19 +74,6 @@ def test_pages_that_differ_in_their_suffix_alone_keep_it(tmp_path, models, capsy
     assert code == 1
     assert "one.tif: not a JPEG, PNG, WebP or GIF image" in err
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"one.png.png", "one.jpg.png"}
-
-
-def test_descreening_brings_back_the_tone():
-    y, x = np.mgrid[:120, :160]
-    tone = 0.3 + 0.4 * x / 160
-    screen = (np.sin(2 * np.pi * x / 5) * np.sin(2 * np.pi * y / 5) + 1) / 2
-    halftone = np.where(screen < tone, 255, 0).astype(np.uint8)
-    smooth = descreened(Scan(halftone), 5).luma()
-    middle = np.s_[10:-10, 10:-10]
-    assert np.abs(smooth - halftone / 255)[middle].mean() > 0.3
-    assert smooth[middle].std(axis=0).mean() < 0.04
-    assert np.corrcoef(smooth[middle].mean(axis=0), tone[0, 10:-10])[0, 1] > 0.85
-    assert smooth[middle][:, -30:].mean() > smooth[middle][:, :30].mean() + 0.2
 
 
 # Where pages come from and go to.
