@@ -53,6 +53,15 @@ def test_mode_and_sample_choose_u_then_v_given_it(conditional):
         assert (found == np.stack([u, v], axis=-1)).all(axis=-1).mean() > 0.99  # float32 may break a tie otherwise
 
 
+def test_annealed_anneals_u_then_v_given_it(conditional):
+    prediction = Predictor(conditional)(LUMA)
+    u = decode(np.stack([prediction.output] * 2, axis=-2), "annealed", temperature=0.5)[..., :1]
+    logits = np.array(conditional([LUMA, u], training=False))
+    np.testing.assert_allclose(
+        prediction.decode("annealed:0.5"), decode(logits, "annealed", temperature=0.5), atol=1e-3
+    )
+
+
 def test_other_decoders_see_the_marginals(conditional):
     p_u, p_v = all_given(conditional, LUMA)
     marginal = np.stack([p_u, (p_u[..., None] * p_v).sum(axis=-2)], axis=-2)
@@ -95,7 +104,7 @@ def test_decoders_of_the_other_models():
             predict(classifier, LUMA, wrong)
 
 
-@pytest.mark.parametrize("decoder", ["mode", "sample", "sample:0.5"])
+@pytest.mark.parametrize("decoder", ["mode", "sample", "sample:0.5", "annealed"])
 def test_coherent_decoding_gives_a_region_one_colour(conditional, decoder):
     luma = np.full((1, 24, 40, 1), 0.7, np.float32)
     luma[:, :, 18:22] = 0.1

@@ -8,7 +8,7 @@ from keras import ops
 
 from zoo.codec import BINS, bin_centers, decode, softmax
 from zoo.exporting.decoders import LOGITS, Decoder, check
-from zoo.models.predict import LEAST_SHARE, is_conditional, output_of
+from zoo.models.predict import CHAINED, LEAST_SHARE, is_conditional, output_of
 
 LUMA = tf.TensorSpec((None, None, None, 1), tf.float32, name="luma")
 NOISE = tf.TensorSpec((2, BINS), tf.float32, name="noise")
@@ -56,7 +56,10 @@ def _mode(logits: Any, noise: Any) -> Any:
 
 
 def _plain(model: keras.Model, decoder: Decoder, luma: Any, noise: Any) -> Any:
-    logits = model(luma, training=False)
+    return _decoded(model(luma, training=False), decoder, noise)
+
+
+def _decoded(logits: Any, decoder: Decoder, noise: Any) -> Any:
     return _mode(logits, noise) if decoder.is_discrete else decode(logits, decoder.name, **decoder.options)
 
 
@@ -66,14 +69,14 @@ def _conditional(model: keras.Model, decoder: Decoder, luma: Any, noise: Any) ->
     given = model.get_layer("head_v_given_u")
     u_logits, features = body(luma, training=False)
 
-    if not decoder.is_discrete:
+    if decoder.name not in CHAINED:
         p_u = softmax(u_logits)
         p_v = _marginal_of_v(given, features, p_u)
         # As logits, like `zoo.models.predict.Prediction.marginals`.
         marginals = ops.log(ops.maximum(ops.stack([p_u, p_v], axis=-2), 1e-12))
-        return decode(marginals, decoder.name, **decoder.options)
-    u = _mode(ops.stack([u_logits, u_logits], axis=-2), noise)[..., :1]
-    return _mode(ops.stack([u_logits, given([features, u])], axis=-2), noise)
+        return _decoded(marginals, decoder, noise)
+    u = _decoded(ops.stack([u_logits, u_logits], axis=-2), decoder, noise)[..., :1]
+    return _decoded(ops.stack([u_logits, given([features, u])], axis=-2), decoder, noise)
 
 
 def _marginal_of_v(given: Any, features: Any, p_u: Any) -> Any:

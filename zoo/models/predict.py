@@ -8,10 +8,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.codec import BINS, CENTERS, decode, decode_mode, encode, gumbel_noise, parse_decoder, softmax
+from zoo.codec import BINS, CENTERS, decode, encode, parse_decoder, softmax
 from zoo.coherence import pool, segment
 from zoo.errors import UsageError
 
+CHAINED = ("mode", "sample", "annealed")  # of a conditional model, these choose U, then V given it
 LEAST_SHARE = 1e-3  # of a bin of U, for its V to count in the marginal of V
 
 
@@ -90,8 +91,8 @@ class Prediction:
         Args:
             decoder: of `zoo.codec.DECODERS`, with a temperature after a colon if it takes one, as `sample:0.5`, and
                 `+coherent` at the end to choose one colour for each region of even luma. None for a regression, which
-                has an answer of its own. A conditional model's `mode` and `sample` choose U,
-                then V given it; the other decoders look at the two marginals.
+                has an answer of its own. A conditional model's `mode`, `sample` and `annealed` choose U, then V given
+                it; `mean` and `median`, which are of all colours there could be, look at the two marginals.
             seed: of `sample`.
 
         Raises:
@@ -110,18 +111,15 @@ class Prediction:
         def ready(logits: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
             return pool(logits, self._regions, weights) if smooth else logits
 
-        if not self._predictor.conditional or name not in ("mode", "sample"):
+        if not self._predictor.conditional or name not in CHAINED:
             return decode(ready(self.marginals), name, **options)
-        noise: np.ndarray = np.zeros((2, BINS), np.float32)
-        if name == "sample":
-            noise = options.get("temperature", 1.0) * gumbel_noise(seed)
         u_logits = ready(self.output)
-        u = decode_mode(np.stack([u_logits, u_logits], axis=-2) + noise)[..., :1]
+        u = decode(np.stack([u_logits, u_logits], axis=-2), name, **options)[..., :1]
         # Which V goes with this U is known by the pixels that find it likely.
         chosen = np.asarray(encode(np.concatenate([u, u], axis=-1)))[..., :1]
         p_u = np.take_along_axis(softmax(self.output[..., None, :])[..., 0, :], chosen, axis=-1)[..., 0]
         v_logits = ready(self._predictor.v_logits(self._features, u).numpy(), p_u)
-        return decode_mode(np.stack([u_logits, v_logits], axis=-2) + noise)
+        return decode(np.stack([u_logits, v_logits], axis=-2), name, **options)
 
     @cached_property
     def _regions(self) -> np.ndarray:
