@@ -16,7 +16,13 @@ from zoo.harness.devices import read_tf_config
 FAST = ["--encoder-weights", "none", "--crop", 16, "--batch-size", 6, "--validation-crops", 2, "--flip"]
 COMMON = [
     *FAST,
+    "--zoom",
+    1.5,
+    "--contrast",
+    0.3,
     "--scans",
+    0.5,
+    "--ema",
     0.5,
     "--precision",
     "float32",

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from zoo.harness.config import resolve
-from zoo.harness.optimizers import FusedAdam, FusedAdamW, make_optimizer
+from zoo.harness.optimizers import FusedAdam, FusedAdamW, averaged, make_optimizer
 
 
 def _trained(kind, start, gradients):
@@ -46,3 +46,30 @@ def test_float16_scales_the_loss(name):
     config = resolve("residual", "quick", {"optimizer": name}, {})
     assert isinstance(make_optimizer(config, "float16"), keras.optimizers.LossScaleOptimizer)
     assert not isinstance(make_optimizer(config, "bfloat16"), keras.optimizers.LossScaleOptimizer)
+
+
+@pytest.mark.parametrize(("name", "precision"), [("sgd", "float32"), ("adamw", "float32"), ("adamw", "float16")])
+def test_averages_of_weights(name, precision):
+    """Validated and saved are averages with the given decay, begun with the first step's weights."""
+    config = resolve(
+        "residual", "quick", {"optimizer": name, "ema": 0.7, "learning_rate": 0.1, "schedule": "constant"}, {}
+    )
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    optimizer = make_optimizer(config, precision)
+    optimizer.build(model.trainable_variables)
+    rng = np.random.default_rng(0)
+    before = [np.array(v) for v in model.trainable_variables]
+    with averaged(optimizer, model):
+        for variable, value in zip(model.trainable_variables, before, strict=True):
+            np.testing.assert_array_equal(variable, value)
+    expected: list[np.ndarray] = []
+    for _ in range(6):
+        optimizer.apply([tf.constant(rng.normal(size=v.shape).astype(np.float32)) for v in model.trainable_variables])
+        now = [np.array(v) for v in model.trainable_variables]
+        expected = [0.7 * a + 0.3 * b for a, b in zip(expected or now, now, strict=True)]
+    with averaged(optimizer, model):
+        for variable, value, current in zip(model.trainable_variables, expected, now, strict=True):
+            np.testing.assert_allclose(variable, value, rtol=1e-4, atol=1e-6)
+            assert np.abs(value - current).max() > 1e-4
+    for variable, value in zip(model.trainable_variables, now, strict=True):
+        np.testing.assert_array_equal(variable, value)

@@ -57,6 +57,25 @@ def test_every_crop_is_a_window_of_its_page(split: Split) -> None:
     assert min(top for _, top in corners) < 4 < 22 < max(top for _, top in corners)
 
 
+@pytest.mark.parametrize("cache", [None, "memory"])
+def test_zoomed_crops_are_of_larger_places_and_evenly_so(split: Split, cache: str | None) -> None:
+    """On pages whose pixels tell where they are, neighbours of a crop are as far apart as it was reduced."""
+    settings = {"batch_size": 4, "crop": CROP, "seed": 0, "zoom": 2.0, "cache": cache}
+    crops = np.concatenate(take(crop_batches(split, **settings), 60)).astype(float)
+    across = (crops[:, :, -1, 0] - crops[:, :, 0, 0]).mean(axis=1) / (CROP - 1)
+    down = (crops[:, -1, :, 1] - crops[:, 0, :, 1]).mean(axis=1) / (CROP - 1)
+    np.testing.assert_allclose(across, down, atol=0.05)
+    assert 0.99 < across.min() < 1.02
+    assert 1.95 < across.max() <= 2.02
+    assert (across < 2**0.5).mean() == pytest.approx(0.5, abs=0.1)
+    assert len(np.unique(crops[..., 2])) == len(split.images)
+    resumed = np.concatenate(take(crop_batches(split, start_step=50, **settings), 10))
+    np.testing.assert_array_equal(crops[200:], resumed)
+    larger = np.concatenate(take(crop_batches(split, **settings | {"crop": 48}), 20)).astype(float)
+    assert np.isfinite(larger).all()
+    assert ((larger[:, :, -1, 0] - larger[:, :, 0, 0]).mean(axis=1) / 47).max() < 1.3  # the pages are no larger
+
+
 def test_nothing_tunes_the_pipeline_in_the_background(split: Split) -> None:
     """TensorFlow's tuning thread sleeps up to a minute between two looks, and the end of an iterator waits for it."""
     assert crop_batches(split, batch_size=2, crop=CROP, seed=0).options().autotune.enabled is False

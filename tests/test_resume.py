@@ -13,7 +13,8 @@ from zoo.harness.checkpoints import Checkpoints, DamagedError, read_checkpoint
 
 STEPS = 8
 FAST = ["--encoder-weights", "none", "--crop", 16, "--batch-size", 2, "--validation-crops", 2, "--flip"]
-COMMON = [*FAST, "--scans", 0.4, "--deterministic", "--steps", STEPS, "--checkpoint-every", 2, "--validate-every", 4]
+CHANGED = ["--zoom", 1.5, "--contrast", 0.3, "--scans", 0.4, "--ema", 0.5]
+COMMON = [*FAST, *CHANGED, "--deterministic", "--steps", STEPS, "--checkpoint-every", 2, "--validate-every", 4]
 
 MOMENTS = [
     *[Moment("write", n, when) for n, when in ((1, "before"), (1, "half"), (2, "half"), (2, "after"))],

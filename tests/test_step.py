@@ -9,9 +9,9 @@ import tensorflow as tf
 import tiny
 
 import zoo
+from zoo.harness.augment import as_scans, with_contrast
 from zoo.harness.config import RunConfig
 from zoo.harness.optimizers import make_optimizer
-from zoo.harness.scans import as_scans
 from zoo.harness.step import build_step, smaller_micro_batch
 from zoo.losses import cross_entropy, mse
 from zoo.models.layers import FusedBatchNormalization
@@ -61,6 +61,23 @@ def test_scans_are_the_same_in_micro_batches():
     expected, plain = trained(None, frozen=True, augment=augment)[0], trained(None, frozen=True)[0]
     assert trained(2, frozen=True, augment=augment)[0] == pytest.approx(expected, rel=1e-5)
     assert expected[0] != pytest.approx(plain[0], rel=1e-3)
+
+
+def test_contrast_is_the_same_in_micro_batches_and_as_much_as_was_asked_for():
+    luma = tf.constant(np.linspace(0.4, 0.6, 16 * 24, dtype=np.float32).reshape(1, 16, 24, 1).repeat(2000, 0))
+    found = with_contrast(luma, 0.5, 1, tf.constant(5, tf.int64), 0, 2000).numpy()
+    spread = np.ptp(found, axis=(1, 2, 3)) / 0.2
+    lighter = found.mean(axis=(1, 2, 3)) - 0.5
+    for values, low, high in ((spread, 0.5, 1.5), (lighter, -0.25, 0.25)):
+        assert low - 1e-5 <= values.min() < low + 0.01
+        assert high - 0.01 < values.max() <= high + 1e-5
+        assert values.mean() == pytest.approx((low + high) / 2, abs=0.03)
+    assert abs(np.corrcoef(spread, lighter)[0, 1]) < 0.1
+    again = with_contrast(luma[100:200], 0.5, 1, tf.constant(5, tf.int64), 100, 2000).numpy()
+    np.testing.assert_allclose(again, found[100:200], atol=1e-6)
+    strong = with_contrast(tf.constant(np.float32([0.0, 1.0]))[None, :, None, None], 0.9, 1, 0, 0, 1)
+    assert strong.numpy().min() >= 0
+    assert strong.numpy().max() <= 1
 
 
 def test_scans_are_of_every_kind_and_their_share_is_what_was_asked_for():

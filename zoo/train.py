@@ -68,6 +68,18 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--crop", type=int, help="side of the square crops in pixels, a multiple of 8")
     p.add_argument("--flip", action=argparse.BooleanOptionalAction, default=None, help="mirror half of the crops")
     p.add_argument(
+        "--zoom",
+        type=float,
+        metavar="TIMES",
+        help="crop places up to so many times as large, and reduce them to the crop's size (default: 1)",
+    )
+    p.add_argument(
+        "--contrast",
+        type=float,
+        metavar="AMOUNT",
+        help="change contrast and brightness of the crops by up to this share (default: 0)",
+    )
+    p.add_argument(
         "--scans",
         type=float,
         metavar="SHARE",
@@ -106,6 +118,12 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--optimizer", choices=OPTIMIZERS)
     p.add_argument("--learning-rate", type=float, help="its peak")
     p.add_argument("--schedule", choices=SCHEDULES, help="of the learning rate")
+    p.add_argument(
+        "--ema",
+        type=float,
+        metavar="DECAY",
+        help="validate and save a moving average of the weights, as of 0.999 (default: 0, the weights themselves)",
+    )
     p.add_argument(
         "--option",
         action="append",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 PREFETCHED_BATCHES = 4
+ZOOM_SEED = 6_000_011  # keeps the sizes of places apart from where they are under one seed
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ def crop_batches(
     seed: int,
     start_step: int = 0,
     flip: bool = False,
+    zoom: float = 1.0,
     cache: str | None = None,
     share: Share = WHOLE,
 ) -> "tf.data.Dataset":
@@ -82,10 +84,12 @@ def crop_batches(
     Args:
         split: where the images come from.
         batch_size: crops in a batch.
-        crop: side of the crops in pixels; images are never resized.
+        crop: side of the crops in pixels.
         seed: any 64-bit integer.
         start_step: the step of the first batch.
         flip: whether to mirror every other crop, at random, left to right.
+        zoom: a crop is of a place up to so many times as large, as far as the image goes, at random (as many between 1
+            and 2 as between 2 and 4), reduced to its size by averaging; at 1 nothing is resized.
         cache: `memory` or `disk` keeps decoded images (see `zoo.data.cache`); None decodes the crop alone, each
             time. The crops are the same.
         share: the part of every batch to give, one device's after the other's.
@@ -108,7 +112,12 @@ def crop_batches(
         index = _shuffled(n, len(images), seed)
         # Integers modulo the range: the bias is below 1e-5, and no rounding can reach the far edge.
         bits = tf.random.stateless_uniform([3], [seed, n], minval=None, maxval=None, dtype=tf.int32)
-        window = tf.cast(sizes[index] - crop + 1, tf.int32)
+        side = crop
+        if zoom > 1:
+            part = tf.random.stateless_uniform([], [seed + ZOOM_SEED, n])
+            longest = tf.minimum(crop * zoom**part, tf.cast(tf.reduce_min(sizes[index]), tf.float32))
+            side = tf.cast(longest, tf.int32)
+        window = tf.cast(sizes[index], tf.int32) - side + 1
         top, left = bits[0] % window[0], bits[1] % window[1]
 
         def contents() -> "tf.Tensor":
@@ -117,31 +126,34 @@ def crop_batches(
             return tf.io.read_file(paths[index])
 
         def with_pillow() -> "tf.Tensor":
-            def cut(i: int, top: int, left: int) -> np.ndarray:
-                return images[i].decode()[top : top + crop, left : left + crop]
+            def cut(i: int, top: int, left: int, side: int) -> np.ndarray:
+                return images[i].decode()[top : top + side, left : left + side]
 
-            return tf.numpy_function(cut, [index, top, left], tf.uint8)
+            return tf.numpy_function(cut, [index, top, left, side], tf.uint8)
 
         def jpeg() -> "tf.Tensor":
             # Decodes the crop alone. A column more on either side keeps the chroma exact where the crop ends on
             # a block: its upsampling looks at neighbours. The accurate transform is the one that Pillow uses.
             start = tf.maximum(left - 1, 0)
-            stop = tf.minimum(left + crop + 1, tf.cast(sizes[index, 1], tf.int32))
-            box = tf.stack([top, start, crop, stop - start])
+            stop = tf.minimum(left + side + 1, tf.cast(sizes[index, 1], tf.int32))
+            box = tf.stack([top, start, side, stop - start])
             wide = tf.io.decode_and_crop_jpeg(contents(), box, channels=3, dct_method="INTEGER_ACCURATE")
-            return wide[:, left - start : left - start + crop]
+            return wide[:, left - start : left - start + side]
 
         def png() -> "tf.Tensor":
-            return tf.io.decode_png(contents(), channels=3)[top : top + crop, left : left + crop]
+            return tf.io.decode_png(contents(), channels=3)[top : top + side, left : left + side]
 
-        def kept(i: int, top: int, left: int) -> np.ndarray:
+        def kept(i: int, top: int, left: int, side: int) -> np.ndarray:
             assert decoded
-            return decoded.crop(int(i), int(top), int(left), crop)
+            return decoded.crop(int(i), int(top), int(left), int(side))
 
         if decoded:
-            rgb = tf.numpy_function(kept, [index, top, left], tf.uint8)
+            rgb = tf.numpy_function(kept, [index, top, left, side], tf.uint8)
         else:
             rgb = tf.switch_case(decoders[index], [with_pillow, jpeg, png])
+        if zoom > 1:
+            rgb = tf.ensure_shape(rgb, [None, None, 3])
+            rgb = tf.cast(tf.round(tf.image.resize(rgb, [crop, crop], method="area")), tf.uint8)
         rgb = tf.ensure_shape(rgb, [crop, crop, 3])
         return tf.cond(bits[2] % 2 == 1, lambda: rgb[:, ::-1], lambda: rgb) if flip else rgb
 

@@ -55,7 +55,9 @@ class RunConfig:
         batch_size: crops a step.
         crop: side of the square crops, pixels, a multiple of 8.
         flip: mirror half of the crops.
-        scans: the share of the crops that are made to look like scans in grey, in [0, 1]: see `zoo.harness.scans`.
+        zoom: crops are of places up to so many times as large, reduced to the crop's size; at least 1.
+        contrast: how much contrast and brightness change at random, in [0, 1): see `zoo.harness.augment`.
+        scans: the share of the crops that are made to look like scans in grey, in [0, 1]: see `zoo.harness.augment`.
         precision: `auto`, `float32`, `bfloat16` or `float16`.
         seed: of weights and crops.
         encoder_weights: `imagenet`, `none` or a file.
@@ -64,6 +66,7 @@ class RunConfig:
         rebalance: how much rare colours count in a classifier's loss, in [0, 1): see `zoo.losses.rebalancing_weights`.
         optimizer: `sgd`, `adam` or `adamw`.
         learning_rate: its peak.
+        ema: validate and save a moving average of the weights, of this decay; 0 for the weights themselves.
         schedule: `constant`, or `cosine` to zero with a linear warm-up over the first twentieth of the steps.
         overfit: train and validate on this many fixed crops; 0 trains on the whole split.
         validation_crops: fixed crops of the validation split.
@@ -83,6 +86,8 @@ class RunConfig:
     batch_size: int = 8
     crop: int = 128
     flip: bool = False
+    zoom: float = 1.0
+    contrast: float = 0.0
     scans: float = 0.0
     precision: str = "auto"
     seed: int = 0
@@ -93,6 +98,7 @@ class RunConfig:
     optimizer: str = "adam"
     learning_rate: float = 1e-3
     schedule: str = "constant"
+    ema: float = 0.0
     overfit: int = 0
     validation_crops: int = 64
     validate_every: int = 200
@@ -185,6 +191,11 @@ def _checked(config: RunConfig, output: str) -> RunConfig:
         raise UsageError(f"--overfit {config.overfit} is fewer crops than a batch of {config.batch_size}")
     if not config.learning_rate > 0:
         raise UsageError(f"--learning-rate must be above 0, not {config.learning_rate}")
+    if not 1 <= config.zoom <= 8:
+        raise UsageError(f"--zoom must be in [1, 8], not {config.zoom}")
+    for name in ("contrast", "ema"):
+        if not 0 <= getattr(config, name) < 1:
+            raise UsageError(f"--{name} must be in [0, 1), not {getattr(config, name)}")
     if not 0 <= config.scans <= 1:
         raise UsageError(f"--scans must be in [0, 1], not {config.scans}")
     if not 0 <= config.rebalance < 1:

@@ -1,8 +1,11 @@
 """The optimisers of the harness: Keras's, with Adam's update in one pass over each weight."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from zoo.harness.config import RunConfig
@@ -42,7 +45,7 @@ class FusedAdamW(_FusedUpdate, keras.optimizers.AdamW):
 
 
 def make_optimizer(config: RunConfig, precision: str) -> keras.optimizers.Optimizer:
-    """The optimizer of a run; under float16 with loss scaling."""
+    """The optimizer of a run; under float16 with loss scaling. With `ema` it keeps averages: see `averaged`."""
     rate: Any = config.learning_rate
     if config.schedule == "cosine":
         warmup = max(1, config.steps // 20)
@@ -53,5 +56,22 @@ def make_optimizer(config: RunConfig, precision: str) -> keras.optimizers.Optimi
             warmup_steps=warmup,
         )
     kinds = {"sgd": keras.optimizers.SGD, "adam": FusedAdam, "adamw": FusedAdamW}
-    optimizer = kinds[config.optimizer](learning_rate=rate)
+    averaging = {"use_ema": True, "ema_momentum": config.ema} if config.ema else {}
+    optimizer = kinds[config.optimizer](learning_rate=rate, **averaging)
     return keras.optimizers.LossScaleOptimizer(optimizer) if precision == "float16" else optimizer
+
+
+@contextlib.contextmanager
+def averaged(optimizer: keras.optimizers.Optimizer, model: keras.Model) -> Iterator[None]:
+    """Inside, the model has the moving averages of its weights, if the optimizer keeps any and has made a step."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    if not inner.use_ema or not int(np.asarray(inner.iterations)):
+        yield
+        return
+    kept = [np.array(variable) for variable in model.trainable_variables]
+    inner.finalize_variable_values(model.trainable_variables)
+    try:
+        yield
+    finally:
+        for variable, value in zip(model.trainable_variables, kept, strict=True):
+            variable.assign(value)

@@ -16,13 +16,13 @@ from zoo.color import split_luma
 from zoo.data.pipeline import FixedCrop, Share, batch_indices, crop_batches, fixed_crops, iterate, repeat_batches
 from zoo.data.sources import Dataset
 from zoo.errors import RunError, StallError, UsageError
+from zoo.harness.augment import as_scans, with_contrast
 from zoo.harness.config import RunConfig
 from zoo.harness.devices import Devices
 from zoo.harness.guards import Fetcher, Stop, check_losses
-from zoo.harness.optimizers import make_optimizer
+from zoo.harness.optimizers import averaged, make_optimizer
 from zoo.harness.progress import TrainingProgress
 from zoo.harness.rundir import RunDirectory
-from zoo.harness.scans import as_scans
 from zoo.harness.step import Augmentation, build_step, smaller_micro_batch
 from zoo.harness.summary import save_png, summary_image
 from zoo.harness.trackers import Trackers
@@ -285,10 +285,16 @@ class Trainer:
         return [names[i] for i in batch_indices(step, count=len(names), batch_size=config.batch_size, seed=config.seed)]
 
     def _augmentation(self) -> Augmentation | None:
-        share, seed = self.config.scans, self.config.seed
-        if not share:
+        config = self.config
+        if not config.contrast and not config.scans:
             return None
-        return lambda luma, step, first, batch_size: as_scans(luma, share, seed, step, first, batch_size)
+
+        def augment(luma: Any, *place: Any) -> Any:
+            if config.contrast:
+                luma = with_contrast(luma, config.contrast, config.seed, *place)
+            return as_scans(luma, config.scans, config.seed, *place) if config.scans else luma
+
+        return augment
 
     def _rebalanced(self) -> Callable[[Any, Any], Any]:
         config = self.config
@@ -316,7 +322,9 @@ class Trainer:
             share = Share(context.input_pipeline_id, context.num_input_pipelines, context.num_replicas_in_sync)
             if crops is not None:
                 return repeat_batches(crops, share=share, **settings)
-            return crop_batches(train, crop=config.crop, flip=config.flip, cache=self._cache, share=share, **settings)
+            return crop_batches(
+                train, crop=config.crop, flip=config.flip, zoom=config.zoom, cache=self._cache, share=share, **settings
+            )
 
         return iterate(self.devices.strategy.distribute_datasets_from_function(share_of), train)
 
@@ -339,11 +347,20 @@ class Trainer:
         return Validation(crops, mean_uv)
 
     def _score(self, step: int, validation: Validation) -> Scores:
-        return validation.run(step, self._predictor, self._loss, self.config.model)
+        with averaged(self.optimizer, self.model):
+            return validation.run(step, self._predictor, self._loss, self.config.model)
 
     def _validate(self, step: int, validation: Validation) -> Scores:
         """Scores, shows and keeps the model. The record comes last: without one, all of it is done again."""
-        scores = self._score(step, validation)
+        with averaged(self.optimizer, self.model):
+            scores = self._show_and_keep(step, validation)
+        if not step:
+            self._untrained = scores.loss
+        self._log(step=step, validation=scores.as_json())
+        return scores
+
+    def _show_and_keep(self, step: int, validation: Validation) -> Scores:
+        scores = validation.run(step, self._predictor, self._loss, self.config.model)
         shown = slice(0, SUMMARY_CROPS)
         decoder = self.config.decode if self._predictor.output == "logits" else None
         uv = self._predictor(validation.luma[shown]).decode(decoder, seed=self.config.seed)
@@ -355,9 +372,6 @@ class Trainer:
                 self._best = scores.loss
                 self.run_dir.save_model(self.model, "best.keras")
             self.run_dir.save_model(self.model, "last.keras")
-        else:
-            self._untrained = scores.loss
-        self._log(step=step, validation=scores.as_json())
         self._trackers.picture(step, picture)
         return scores
 

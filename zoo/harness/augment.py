@@ -1,4 +1,4 @@
-"""Training crops made to look like scans: pure line art, halftone, faded ink on grey paper.
+"""Training crops made lighter, darker, or to look like scans: pure line art, halftone, faded ink on grey paper.
 
 Only the luma that the network sees is changed; the chroma it is to find stays the crop's. What becomes of a crop
 depends on the seed, the step and its place in the batch alone, so that runs resume exactly and devices share a batch
@@ -11,9 +11,31 @@ from typing import Any
 import tensorflow as tf
 
 KINDS = 3
+CONTRAST_SEED = 5_000_011  # keeps these numbers apart from those of scans under one seed
 THRESHOLD = (0.3, 0.7)  # of line art: darker is ink
 PERIOD = (3.0, 6.0)  # of a halftone's screen, pixels
 BLACK, WHITE = (0.0, 0.25), (0.65, 1.0)  # what is left of black and white on faded pages
+
+
+def with_contrast(luma: Any, amount: float, seed: int, step: Any, first: Any, batch_size: int) -> Any:
+    """Luma (B, H, W, 1) in [0, 1] with the contrast and the brightness of each crop changed at random.
+
+    Contrast is multiplied by 1 − amount … 1 + amount about the crop's mean, then as much as half of the amount is added
+    or taken away; what leaves [0, 1] is clipped.
+
+    Args:
+        luma: of crops `first` … `first` + B − 1 of the batch.
+        amount: in [0, 1).
+        seed: of the run.
+        step: the step's number, an integer tensor.
+        first: the place of the first crop in the global batch.
+        batch_size: of the global batch.
+    """
+    numbers = tf.random.stateless_uniform([batch_size, 2], [seed + CONTRAST_SEED, tf.cast(step, tf.int32)], -1.0, 1.0)
+    numbers = tf.slice(numbers, [first, 0], [tf.shape(luma)[0], 2]) * amount
+    contrast, brightness = (each[:, None, None, None] for each in tf.unstack(numbers, axis=1))
+    mean = tf.reduce_mean(luma, axis=(1, 2, 3), keepdims=True)
+    return tf.clip_by_value(mean + (1 + contrast) * (luma - mean) + brightness / 2, 0.0, 1.0)
 
 
 def as_scans(luma: Any, share: float, seed: int, step: Any, first: Any, batch_size: int) -> Any:
