@@ -12,6 +12,7 @@ from samples import benchmark_rows, evaluation, run_result, save_evaluation
 from zoo import report
 from zoo.reporting.build import build, csv_table
 from zoo.reporting.figures import averaging_figure
+from zoo.reporting.markdown import changes
 from zoo.results import COLUMNS, SCHEMA, Result, load_result, merge_rows, save_result
 
 ROOT = Path(__file__).parents[1]
@@ -51,6 +52,12 @@ def test_an_evaluation_becomes_a_page_with_plots(root: Path, capsys: pytest.Capt
     capsys.readouterr()
     assert report.main(["build", "--root", str(root), "--check"]) == 1
     assert "evaluation-drawn-plane.png" in capsys.readouterr().err
+
+
+def test_tables_say_what_was_changed() -> None:
+    config = {"rebalance": 0.0, "zoom": 2.0, "scans": 0.2, "contrast": 0.0}
+    assert changes(config) == ", zoom 2, scans 0.2"
+    assert changes({"ema": 0.999, "rebalance": 0.5}) == ", rebalance 0.5, ema 0.999"
 
 
 def test_a_candidate_without_a_variance_ratio_is_not_plotted() -> None:

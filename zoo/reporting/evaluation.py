@@ -6,7 +6,7 @@ from typing import Any
 from zoo.evaluation.results import CLASSIFICATION
 from zoo.evaluation.tables import ACCURACY, COLORFULNESS, TITLES
 from zoo.metrics import INDICES
-from zoo.reporting.markdown import markdown, plural
+from zoo.reporting.markdown import changes, markdown, plural
 from zoo.results import METRICS
 
 Found = dict[str, float | None]
@@ -80,8 +80,7 @@ def runs_table(runs: dict[str, Any]) -> str:
             (
                 label,
                 config["model"],
-                f"{config['data']}, {config['recipe']}"
-                + f", rebalanced by {config['rebalance']:g}" * bool(config["rebalance"]),
+                f"{config['data']}, {config['recipe']}{changes(config)}",
                 f"{config['steps']:,} × {config['batch_size']} crops of {config['crop']}², seed {config['seed']}",
                 f"{minutes:.0f} min, {device}, {here['precision']}",
             )

@@ -25,6 +25,12 @@ def _order(result: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(result["config"][key] for key in ("overfit", "data", "recipe", "model", "seed"))
 
 
+def changes(config: dict[str, Any]) -> str:
+    """What a run's configuration does to its crops, loss and weights, as in ", zoom 2, ema 0.999"."""
+    plain = {"rebalance": 0, "zoom": 1, "contrast": 0, "scans": 0, "ema": 0}  # older runs lack some of these
+    return "".join(f", {name} {config[name]:g}" for name, none in plain.items() if config.get(name, none) != none)
+
+
 def run_table(runs: list[Record], *, decoders: bool = True) -> str:
     """RMSE-ab of runs beside the baselines', and the paired difference to the mean colour.
 
@@ -40,14 +46,18 @@ def run_table(runs: list[Record], *, decoders: bool = True) -> str:
         for index, row in enumerate(scores["rows"] if decoders else scores["rows"][:1]):
             difference, low, high = row["against_mean"]
             data = f"{config['overfit']} crops of {config['data']}" if config["overfit"] else config["data"]
-            rate = f"{config['optimizer']} at {config['learning_rate']:g}"
+            rate = f"{config['optimizer']} at {config['learning_rate']:g}{changes(config)}"
             crops = f"{config['steps']:,} × {config['batch_size']} crops of {config['crop']}², seed {config['seed']}"
             device = ", ".join(here["gpus"]) or f"{plural(here['cores'], 'core')}"
             time = f"{minutes:.0f} min, {device}, {here['precision']}"
             rows.append(
                 (
                     row["name"],
-                    *((data, f"{config['recipe']}, {rate}, {crops}", time) if index == 0 else ("", "", "")),
+                    *(
+                        (data, f"{config['recipe']}, {rate}, {crops}", time)
+                        if index == 0
+                        else ("", "", "")
+                    ),
                     *(f"{base['rmse_ab']:.2f}" for base in (grey, mean)),
                     f"{row['rmse_ab']:.2f}",
                     f"{difference:+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", "−"),

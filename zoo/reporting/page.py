@@ -14,7 +14,7 @@ from zoo.metrics import INDICES
 from zoo.registry import get_card, list_models
 from zoo.reporting.evaluation import FIGURES, number
 from zoo.reporting.figures import PLOTS, digest_of, is_control, is_reference, parts_of
-from zoo.reporting.markdown import conditions, plural, value_text
+from zoo.reporting.markdown import changes, conditions, plural, value_text
 from zoo.reporting.page_figures import curves_figure, svg, tradeoff_figure
 from zoo.reporting.sources import Sources
 from zoo.results import METRICS, Record, machine_name, slug
@@ -297,7 +297,7 @@ def _runs(sources: Sources) -> Cell:
         words = [
             config["model"],
             data,
-            f"{config['recipe']}, {config['optimizer']} at {config['learning_rate']:g}",
+            f"{config['recipe']}, {config['optimizer']} at {config['learning_rate']:g}{changes(config)}",
             crops,
             f"{here['cpu']}, {device}, {here['precision']}",
         ]
