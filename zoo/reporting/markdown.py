@@ -53,11 +53,7 @@ def run_table(runs: list[Record], *, decoders: bool = True) -> str:
             rows.append(
                 (
                     row["name"],
-                    *(
-                        (data, f"{config['recipe']}, {rate}, {crops}", time)
-                        if index == 0
-                        else ("", "", "")
-                    ),
+                    *((data, f"{config['recipe']}, {rate}, {crops}", time) if index == 0 else ("", "", "")),
                     *(f"{base['rmse_ab']:.2f}" for base in (grey, mean)),
                     f"{row['rmse_ab']:.2f}",
                     f"{difference:+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", "−"),
