@@ -10,6 +10,7 @@ import pytest
 from coloring import luma_error, page, run, save, save_models
 from PIL import Image
 
+from zoo import cli
 from zoo.coloring.colorizer import Colorizer
 from zoo.coloring.job import Job
 from zoo.coloring.look import Look
@@ -294,8 +295,9 @@ def test_it_goes_on_where_it_stopped(tmp_path, models, capsys, monkeypatch):
         write(self, name, data, extra)
 
     monkeypatch.setattr(Output, "write", counted)
-    code, _, _ = run(capsys, *command)
+    code, _, err = run(capsys, *command)
     assert code == 130
+    assert "interrupted: the same command goes on where it stopped" in err
     assert not out.exists()
     there = sorted(p.stem for p in (tmp_path / "book.cbz.parts").glob("*.png"))
     assert 3 <= len(there) < 6
@@ -303,13 +305,77 @@ def test_it_goes_on_where_it_stopped(tmp_path, models, capsys, monkeypatch):
     written.extend("xxxx")  # no more interruptions
     code, _, err = run(capsys, *command, "--quality", 50)
     assert code == 2
-    assert "holds pages that were made with other settings: delete it to begin anew" in err
+    assert "holds pages that were made with other settings: --overwrite begins anew" in err
     code, _, err = run(capsys, *command)
     assert code == 0, err
     assert f"{6 - len(there)} of 6 pages coloured" in err
     assert sorted([*written[4:], *there]) == [str(i) for i in range(6)]
     with zipfile.ZipFile(out) as book:
         assert book.namelist() == [f"{i}.png" for i in range(6)]
+
+
+@pytest.mark.parametrize("suffix", [".cbz", ".pdf"])
+def test_a_book_of_which_no_page_can_be_coloured_is_not_written(tmp_path, models, capsys, suffix):
+    colored = np.random.default_rng(0).integers(0, 256, (40, 56, 3), dtype=np.uint8)
+    save(tmp_path / "in" / "0.png", colored)
+    out = tmp_path / f"book{suffix}"
+    command = [models["tiny"], tmp_path / "in", "-o", out]
+    code, _, err = run(capsys, *command)
+    assert code == 1
+    assert f"{out} was not written" in err
+    assert {each.name for each in tmp_path.iterdir()} == {"in"}
+    assert run(capsys, *command, "--desaturate")[0] == 0  # as the message says
+    save(tmp_path / "in" / "1.png", page())
+    code, _, err = run(capsys, *command, "--overwrite")
+    assert code == 1
+    assert f"{out} is without them: --overwrite makes it anew" in err
+
+
+def test_a_begun_book_can_be_begun_anew(tmp_path, models, capsys):
+    save(tmp_path / "in" / "0.png", page())
+    out = tmp_path / "book.cbz"
+    parts = tmp_path / "book.cbz.parts"
+    parts.mkdir()
+    (parts / "settings.json").write_text("{}")
+    (parts / "old.png").write_bytes(b"")
+    command = [models["tiny"], tmp_path / "in", "-o", out]
+    assert run(capsys, *command)[0] == 2
+    assert run(capsys, *command, "--overwrite")[0] == 0
+    with zipfile.ZipFile(out) as book:
+        assert book.namelist() == ["0.png"]
+
+
+@pytest.mark.parametrize("arguments", [["in", "-o", "in"], ["in/0.png", "-o", "in/0.png"], ["in.cbz", "-o", "in.cbz"]])
+def test_inputs_are_not_overwritten_even_if_asked(tmp_path, models, capsys, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    file = save(tmp_path / "in" / "0.png", page())
+    with zipfile.ZipFile("in.cbz", "w") as book:
+        book.write(file, "0.png")
+    before = file.read_bytes(), Path("in.cbz").read_bytes()
+    code, _, err = run(capsys, models["tiny"], *arguments, "--overwrite")
+    assert code == 2
+    assert "is one of the inputs; give another place" in err
+    assert (file.read_bytes(), Path("in.cbz").read_bytes()) == before
+
+
+def test_an_error_that_a_library_makes_of_ctrl_c_is_an_interruption(capsys):
+    import os
+    import signal
+
+    def command() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ValueError("casting elements to a supported type") from None
+
+    def broken() -> None:
+        raise ValueError("a mistake")
+
+    assert cli.run(command) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+    with pytest.raises(ValueError, match="a mistake"):
+        cli.run(broken)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_what_is_there_is_not_overwritten_unasked(tmp_path, models, capsys):
@@ -339,6 +405,8 @@ def test_what_is_there_is_not_overwritten_unasked(tmp_path, models, capsys):
         (["in", "in/a.png", "-o", "x.png"], "-o x.png: an image is written as .png, .jpg, .webp, of one page"),
         (["in", "--headroom", "0.7"], "--headroom must be in 0 … 0.5, not 0.7"),
         (["empty"], "no images in it"),
+        (["in", "-o", "x.cbz", "--summary"], "--summary: a book holds its pages alone"),
+        (["in/a.png", "-o", "x.png", "--format", "jpg"], "--format jpg: -o x.png is another"),
         (["tif/a.tif"], ".tif files cannot be read: save the pages as PNG or JPEG first"),
     ],
 )

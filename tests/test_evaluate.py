@@ -158,8 +158,10 @@ def test_plots_of_drawn_pages(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], "no run directory or .keras file 'nowhere'"),
-        (["mod"], "no run directory or .keras file 'mod'. Did you mean 'mode'?"),
+        (["nowhere"], "no run directory, .keras file or model 'nowhere'"),
+        (["mod"], "no run directory, .keras file or model 'mod'. Did you mean 'mode'?"),
+        (["clasifier"], "Did you mean 'classifier'?"),
+        (["residual:comix"], "no weights 'comix' for residual; there are residual:"),
         (["--decode", "best"], "--decode: unknown decoder 'best'"),
         (["--limit", "0"], "--limit must be at least 1"),
         (["--out", __file__], "is a file; give a directory"),

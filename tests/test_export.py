@@ -283,7 +283,6 @@ def test_what_counts_as_the_same_answer():
         ("regression.keras", ["--pages", "-1"], "--pages must be at least 0, not -1"),
         ("regression.keras", ["--pages", "0", "--data", "x"], "--data: no pages are coloured with --pages 0"),
         ("regression.keras", ["--data", "no-such-set"], "no-such-set"),
-        ("regression.keras", ["-o", "{tmp}/no/such"], "there is no folder"),
         ("regression.keras", ["-o", "{tmp}/photos", "--overwrite"], "is no SavedModel, and will not be replaced"),
         ("regression.keras", ["--format", "litert", "-o", "{tmp}/photos", "--overwrite"], "that is a folder"),
     ],

@@ -212,14 +212,14 @@ def test_nothing_to_learn_from(capsys, tmp_path):
     folder = works(tmp_path / "pages", 1, 1)
     code, _, err = run(capsys, "prepare", folder, tmp_path / "out", *SMALL)
     assert code == 2
-    assert "1 of 1 pages are usable, and two that do not look alike are the least" in err
+    assert "1 of 1 pages are usable: at least two pages in colour that do not look alike are needed" in err
     bad = tmp_path / "bad"
     bad.mkdir()
     (bad / "a.png").write_text("text")
     page(3).convert("L").save(bad / "b.png")
     code, _, err = run(capsys, "prepare", bad, tmp_path / "out", *SMALL)
     assert code == 2
-    assert "0 of 2 pages are usable (1 grey, 1 unreadable), and two" in err
+    assert "0 of 2 pages are usable (1 grey, 1 unreadable): at least two pages in colour" in err
     assert "bad/a.png: not an image" in err
     (tmp_path / "empty").mkdir()
     code, _, err = run(capsys, "prepare", tmp_path / "empty", tmp_path / "none", *SMALL)

@@ -79,7 +79,7 @@ def test_what_is_released_is_what_was_trained(runs):
 
 def test_weights_that_are_not_there(runs):
     release(runs)
-    with pytest.raises(UsageError, match="no weights 'comix' for residual; there are comics"):
+    with pytest.raises(UsageError, match="no weights 'comix' for residual; there are residual:comics"):
         zoo.create("residual", weights="comix")
     with pytest.raises(UsageError, match="no weights 'comics' for classifier; none are released for it"):
         zoo.load("classifier")
@@ -150,7 +150,7 @@ def test_released_weights_are_exported(runs, monkeypatch, capsys):
     assert result["file"] == "residual-saved_model"
     assert result["check"]["largest"] < 1e-3
     assert export.main(["residual:comix", "--format", "saved_model"]) == 2
-    assert "there are comics" in capsys.readouterr().err
+    assert "there are residual:comics" in capsys.readouterr().err
 
 
 def test_what_comes_with_the_package_is_whole():

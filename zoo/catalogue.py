@@ -6,6 +6,9 @@ from typing import Any
 from zoo.errors import UsageError
 from zoo.registry import ModelCard, register_model, suggestion
 
+ELSEWHERE = ("name", "encoder_weights", "train_encoder", "seed", "offline")
+"""Arguments of `zoo.models.colorizer` that commands have flags for, or none."""
+
 
 def _colorizer(card: ModelCard, options: dict[str, Any]) -> Any:
     from zoo.models import colorizer
@@ -13,8 +16,9 @@ def _colorizer(card: ModelCard, options: dict[str, Any]) -> Any:
     known = inspect.signature(colorizer).parameters
     for option in options:
         if option not in known:
+            own = [each for each in known if each not in ELSEWHERE]
             raise UsageError(
-                f"unknown model option {option!r}.{suggestion(option, known)} Known options: {', '.join(known)}."
+                f"unknown model option {option!r}.{suggestion(option, own)} Known options: {', '.join(own)}."
             )
     return colorizer(**({"trunk": card.trunk, "head": card.head, "name": card.name} | options))
 

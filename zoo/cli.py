@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +13,32 @@ from zoo.errors import InterruptError, StallError, ZooError
 
 def run(command: Callable[[], None]) -> int:
     """Runs a command; an error made on purpose becomes a message on standard error and its exit code."""
+    asked: list[int] = []
+
+    def interrupt(number: int, frame: Any) -> None:
+        asked.append(number)
+        raise KeyboardInterrupt
+
+    replaced = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+    if replaced:
+        signal.signal(signal.SIGINT, interrupt)
+    try:
+        return _run(command)
+    except Exception:
+        # Libraries make errors of their own of a Ctrl-C that meets them at work.
+        if not asked:
+            raise
+        print("interrupted", file=sys.stderr)
+        return 130
+    finally:
+        if replaced:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _run(command: Callable[[], None]) -> int:
     try:
         command()
     except ZooError as error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from zoo.cli import import_tensorflow, run
 from zoo.codec import DECODERS, parse_decoder
 from zoo.coloring.look import Look
-from zoo.errors import RunError, UsageError
+from zoo.errors import InterruptError, RunError, UsageError
 
 if TYPE_CHECKING:
     from zoo.coloring.job import Job
@@ -24,13 +24,14 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(
         prog="python -m zoo.colorize",
-        description="Colours black-and-white pages. The luma of every page is kept to the last bit.",
+        description="Colours black-and-white pages. Every page keeps its luma: in PNG, all but the rounding.",
         epilog="A call that was interrupted goes on where it stopped; pages that are there already stay as they are.",
     )
     p.add_argument(
         "model",
         metavar="MODEL",
-        help="a run directory, a .keras file, or the name of a model with released weights",
+        help="a run directory, a .keras file, or the name of a model with released weights, as classifier or"
+        " classifier:procedural (python -m zoo.released list shows all)",
     )
     p.add_argument(
         "inputs",
@@ -84,10 +85,12 @@ def parser() -> argparse.ArgumentParser:
         " 0.2 or so (default: 0, luma is kept)",
     )
     p.add_argument("--desaturate", action="store_true", help="colour pages anew that have colours")
-    p.add_argument("--format", choices=("png", "jpg", "webp"), default="png", help="of the images (default: png)")
+    p.add_argument("--format", choices=("png", "jpg", "webp"), help="of the images in a folder or book (default: png)")
     p.add_argument("--quality", type=int, default=92, help="of jpg and webp (default: 92)")
     p.add_argument(
-        "--summary", action="store_true", help="also write NAME-summary: grey, colour and, with --desaturate, truth"
+        "--summary",
+        action="store_true",
+        help="also write NAME-summary, unless OUT is a book: grey, colour and, with --desaturate, truth",
     )
     p.add_argument("--overwrite", action="store_true", help="make anew what is there already")
     p.add_argument("--batch-size", type=int, default=BATCH, help=f"pages computed at a time (default: {BATCH})")
@@ -123,9 +126,11 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
 
     console = stderr_console()
     pages = find_pages(arguments.inputs, renderers)
-    kind = arguments.format
+    kind = arguments.format or "png"
     if len(pages) == 1 and arguments.out.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp"):
         kind = arguments.out.suffix.lower().lstrip(".").replace("jpeg", "jpg")
+        if arguments.format not in (None, kind):
+            raise UsageError(f"--format {arguments.format}: -o {arguments.out} is another; leave one of them out")
     look = Look(**{field.name: getattr(arguments, field.name) for field in fields(Look)})
     settings = asdict(look) | {
         "model": str(arguments.model),
@@ -136,6 +141,10 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
         "pages": [page.label for page in pages],
     }
     output = Output(arguments.out, kind, settings, overwrite=arguments.overwrite, single=len(pages) == 1)
+    if arguments.summary and output.is_book:
+        raise UsageError(f"--summary: a book holds its pages alone; give a folder instead of -o {arguments.out}")
+    output.check_apart(pages, [f"-{index + 1}" for index in range(look.samples)] if look.samples > 1 else [""])
+    output.begin()
     import_tensorflow()
     from zoo.coloring.colorizer import Colorizer
     from zoo.coloring.job import Job
@@ -151,11 +160,14 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
         output.finish([(page.name, extra) for page in pages for extra in job.extras])
     except OSError as error:
         raise disk_error(error, arguments.out) from error
+    except KeyboardInterrupt:
+        raise InterruptError("interrupted: the same command goes on where it stopped") from None
     _report(arguments, job, len(pages), done, round(time.monotonic() - began, 2))
 
 
 def _report(arguments: argparse.Namespace, job: "Job", count: int, done: int, seconds: float) -> None:
     """Says what was done; raises RunError if pages could not be coloured."""
+    from zoo.coloring.pages import BOOKS
     from zoo.harness.progress import stderr_console
 
     if arguments.json:
@@ -180,7 +192,11 @@ def _report(arguments: argparse.Namespace, job: "Job", count: int, done: int, se
         stderr_console().print(note, markup=False, highlight=False, soft_wrap=True)
     if job.failed:
         lines = "\n  ".join(f"{name}: {reason}" for name, reason in job.failed.items())
-        raise RunError(f"{len(job.failed)} of {count} pages could not be coloured:\n  {lines}")
+        without = ""
+        if arguments.out.suffix.lower() in BOOKS:
+            there = f"{arguments.out} is without them: --overwrite makes it anew"
+            without = f"\n{there if len(job.failed) < count else f'{arguments.out} was not written'}"
+        raise RunError(f"{len(job.failed)} of {count} pages could not be coloured:\n  {lines}{without}")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -25,7 +25,10 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument(
-        "candidates", nargs="*", metavar="CANDIDATE", help="a run directory, a .keras file, or the name of an oracle"
+        "candidates",
+        nargs="*",
+        metavar="CANDIDATE",
+        help="a run directory, a .keras file, the name of a model with released weights, or of an oracle",
     )
     p.add_argument(
         "--data",

@@ -114,6 +114,7 @@ def export(arguments: argparse.Namespace) -> None:
         "output": colorizer.output,
     }
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         with (atomic_path if form.suffix else atomic_folder)(target) as temporary:
             _write(form, colorizer, temporary, arguments.variant)
             result["bytes"] = _size(temporary)
@@ -171,8 +172,6 @@ def _default_name(model: str, decoder: Decoder | None, variant: str, form: Forma
 
 def _check_target(target: Path, form: Format, source: Path | None, overwrite: bool) -> None:
     """Raises UsageError if an export may not be put there."""
-    if not target.parent.is_dir():
-        raise UsageError(f"-o {target}: there is no folder {target.parent}")
     if not target.exists():
         return
     if source and target.resolve() == source.resolve():

@@ -130,8 +130,8 @@ def model_file(path: str | Path) -> Path | None:
     file = path / "best.keras" if path.is_dir() else path
     if not file.is_file():
         raise UsageError(
-            f"no model at {path}: give a .keras file, a run directory that holds best.keras, or the name of a model"
-            " with released weights"
+            f"no model at {path}.{suggestion(name, _REGISTRY)} Give a .keras file, a run directory that holds"
+            " best.keras, or the name of a model with released weights: python -m zoo.released list shows them"
         )
     return file
 

@@ -67,7 +67,11 @@ def get_release(model: str, name: str) -> Release:
     """
     found = {card.name: card for card in list_releases(model)}
     if name not in found:
-        known = f"there are {', '.join(found)}" if found else "none are released for it: train it, or give a file"
+        known = (
+            f"there are {', '.join(f'{model}:{each}' for each in found)}"
+            if found
+            else "none are released for it: train it, or give a file"
+        )
         raise UsageError(f"no weights {name!r} for {model}; {known}")
     return found[name]
 

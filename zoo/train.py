@@ -361,9 +361,11 @@ def _train(
     before = (held, run_dir.checkpoints.steps())
     trainer = Trainer(config, dataset, run_dir, console, devices, offline=arguments.offline, cache=arguments.cache)
     shared = f" on each of {devices.replicas} devices" if devices.replicas > 1 else ""
+    how = f" encoder {'trained' if config.train_encoder else 'frozen'} from {config.encoder_weights};"
+    if "encoder" not in (layer.name for layer in trainer.model.layers):  # a model of one's own may have none
+        how = ""
     say(
-        f"{config.model}: {trainer.model.count_params():,} weights, encoder"
-        f" {'trained' if config.train_encoder else 'frozen'} from {config.encoder_weights};"
+        f"{config.model}: {trainer.model.count_params():,} weights,{how}"
         f" recipe {config.recipe}: {config.steps} steps of {config.batch_size} crops of {config.crop}²,"
         f" {config.loss}, {config.optimizer} at {config.learning_rate:g}, {trainer.precision}{shared}"
     )

@@ -155,13 +155,13 @@ class Output:
         single: whether there is only one page.
 
     Raises:
-        UsageError: the file is there already, or was begun with other settings.
+        UsageError: the file is there already, or what is there is of another kind.
     """
 
     def __init__(self, path: Path, kind: str, settings: dict[str, Any], *, overwrite: bool, single: bool) -> None:
         self.path, self.kind = path, kind
         self._file = path if single and path.suffix.lower().lstrip(".") in (*FORMATS, "jpeg") else None
-        self._book = path.suffix.lower() in BOOKS
+        self.is_book = path.suffix.lower() in BOOKS
         self._overwrite = overwrite
         if not self._file and is_image(path):
             known = ", ".join(f".{each}" for each in FORMATS)
@@ -170,19 +170,37 @@ class Output:
                 if path.suffix.lower().lstrip(".") in (*FORMATS, "jpeg")
                 else f"-o {path}: {path.suffix} files cannot be written; give {known}, {', '.join(BOOKS)} or a folder"
             )
-        if (self._file or self._book) and path.exists() and not overwrite:
+        if (self._file or self.is_book) and path.exists() and not overwrite:
             raise UsageError(f"{path} is there already: --overwrite replaces it")
-        if not self._file and not self._book and path.is_file():
+        if not self._file and not self.is_book and path.is_file():
             raise UsageError(f"-o {path} is a file: give a folder, or a name that ends in {', '.join(BOOKS)}")
-        self.folder = path.with_name(path.name + ".parts") if self._book else path
-        if self._book:
-            self._begin(settings)
+        self.folder = path.with_name(path.name + ".parts") if self.is_book else path
+        self._settings = settings
 
-    def _begin(self, settings: dict[str, Any]) -> None:
+    def check_apart(self, pages: Sequence[Page], extras: Sequence[str]) -> None:
+        """Raises UsageError if a page would be written over one of the inputs."""
+        inputs = {page.source.path.resolve() for page in pages}
+        written = [self.path] if self.is_book else [self.page(page.name, extra) for page in pages for extra in extras]
+        for path in written:
+            if path.resolve() in inputs:
+                raise UsageError(f"-o {self.path}: {path} is one of the inputs; give another place")
+
+    def begin(self) -> None:
+        """Makes ready for the pages of a book, or for more of them.
+
+        Raises:
+            UsageError: it was begun with other settings, and is not to be overwritten.
+        """
+        if not self.is_book:
+            return
         file = self.folder / "settings.json"
-        text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
+        text = json.dumps(self._settings, indent=2, sort_keys=True) + "\n"
         if file.exists() and file.read_text(encoding="utf-8") != text:
-            raise UsageError(f"{self.folder} holds pages that were made with other settings: delete it to begin anew")
+            if not self._overwrite:
+                raise UsageError(
+                    f"{self.folder} holds pages that were made with other settings: --overwrite begins anew"
+                )
+            shutil.rmtree(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         write_text(file, text)
 
@@ -197,7 +215,7 @@ class Output:
     def has(self, name: PurePosixPath, extra: str = "") -> bool:
         """Whether a page is there and is to stay."""
         # What a book's folder holds was made by this very command.
-        return (self._book or not self._overwrite) and self.page(name, extra).exists()
+        return (self.is_book or not self._overwrite) and self.page(name, extra).exists()
 
     def write(self, name: PurePosixPath, data: bytes, extra: str = "") -> None:
         """Writes a page."""
@@ -207,10 +225,15 @@ class Output:
             temporary.write_bytes(data)
 
     def finish(self, names: Sequence[tuple[PurePosixPath, str]]) -> None:
-        """Binds the pages of a book, in this order, and removes its folder."""
-        if not self._book:
+        """Binds the pages of a book, in this order, if there are any, and removes its folder."""
+        if not self.is_book:
             return
         files = [self.page(name, extra) for name, extra in names if self.page(name, extra).exists()]
+        if files:
+            self._bind(files)
+        shutil.rmtree(self.folder)
+
+    def _bind(self, files: Sequence[Path]) -> None:
         with atomic_path(self.path) as temporary:
             if self.path.suffix.lower() == ".pdf":
                 _bind_pdf(files, temporary)
@@ -218,7 +241,6 @@ class Output:
                 with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as book:
                     for file in files:
                         book.write(file, file.relative_to(self.folder).as_posix())
-        shutil.rmtree(self.folder)
 
 
 def _bind_pdf(files: Sequence[Path], path: Path) -> None:

@@ -299,8 +299,8 @@ def _finish(
         some = [f"{row['page']}: {row['detail']}" for row in dropped if row["reason"] == "unreadable"][:3]
         shutil.rmtree(target / WORK)
         raise UsageError(
-            f"{len(kept)} of {len(pages)} pages are usable{f' ({counts})' * bool(counts)}, and two that do not look"
-            f" alike are the least{': ' * bool(some)}{'; '.join(some)}"
+            f"{len(kept)} of {len(pages)} pages are usable{f' ({counts})' * bool(counts)}: at least two pages in colour"
+            f" that do not look alike are needed{'; ' * bool(some)}{'; '.join(some)}"
         )
     if given:
         splits = {group: page.work for page, _, group in kept}

@@ -15,7 +15,7 @@ from zoo.errors import UsageError
 from zoo.harness.rundir import RunDirectory
 from zoo.metrics import lab
 from zoo.metrics.averaging import lab_of
-from zoo.registry import suggestion
+from zoo.registry import list_models, model_file, suggestion
 
 BASELINES = ("truth", "grey", "mean colour")
 
@@ -120,7 +120,7 @@ class Model:
     """A trained model; a classifier with each of several decoders.
 
     Args:
-        path: a `.keras` file or a run directory.
+        path: a `.keras` file, a run directory, or the name of a model with released weights.
         label: what to call it.
         decoders: for a classifier; a regression has its own answer only.
         gain: U and V are multiplied by it.
@@ -178,9 +178,14 @@ def check(spec: str) -> None:
     from zoo.oracles import ORACLES
 
     known = (*BASELINES, *ORACLES)
-    if spec not in known and not Path(spec).exists():
+    if spec in known or Path(spec).exists():
+        return
+    if spec.partition(":")[0] in list_models():
+        model_file(spec)
+    else:
         raise UsageError(
-            f"no run directory or .keras file {spec!r}.{suggestion(spec, known)} Baselines: {', '.join(BASELINES)};"
+            f"no run directory, .keras file or model {spec!r}.{suggestion(spec, (*known, *list_models()))} Models, for"
+            f" their released weights: {', '.join(list_models())}; baselines: {', '.join(BASELINES)};"
             f" oracles, for drawn pages: {', '.join(name for name in ORACLES if name not in BASELINES)}"
         )
 

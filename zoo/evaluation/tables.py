@@ -37,7 +37,9 @@ def print_tables(result: dict[str, Any]) -> None:
     )
 
     for names, caption in ((COLORFULNESS, "how colourful"), (ACCURACY, "how near the truth: averaging is rewarded")):
-        table = Table("", caption=f"{caption}; 95 % bootstrap intervals over groups of images")
+        groups = len({image["group"] for image in result["images"]})
+        how = "95 % bootstrap intervals over groups of images" if groups > 1 else "one group of images: no intervals"
+        table = Table("", caption=f"{caption}; {how}")
         for name in names:
             table.add_column(f"{name} {METRICS[name].arrow}", justify="right")
         if names is COLORFULNESS:

@@ -134,6 +134,8 @@ def load_recipe(name: str) -> Recipe:
     """
     path = Path(name) if name.endswith(".toml") else RECIPES_DIR / f"{name}.toml"
     if not path.is_file():
+        if name.endswith(".toml"):
+            raise UsageError(f"--recipe {name}: no such file")
         near = difflib.get_close_matches(name, list_recipes(), n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise UsageError(f"unknown recipe {name!r}.{hint} Known recipes: {', '.join(list_recipes())}, or a .toml file.")
