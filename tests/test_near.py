@@ -105,7 +105,7 @@ def test_nothing_but_one_thing_cannot_be_split(capsys, tmp_path):
     things(tmp_path / "pages")
     code, _, err = run(capsys, "prepare", tmp_path / "pages", tmp_path / "out", *SMALL)
     assert code == 2
-    assert "3 of 4 pages are usable (1 near-duplicate), and two that do not look alike are the least" in err
+    assert "3 of 4 pages are usable (1 near-duplicate): at least two pages in colour that do not look alike" in err
 
 
 def test_another_edition_is_the_same_work():
