@@ -371,11 +371,15 @@ def test_an_error_that_a_library_makes_of_ctrl_c_is_an_interruption(capsys):
     def broken() -> None:
         raise ValueError("a mistake")
 
-    assert cli.run(command) == 130
-    assert capsys.readouterr().err == "interrupted\n"
-    with pytest.raises(ValueError, match="a mistake"):
-        cli.run(broken)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        assert cli.run(command) == 130
+        assert capsys.readouterr().err == "interrupted\n"
+        with pytest.raises(ValueError, match="a mistake"):
+            cli.run(broken)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_what_is_there_is_not_overwritten_unasked(tmp_path, models, capsys):
