@@ -69,7 +69,7 @@ def colorize_folder(
 
     def call() -> None:
         shutil.rmtree(folder / "out", ignore_errors=True)
-        output = Output(folder / "out", "png", {}, overwrite=False, single=False)
+        output = Output(folder / "out", "png", overwrite=False, single=False)
         with Renderers() as renderers:
             pages = find_pages([str(folder / "in")], renderers)
             job = Job(colorizer, output, renderers, Look(), batch_size=BATCH)

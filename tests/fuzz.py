@@ -246,7 +246,7 @@ def _color(path: Path, folder: Path, outcome: collections.Counter[str]) -> None:
         except UsageError as error:
             _require(str(path) in str(error) or "would both become" in str(error), f"no file is named: {error}")
             return
-        output = Output(folder / f"coloured-{path.name}", "png", {}, overwrite=False, single=False)
+        output = Output(folder / f"coloured-{path.name}", "png", overwrite=False, single=False)
         job = Job(_colorizer(), output, renderers, Look(desaturate=True), batch_size=4)
         done = job.run(pages, lambda done, total: None)
     _require(done + len(job.failed) == len(pages), f"{path}: {len(pages)} pages, {done} coloured, {job.failed}")

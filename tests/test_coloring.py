@@ -12,7 +12,7 @@ from scipy import ndimage
 from zoo.color import YUV_TO_RGB, compose
 from zoo.coloring.cleaning import descreened, with_white_paper
 from zoo.coloring.colorizer import Colorizer, paint
-from zoo.coloring.edges import bilinear_rows, strokes
+from zoo.coloring.edges import BilinearUpsampler, strokes
 from zoo.coloring.scan import Scan, encode, read_scan
 from zoo.data.decode import ImageError
 
@@ -114,7 +114,7 @@ def test_strokes_are_found_by_a_black_top_hat():
 
 def test_bilinear_is_pillows():
     uv = np.random.default_rng(0).normal(size=(7, 9, 2)).astype(np.float32)
-    found = bilinear_rows(uv, 40, 33, 5, 20)
+    found = BilinearUpsampler(uv, 40, 33).rows(np.zeros((20, 33), np.float32), 5)
     for channel in range(2):
         image = Image.fromarray(uv[..., channel]).resize((33, 40), Image.Resampling.BILINEAR)
         np.testing.assert_allclose(found[..., channel], np.asarray(image)[5:25], atol=1e-5)

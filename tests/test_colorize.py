@@ -194,7 +194,7 @@ def test_few_large_pages_are_held_at_a_time(tmp_path, models, monkeypatch):
         held.clear()
         with Renderers() as renderers:
             pages = find_pages([str(tmp_path / "in")], renderers)
-            output = Output(tmp_path / f"out{limit}", "png", {}, overwrite=False, single=False)
+            output = Output(tmp_path / f"out{limit}", "png", overwrite=False, single=False)
             job = Job(Colorizer(models["tiny"]), output, renderers, Look(), batch_size=4)
             assert job.run(pages, lambda done, total: None) == 6
         peaks.append(int(np.cumsum(held).max()))
@@ -340,6 +340,8 @@ def test_a_begun_book_can_be_begun_anew(tmp_path, models, capsys):
     (parts / "old.png").write_bytes(b"")
     command = [models["tiny"], tmp_path / "in", "-o", out]
     assert run(capsys, *command)[0] == 2
+    assert run(capsys, "no-model", *command[1:], "--overwrite")[0] == 2
+    assert (parts / "old.png").exists()  # a mistake costs nothing
     assert run(capsys, *command, "--overwrite")[0] == 0
     with zipfile.ZipFile(out) as book:
         assert book.namelist() == ["0.png"]

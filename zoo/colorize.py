@@ -15,6 +15,7 @@ from zoo.errors import InterruptError, RunError, UsageError
 
 if TYPE_CHECKING:
     from zoo.coloring.job import Job
+    from zoo.coloring.pages import Output
     from zoo.data.pdf import Renderers
 
 BATCH = 2
@@ -140,11 +141,10 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
         "format": kind,
         "pages": [page.label for page in pages],
     }
-    output = Output(arguments.out, kind, settings, overwrite=arguments.overwrite, single=len(pages) == 1)
+    output = Output(arguments.out, kind, overwrite=arguments.overwrite, single=len(pages) == 1)
     if arguments.summary and output.is_book:
         raise UsageError(f"--summary: a book holds its pages alone; give a folder instead of -o {arguments.out}")
-    output.check_apart(pages, [f"-{index + 1}" for index in range(look.samples)] if look.samples > 1 else [""])
-    output.begin()
+    output.check_apart(pages, look.extras)
     import_tensorflow()
     from zoo.coloring.colorizer import Colorizer
     from zoo.coloring.job import Job
@@ -152,22 +152,22 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
     colorizer = Colorizer(
         arguments.model, decode=arguments.decode, side=arguments.side, along_edges=arguments.upsampling == "edges"
     )
+    output.begin(settings)  # now that nothing can be found wrong any more
     job = Job(colorizer, output, renderers, look, batch_size=arguments.batch_size)
     began = time.monotonic()
     try:
         with scanning(console, "colouring") as progress:
             done = job.run(pages, progress)
-        output.finish([(page.name, extra) for page in pages for extra in job.extras])
+        output.finish([(page.name, extra) for page in pages for extra in look.extras])
     except OSError as error:
         raise disk_error(error, arguments.out) from error
     except KeyboardInterrupt:
         raise InterruptError("interrupted: the same command goes on where it stopped") from None
-    _report(arguments, job, len(pages), done, round(time.monotonic() - began, 2))
+    _report(arguments, job, output, len(pages), done, round(time.monotonic() - began, 2))
 
 
-def _report(arguments: argparse.Namespace, job: "Job", count: int, done: int, seconds: float) -> None:
+def _report(arguments: argparse.Namespace, job: "Job", output: "Output", count: int, done: int, seconds: float) -> None:
     """Says what was done; raises RunError if pages could not be coloured."""
-    from zoo.coloring.pages import BOOKS
     from zoo.harness.progress import stderr_console
 
     if arguments.json:
@@ -193,7 +193,7 @@ def _report(arguments: argparse.Namespace, job: "Job", count: int, done: int, se
     if job.failed:
         lines = "\n  ".join(f"{name}: {reason}" for name, reason in job.failed.items())
         without = ""
-        if arguments.out.suffix.lower() in BOOKS:
+        if output.is_book:
             there = f"{arguments.out} is without them: --overwrite makes it anew"
             without = f"\n{there if len(job.failed) < count else f'{arguments.out} was not written'}"
         raise RunError(f"{len(job.failed)} of {count} pages could not be coloured:\n  {lines}{without}")

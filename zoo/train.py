@@ -135,7 +135,7 @@ def parser() -> argparse.ArgumentParser:
         "--overfit",
         type=int,
         metavar="N",
-        help="train and validate on N fixed crops: a check that the model can learn at all",
+        help="train and validate on N fixed crops, neither mirrored nor zoomed: can the model learn at all?",
     )
     p.add_argument("--validation-crops", type=int, help="fixed crops of the validation split")
     p.add_argument("--validate-every", type=int, metavar="STEPS")

@@ -138,7 +138,7 @@ def _upsampling(scan: Scan, uv: np.ndarray, along_edges: bool) -> Any:
     if (h, w) == (height, width):
         return lambda luma, first: uv[first : first + len(luma)]
     if not along_edges:
-        return lambda luma, first: edges.bilinear_rows(uv, height, width, first, len(luma))
+        return edges.BilinearUpsampler(uv, height, width).rows
     return _along_edges(scan, uv)
 
 

@@ -19,7 +19,7 @@ DARK = (0.1, 0.25)
 CONTRAST = (0.15, 0.4)
 """How much a stroke is darker than what is around it: no stroke below the first, a stroke above the second."""
 
-# The values that came out best on embedded comics at 1.5 to 8 pixels a cell: `pytest bench/test_colorize.py -k ink`.
+# Chosen by the errors that `pytest bench/test_colorize.py -k ink` measures.
 LUMA_SIGMA = 0.03  # luma, in [0, 1], at which a cell counts less by a standard deviation
 EVEN_SIGMA = 0.05  # standard deviation of luma at which a cell counts half
 THROUGH = 0.01  # what a cell on the other side of a stroke counts still
@@ -77,8 +77,31 @@ def _falling(x: np.ndarray, low: float, high: float) -> np.ndarray:
     return 1 - t * t * (3 - 2 * t)
 
 
+class BilinearUpsampler:
+    """Brings UV of a small image to a page by bilinear interpolation, some rows at a time.
+
+    Args:
+        uv: chroma of the small image, (h, w, 2).
+        height: of the page.
+        width: of the page.
+    """
+
+    def __init__(self, uv: np.ndarray, height: int, width: int) -> None:
+        self._planes = [Image.fromarray(np.ascontiguousarray(uv[..., channel], np.float32)) for channel in (0, 1)]
+        self._scale, self._width = len(uv) / height, width
+
+    def rows(self, luma: np.ndarray, first: int) -> np.ndarray:
+        """UV (rows, W, 2), float32, of the page's rows from `first` on, whose luma is (rows, W)."""
+        count = len(luma)
+        out = np.empty((count, self._width, 2), np.float32)
+        for channel, plane in enumerate(self._planes):
+            box = (0, first * self._scale, plane.width, (first + count) * self._scale)
+            out[..., channel] = np.asarray(plane.resize((self._width, count), Image.Resampling.BILINEAR, box=box))
+        return out
+
+
 class EdgeUpsampler:
-    """Brings UV of a small image to a page, some rows at a time.
+    """As `BilinearUpsampler`, and along ink lines.
 
     Args:
         stroke: of `strokes`, (H, W).
@@ -96,7 +119,9 @@ class EdgeUpsampler:
         cover: np.ndarray,
         uv: np.ndarray,
     ) -> None:
-        self._stroke, self._uv = stroke, uv
+        (height, width), (self._rows, self._columns) = stroke.shape, uv.shape[:2]
+        self._stroke, self._plain = stroke, BilinearUpsampler(uv, height, width)
+        self._across = _Axis(0, width, width, self._columns)
         share = cover[..., None]
         ink = ink_chroma(uv, cover)
         beside = (uv - share * ink) / np.maximum(1 - share, 0.25)
@@ -110,27 +135,25 @@ class EdgeUpsampler:
 
     def rows(self, luma: np.ndarray, first: int) -> np.ndarray:
         """UV (rows, W, 2), float32, of the page's rows from `first` on, whose luma is (rows, W)."""
-        (height, width), (h, w) = self._stroke.shape, self._uv.shape[:2]
-        out = bilinear_rows(self._uv, height, width, first, len(luma))
-        down, across = _Axis(first, len(luma), height, h), _Axis(0, width, width, w)
-        places = np.flatnonzero(self._near[np.ix_(down.low + 1, across.low + 1)])
+        height, width = self._stroke.shape
+        out = self._plain.rows(luma, first)
+        down = _Axis(first, len(luma), height, self._rows)
+        places = np.flatnonzero(self._near[np.ix_(down.low + 1, self._across.low + 1)])
         flat_luma, flat_out = luma.reshape(-1), out.reshape(-1, 2)
         # Most pixels of most pages have no stroke near: the others are computed by themselves.
         for start in range(0, len(places), CHUNK):
             place = places[start : start + CHUNK]
-            flat_out[place] = self._sharp(down, across, *np.divmod(place, width), flat_luma[place], flat_out[place])
+            flat_out[place] = self._sharp(down, *np.divmod(place, width), flat_luma[place], flat_out[place])
         return out
 
-    def _sharp(
-        self, down: "_Axis", across: "_Axis", y: np.ndarray, x: np.ndarray, luma: np.ndarray, plain: np.ndarray
-    ) -> np.ndarray:
+    def _sharp(self, down: "_Axis", y: np.ndarray, x: np.ndarray, luma: np.ndarray, plain: np.ndarray) -> np.ndarray:
         """UV (n, 2) of pixels (`y`, `x`) of rows, given their luma and what bilinear interpolation makes of them."""
         width, stroke = self._stroke.shape[1], self._stroke.reshape(-1)
         sums = np.zeros((6, len(y)), np.float32)
         for row, row_weights, row_looks in down.neighbours:
-            row_of, row_weight = row[y] * self._uv.shape[1], row_weights[y]
+            row_of, row_weight = row[y] * self._columns, row_weights[y]
             row_look = [look[y] * width for look in row_looks]
-            for column, column_weights, column_looks in across.neighbours:
+            for column, column_weights, column_looks in self._across.neighbours:
                 cell = row_of + column[x]
                 u, v, mean, trust, ink_u, ink_v, near = (plane.take(cell) for plane in self._cells)
                 bilinear = row_weight * column_weights[x]
@@ -182,17 +205,6 @@ class _Axis:
             looks = [np.clip(np.rint(self.pixel + part * way).astype(int), 0, size - 1) for part in LOOKS]
             weight = (1 - np.abs(cell - position)).astype(np.float32)
             self.neighbours.append((np.clip(cell, 0, cells - 1), weight, looks))
-
-
-def bilinear_rows(uv: np.ndarray, height: int, width: int, first: int, count: int) -> np.ndarray:
-    """UV (h, w, 2) at a page's size by bilinear interpolation: `count` rows from `first` on, (count, width, 2)."""
-    scale = len(uv) / height
-    box = (0, first * scale, uv.shape[1], (first + count) * scale)
-    out = np.empty((count, width, 2), np.float32)
-    for channel in (0, 1):
-        image = Image.fromarray(np.ascontiguousarray(uv[..., channel], np.float32))
-        out[..., channel] = np.asarray(image.resize((width, count), Image.Resampling.BILINEAR, box=box))
-    return out
 
 
 def ink_chroma(uv: np.ndarray, cover: np.ndarray) -> np.ndarray:

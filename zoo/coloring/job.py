@@ -45,7 +45,6 @@ class Job:
     ) -> None:
         self._colorizer, self._output, self._renderers, self._look = colorizer, output, renderers, look
         self._size = batch_size
-        self.extras = [f"-{index + 1}" if look.samples > 1 else "" for index in range(look.samples)]
         self.failed: dict[str, str] = {}
         self.there = 0
         self.bilevel: list[str] = []
@@ -57,7 +56,7 @@ class Job:
 
     def run(self, pages: Sequence[Page], progress: Callable[[int, int], None]) -> int:
         """Colours what is not there yet; how many pages that were."""
-        todo = [page for page in pages if not all(self._output.has(page.name, extra) for extra in self.extras)]
+        todo = [page for page in pages if not all(self._output.has(page.name, extra) for extra in self._look.extras)]
         self.there = len(pages) - len(todo)
         done = 0
         writing: deque[tuple[Page, Future[None]]] = deque()
@@ -121,7 +120,7 @@ class Job:
             yield page, scan, [uvs[index] for uvs in samples]
 
     def _write(self, page: Page, scan: Scan, uvs: list[np.ndarray]) -> None:
-        for extra, uv in zip(self.extras, uvs, strict=True):
+        for extra, uv in zip(self._look.extras, uvs, strict=True):
             rgb = self._colorizer.paint(scan, uv, headroom=self._look.headroom)
             if rgb.dtype == np.uint16 and self._output.kind != "png":
                 rgb = (rgb >> 8).astype(np.uint8)

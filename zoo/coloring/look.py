@@ -26,3 +26,8 @@ class Look:
     headroom: float = 0.0
     summary: bool = False
     quality: int = 92
+
+    @property
+    def extras(self) -> list[str]:
+        """What is added to a page's name for each of its samples."""
+        return [f"-{index + 1}" if self.samples > 1 else "" for index in range(self.samples)]

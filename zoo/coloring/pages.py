@@ -150,7 +150,6 @@ class Output:
     Args:
         path: a folder; a file ending in .cbz, .zip or .pdf; or, of a single page, an image file.
         kind: of images: see `FORMATS`.
-        settings: what decides how pages look: a book that was begun with others is refused.
         overwrite: make what is there already anew.
         single: whether there is only one page.
 
@@ -158,7 +157,7 @@ class Output:
         UsageError: the file is there already, or what is there is of another kind.
     """
 
-    def __init__(self, path: Path, kind: str, settings: dict[str, Any], *, overwrite: bool, single: bool) -> None:
+    def __init__(self, path: Path, kind: str, *, overwrite: bool, single: bool) -> None:
         self.path, self.kind = path, kind
         self._file = path if single and path.suffix.lower().lstrip(".") in (*FORMATS, "jpeg") else None
         self.is_book = path.suffix.lower() in BOOKS
@@ -175,7 +174,6 @@ class Output:
         if not self._file and not self.is_book and path.is_file():
             raise UsageError(f"-o {path} is a file: give a folder, or a name that ends in {', '.join(BOOKS)}")
         self.folder = path.with_name(path.name + ".parts") if self.is_book else path
-        self._settings = settings
 
     def check_apart(self, pages: Sequence[Page], extras: Sequence[str]) -> None:
         """Raises UsageError if a page would be written over one of the inputs."""
@@ -185,16 +183,19 @@ class Output:
             if path.resolve() in inputs:
                 raise UsageError(f"-o {self.path}: {path} is one of the inputs; give another place")
 
-    def begin(self) -> None:
+    def begin(self, settings: dict[str, Any]) -> None:
         """Makes ready for the pages of a book, or for more of them.
 
+        Args:
+            settings: what decides how pages look.
+
         Raises:
-            UsageError: it was begun with other settings, and is not to be overwritten.
+            UsageError: the book was begun with other settings, and is not to be overwritten.
         """
         if not self.is_book:
             return
         file = self.folder / "settings.json"
-        text = json.dumps(self._settings, indent=2, sort_keys=True) + "\n"
+        text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
         if file.exists() and file.read_text(encoding="utf-8") != text:
             if not self._overwrite:
                 raise UsageError(
