@@ -8,7 +8,6 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from zoo.harness.summary import save_png
 from zoo.paths import atomic_path
 
 TILE = 192  # pixels a side of the sheet's pictures
@@ -33,10 +32,10 @@ def save_gallery(folder: Path, pictures: Mapping[str, Sequence[np.ndarray]]) -> 
 
 
 def save_sheet(path: Path, rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str]) -> None:
-    """Writes the picture sheet: a row an image, a column a candidate, titles above.
+    """Writes the picture sheet, as PNG or WebP: a row an image, a column a candidate, titles above.
 
     Args:
-        path: of the PNG.
+        path: where to; its suffix says which of the two.
         rows: uint8 RGB (H, W, 3); of one size within a row.
         titles: one a column.
     """
@@ -55,7 +54,9 @@ def save_sheet(path: Path, rows: Sequence[Sequence[np.ndarray]], titles: Sequenc
         for column, tile in enumerate(row):
             sheet.paste(tile, (GAP + column * (TILE + GAP), y))
         y += height + GAP
-    save_png(path, np.asarray(sheet))
+    options: dict[str, Any] = {"quality": 85, "method": 6} if path.suffix == ".webp" else {"compress_level": 6}
+    with atomic_path(path) as temporary:
+        sheet.save(temporary, **options)
 
 
 def _tile(picture: np.ndarray) -> Image.Image:

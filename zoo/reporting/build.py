@@ -1,4 +1,4 @@
-"""Writes a report: Markdown pages, CSV tables, figures, the page, and the tables between markers in the README."""
+"""Writes a report: Markdown pages, CSV tables, figures, the page, and what is between markers in the READMEs."""
 
 import re
 import shutil
@@ -12,9 +12,11 @@ from zoo.errors import UsageError
 from zoo.paths import atomic_path, write_text
 from zoo.reporting.evaluation import FIGURES, evaluation_page, readme_table
 from zoo.reporting.figures import PLOTS, save_plots, stale_plots
-from zoo.reporting.markdown import benchmarks_page, machine_lines, ratio_table, run_table, runs_page
+from zoo.reporting.gallery import gallery_page, load_gallery
+from zoo.reporting.markdown import ablation_table, benchmarks_page, machine_lines, ratio_table, run_table, runs_page
 from zoo.reporting.page import render, without_figures
 from zoo.reporting.sources import Sources, collect, load_run_directory
+from zoo.reporting.values import quote
 from zoo.results import COLUMNS, Record, load_result
 
 MARKER = re.compile(r"(<!-- table: (?P<name>[\w-]+) -->\n).*?(<!-- end of table -->)", re.S)
@@ -69,9 +71,16 @@ def build(root: Path, *, runs: Sequence[Path] = (), out: Path | None = None, che
     for name, records in everything.items():
         if records:
             wanted[reports / "tables" / f"{name}.csv"] = csv_table(records)
+    if (reports / "gallery").is_dir():
+        try:
+            wanted[reports / "gallery.md"] = gallery_page(load_gallery(reports / "gallery"))
+        except UsageError as error:
+            sources.broken.append(str(error))
     if out is None:
-        readme = root / "README.md"
+        readme, study = root / "README.md", reports / "README.md"
         wanted[readme] = readme_text(readme, sources)
+        if study.is_file():
+            wanted[study] = readme_text(study, sources)
     stale = [path for path, content in wanted.items() if _text(path) != content]
     page, html = reports / "index.html", render(sources)
     if without_figures(_text(page) or "") != without_figures(html):
@@ -106,10 +115,10 @@ def csv_table(records: Sequence[Record]) -> str:
 
 
 def readme_text(readme: Path, sources: Sources) -> str:
-    """The README with its tables made anew; the table of a broken file stays as it is.
+    """A README with its tables and quoted values made anew; what is of a broken file stays as it is.
 
     Raises:
-        UsageError: there is no README, or it has a marker of no known table.
+        UsageError: there is no README, or it has a marker of no known table or value.
     """
     text = _text(readme)
     if text is None:
@@ -117,6 +126,7 @@ def readme_text(readme: Path, sources: Sources) -> str:
     machines = list(sources.benchmarks.values())
     tables = {
         "runs": run_table(_done(sources), decoders=False),
+        "ablations": ablation_table(sources.runs),
         "ratios": ratio_table(machines) + "".join(map(machine_lines, machines)),
     } | {f"evaluation-{name}": readme_table(result) for name, result in sources.evaluations.items()}
 
@@ -128,7 +138,7 @@ def readme_text(readme: Path, sources: Sources) -> str:
             return match[0]
         raise UsageError(f"{readme}: no table {name!r}; there are {', '.join(tables)}")
 
-    return MARKER.sub(table, text)
+    return quote(MARKER.sub(table, text), readme, sources)
 
 
 def add(root: Path, source: Path, name: str, *, pictures: bool = True, replace: bool = False) -> list[Path]:

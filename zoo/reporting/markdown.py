@@ -1,6 +1,6 @@
 """Markdown tables of runs and benchmarks, for `reports/benchmarks.md` and the README."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zoo.metrics import IMAGE_METRICS, INDICES
@@ -72,6 +72,44 @@ def run_table(runs: list[Record], *, decoders: bool = True) -> str:
         "sky, grass ↓",
     )
     return markdown(headings, rows, numbers=5) + "\n" + _machines([result["environment"] for result in runs])
+
+
+ABLATION = "ablation-"
+"""How the names of runs begin that differ from `ablation-base` in one thing."""
+
+
+def ablation_table(runs: Mapping[str, Record]) -> str:
+    """A line a run of `ABLATION`: what differs from the base, the mean's error, and how colourful the decoders are.
+
+    Args:
+        runs: details by name.
+    """
+    chosen = {name: run for name, run in runs.items() if name.startswith(ABLATION) and "scores" in run}
+    base = chosen.pop(f"{ABLATION}base", None)
+    if base is None:
+        return f"There is no run {ABLATION}base.\n"
+    rows = []
+    for name, run in {f"{ABLATION}base": base, **chosen}.items():
+        by_decoder = {row["name"].rpartition(", ")[2]: row for row in run["scores"]["rows"]}
+        first = run["scores"]["rows"][0]
+        difference, low, high = first["against_mean"]
+        ratios = [by_decoder[each] for each in ("annealed", "sample") if each in by_decoder]
+        rows.append(
+            (
+                "as it is" if run is base else _changed(base["config"], run["config"]),
+                f"{first['rmse_ab']:.2f}",
+                f"{difference:+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", "−"),
+                *(f"{row['chroma_ratio']:.2f}" for row in (first, *ratios)),
+                f"`{name}`",
+            )
+        )
+    headings = ("what differs", "RMSE-ab ↓", "to mean colour", "chroma ratio → 1", "annealed", "sample", "run")
+    return markdown(headings[: len(rows[0]) - 1] + headings[-1:], rows, numbers=len(rows[0]) - 1)
+
+
+def _changed(base: dict[str, Any], config: dict[str, Any]) -> str:
+    keys = [key for key in sorted(base | config) if base.get(key) != config.get(key)]
+    return ", ".join(f"{key.replace('_', ' ')} {config[key]}" for key in keys if key in config)
 
 
 def _machines(environments: list[Record]) -> str:

@@ -1,0 +1,85 @@
+"""Numbers quoted in sentences: they follow from results, and a marker of nothing is an error."""
+
+import pytest
+from samples import evaluation, run_result, save_evaluation
+
+from zoo import report
+from zoo.errors import UsageError
+from zoo.reporting.sources import Sources, collect
+from zoo.reporting.values import quote, quoted
+from zoo.results import save_result
+
+
+@pytest.fixture
+def sources() -> Sources:
+    result = evaluation()
+    for candidate, value in zip(result["candidates"], (40.0, 0.0, 8.0), strict=False):
+        candidate["metrics"]["cf"] = {"value": value, "low": value - 1, "high": value + 1}
+    return Sources(evaluations={"drawn": result}, runs={"one": run_result().details})
+
+
+def test_a_value_is_the_results(sources: Sources) -> None:
+    names = [each["name"] for each in sources.evaluations["drawn"]["candidates"]]
+    assert quoted(f"drawn | {names[0]} | cf", sources) == "40"
+    assert quoted(f"drawn | {names[2]} | cf | interval", sources) == "8 [7, 9]"
+    assert quoted(f"drawn|{names[2][:3]}*|cf|lower|{names[0]}", sources) == "80 %"
+    assert quoted("run one | residual | rmse_ab", sources) == "16"
+    assert quoted("run one | mean colour | rmse_ab", sources) == "19"
+    assert quoted("drawn | residual | a_star", sources) == "0.9"
+
+
+def test_a_share_of_the_truth(sources: Sources) -> None:
+    table = {each["name"]: each for each in sources.evaluations["drawn"]["candidates"]}
+    table["truth"]["metrics"]["cf"] = {"value": 50.0, "low": None, "high": None}
+    table["residual"]["metrics"]["cf"] = {"value": 20.0, "low": None, "high": None}
+    assert quoted("drawn | residual | cf | of truth", sources) == "40 %"
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("drawn | residual", "a marker is"),
+        ("drown | residual | cf", "Did you mean 'drawn'"),
+        ("run two | residual | rmse_ab", "no run 'two'"),
+        ("drawn | nobody | cf", "no candidate 'nobody'"),
+        ("drawn | * | cf", "more than one candidate"),
+        ("drawn | residual | beauty", "no metric 'beauty'"),
+        ("drawn | grey | a_star", "not defined"),
+        ("drawn | residual | cf | roughly", "no form 'roughly'"),
+        ("drawn | residual | cf | lower", "no form 'lower'"),
+    ],
+)
+def test_a_marker_of_nothing_is_an_error(what: str, message: str, sources: Sources) -> None:
+    with pytest.raises(UsageError, match=message):
+        quoted(what, sources)
+    with pytest.raises(UsageError, match=r"study\.md: value"):
+        quote(f"<!-- value: {what} -->1<!-- end -->", "study.md", sources)
+
+
+def test_the_study_is_built_and_checked(tmp_path) -> None:
+    study = tmp_path / "reports" / "README.md"
+    (tmp_path / "reports" / "results").mkdir(parents=True)
+    (tmp_path / "README.md").write_text("# Project\n")
+    save_evaluation(tmp_path / "reports" / "results" / "evaluation-drawn.json")
+    save_result(tmp_path / "reports" / "results" / "run-ablation-base.json", run_result())
+    save_result(tmp_path / "reports" / "results" / "run-ablation-slow.json", run_result(learning_rate=0.001))
+    study.write_text(
+        "A* is <!-- value: drawn | residual | a_star -->0.1<!-- end -->, <!-- value: drawn | residual | bvr\n-->?"
+        "<!-- end --> too.\n\n<!-- table: ablations -->\n<!-- end of table -->\n"
+    )
+    assert report.main(["build", "--root", str(tmp_path)]) == 0
+    text = study.read_text(encoding="utf-8")
+    assert text.startswith("A* is <!-- value: drawn | residual | a_star -->0.9<!-- end -->, <!-- value")
+    assert "| as it is | 16.00 | −3.00 [−4.00, −2.00] | 0.50 | `ablation-base` |" in text
+    assert "| learning rate 0.001 | 16.00 |" in text
+    assert report.main(["build", "--root", str(tmp_path), "--check"]) == 0
+    study.write_text(text.replace("-->0.9<", "-->0.8<"), encoding="utf-8")
+    assert report.main(["build", "--root", str(tmp_path), "--check"]) == 1
+
+
+def test_values_of_a_broken_file_stay(tmp_path) -> None:
+    results = tmp_path / "results"
+    results.mkdir()
+    (results / "evaluation-drawn.json").write_text("{")
+    text = "<!-- value: drawn | residual | cf -->7<!-- end -->"
+    assert quote(text, "study.md", collect(results)) == text
