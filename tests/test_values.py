@@ -1,5 +1,6 @@
 """Numbers quoted in sentences: they follow from results, and a marker of nothing is an error."""
 
+import numpy as np
 import pytest
 from samples import evaluation, run_result, save_evaluation
 
@@ -33,6 +34,20 @@ def test_a_share_of_the_truth(sources: Sources) -> None:
     table["truth"]["metrics"]["cf"] = {"value": 50.0, "low": None, "high": None}
     table["residual"]["metrics"]["cf"] = {"value": 20.0, "low": None, "high": None}
     assert quoted("drawn | residual | cf | of truth", sources) == "40 %"
+
+
+def test_a_difference_is_paired(sources: Sources) -> None:
+    table = {each["name"]: each for each in sources.evaluations["drawn"]["candidates"]}
+    rng = np.random.default_rng(0)
+    hard = rng.normal(10, 5, 40)  # as the images are: hard for one and the other
+    for name, values in (("residual", hard + 1 + rng.normal(0, 0.1, 40)), ("grey", hard)):
+        table[name]["metrics"]["cf"] = {"value": float(values.mean()), "low": 0, "high": 0, "values": values.tolist()}
+    found = quoted("drawn | residual | cf | minus | grey", sources)
+    difference, low, high = (float(x.strip("[],")) for x in found.split())
+    assert 0.9 < low < difference < high < 1.1
+    assert quoted("drawn | grey | cf | minus | residual", sources).startswith("−")
+    table["grey"]["metrics"]["cf"]["values"] = None
+    assert quoted("drawn | residual | cf | minus | grey", sources) == f"{difference:.3g}"
 
 
 @pytest.mark.parametrize(

@@ -3,16 +3,19 @@
     The residual encoder keeps <!-- value: comics | residual | chroma_ratio -->0.62<!-- end --> of the chroma.
 
 A marker names an evaluation (or `run` and a training run), one of its candidates, a metric, and perhaps a form:
-`interval` adds the bootstrap interval, `of truth` gives per cent of the truth's value, `lower`, with another candidate
-after it, how many per cent below that one's value it is.
+`interval` adds the bootstrap interval, `of truth` gives per cent of the truth's value; with another candidate after
+it, `lower` says how many per cent below that one's value it is, and `minus` the difference with its paired interval.
 """
 
 import re
 from fnmatch import fnmatchcase
 from typing import Any
 
+import numpy as np
+
 from zoo.errors import UsageError
 from zoo.registry import suggestion
+from zoo.reporting.compare import FEWEST, paired_interval
 from zoo.reporting.evaluation import interval, number
 from zoo.reporting.page import scores_of
 from zoo.reporting.sources import Sources
@@ -64,10 +67,10 @@ def quoted(what: str, sources: Sources) -> str:
         return interval({"low": None, "high": None} | found)
     if form == "of truth":
         return _percent(found["value"], _metric(_candidate("truth", table), parts[2])["value"])
-    if form == "lower" and len(parts) == 5:
-        other = _metric(_candidate(parts[4], table), parts[2])["value"]
-        return _percent(other - found["value"], other)
-    raise UsageError(f"no form {form!r}: there are interval, of truth, and lower | CANDIDATE")
+    if form in ("lower", "minus") and len(parts) == 5:
+        other = _metric(_candidate(parts[4], table), parts[2])
+        return _percent(other["value"] - found["value"], other["value"]) if form == "lower" else _minus(found, other)
+    raise UsageError(f"no form {form!r}: there are interval, of truth, lower | CANDIDATE and minus | CANDIDATE")
 
 
 def _table(name: str, sources: Sources) -> dict[str, Scores]:
@@ -98,6 +101,15 @@ def _known(name: str, known: dict[str, Any], what: str) -> Any:
     if name not in known:
         raise UsageError(f"no {what} {name!r}.{suggestion(name, known)} There are {', '.join(known) or 'none'}")
     return known[name]
+
+
+def _minus(found: dict[str, Any], other: dict[str, Any]) -> str:
+    """A difference and its interval, of values in pairs: see `zoo.reporting.compare`."""
+    difference: dict[str, Any] = {"value": found["value"] - other["value"], "low": None, "high": None}
+    x, y = other.get("values"), found.get("values")
+    if x and y and None not in (*x, *y) and len(x) == len(y) >= FEWEST:
+        difference["low"], difference["high"] = paired_interval(np.subtract(y, x))
+    return interval(difference)
 
 
 def _percent(part: float, whole: float) -> str:
