@@ -67,6 +67,20 @@ def test_a_candidate_without_a_variance_ratio_is_not_plotted() -> None:
     assert averaging_figure(result) is None
 
 
+def test_a_table_of_some_runs(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, seed in (("first", 1), ("second", 2)):
+        save_result(root / "reports" / "results" / f"run-{name}.json", run_result(seed=seed))
+    readme = root / "README.md"
+    readme.write_text("<!-- table: runs sec* -->\n<!-- end of table -->\n", encoding="utf-8")
+    assert report.main(["build", "--root", str(root)]) == 0
+    text = readme.read_text(encoding="utf-8")
+    assert "seed 2" in text
+    assert "seed 1" not in text
+    readme.write_text("<!-- table: runs third -->\n<!-- end of table -->\n", encoding="utf-8")
+    assert report.main(["build", "--root", str(root)]) == 2
+    assert "no run 'third'" in capsys.readouterr().err
+
+
 def test_build_writes_what_the_results_say(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_result(root / "reports" / "results" / "run-one.json", run_result())
     assert report.main(["build", "--root", str(root)]) == 0

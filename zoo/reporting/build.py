@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from zoo.reporting.sources import Sources, collect, load_run_directory
 from zoo.reporting.values import quote
 from zoo.results import COLUMNS, Record, load_result
 
-MARKER = re.compile(r"(<!-- table: (?P<name>[\w-]+) -->\n).*?(<!-- end of table -->)", re.S)
+MARKER = re.compile(
+    r"(<!-- table: (?P<name>[\w-]+)(?: (?P<pattern>[\w*.-]+))? -->\n).*?(?P<end><!-- end of table -->)", re.S
+)
 
 
 @dataclass(frozen=True)
@@ -125,18 +128,24 @@ def readme_text(readme: Path, sources: Sources) -> str:
         raise UsageError(f"{readme}: no such file. Run this where the project is, or give --root or --out")
     machines = list(sources.benchmarks.values())
     tables = {
-        "runs": run_table(_done(sources), decoders=False),
         "ablations": ablation_table(sources.runs),
         "ratios": ratio_table(machines) + "".join(map(machine_lines, machines)),
     } | {f"evaluation-{name}": readme_table(result) for name, result in sources.evaluations.items()}
 
+    names = {id(run): name for name, run in sources.runs.items()}
+
     def table(match: re.Match[str]) -> str:
-        name = match["name"]
+        name, pattern = match["name"], match["pattern"]
+        if name == "runs":
+            chosen = [run for run in _done(sources) if fnmatchcase(names[id(run)], pattern or "*")]
+            if pattern and not chosen:
+                raise UsageError(f"{readme}: no run {pattern!r}; there are {', '.join(sources.runs)}")
+            return f"{match[1]}\n{run_table(chosen, decoders=False)}\n{match['end']}"
         if name in tables:
-            return f"{match[1]}\n{tables[name]}\n{match[3]}"
+            return f"{match[1]}\n{tables[name]}\n{match['end']}"
         if any(f"{name}.json" in each for each in sources.broken):
             return match[0]
-        raise UsageError(f"{readme}: no table {name!r}; there are {', '.join(tables)}")
+        raise UsageError(f"{readme}: no table {name!r}; there are runs, {', '.join(tables)}")
 
     return quote(MARKER.sub(table, text), readme, sources)
 

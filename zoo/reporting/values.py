@@ -3,8 +3,9 @@
     The residual encoder keeps <!-- value: comics | residual | chroma_ratio -->0.62<!-- end --> of the chroma.
 
 A marker names an evaluation (or `run` and a training run), one of its candidates, a metric, and perhaps a form:
-`interval` adds the bootstrap interval, `of truth` gives per cent of the truth's value; with another candidate after
-it, `lower` says how many per cent below that one's value it is, and `minus` the difference with its paired interval.
+`interval` adds the bootstrap interval, `of truth` gives per cent of the truth's value and `of whole` of 1; with another
+candidate after it, `lower` says how many per cent below that one's value it is, and `minus` the difference with its
+paired interval.
 """
 
 import re
@@ -65,12 +66,16 @@ def quoted(what: str, sources: Sources) -> str:
         return number(found["value"])
     if form == "interval":
         return interval({"low": None, "high": None} | found)
+    if form == "of whole":
+        return _percent(found["value"], 1)
     if form == "of truth":
         return _percent(found["value"], _metric(_candidate("truth", table), parts[2])["value"])
     if form in ("lower", "minus") and len(parts) == 5:
         other = _metric(_candidate(parts[4], table), parts[2])
         return _percent(other["value"] - found["value"], other["value"]) if form == "lower" else _minus(found, other)
-    raise UsageError(f"no form {form!r}: there are interval, of truth, lower | CANDIDATE and minus | CANDIDATE")
+    raise UsageError(
+        f"no form {form!r}: there are interval, of truth, of whole, lower | CANDIDATE and minus | CANDIDATE"
+    )
 
 
 def _table(name: str, sources: Sources) -> dict[str, Scores]:
