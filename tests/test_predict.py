@@ -83,7 +83,7 @@ def test_decoders_of_the_other_models():
     classifier = zoo.create("classifier", encoder_weights="none")
     logits = np.array(classifier(LUMA, training=False))
     np.testing.assert_allclose(predict(classifier, LUMA, "mean"), decode(logits, "mean"), atol=1e-5)
-    regions = np.stack([segment(luma[..., 0]) for luma in LUMA])
+    regions = np.stack([segment(luma[..., 0], softmax(each)) for luma, each in zip(LUMA, logits, strict=True)])
     for decoder in ("mean", "sample"):
         expected = decode(pool(logits, regions), decoder)
         np.testing.assert_allclose(predict(classifier, LUMA, f"{decoder}+coherent"), expected, atol=1e-5)

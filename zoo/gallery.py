@@ -77,36 +77,37 @@ class Columns:
         models: as `zoo.load` takes them.
         decoders: of classifiers.
         seed: of sampling, with each page's name.
+
+    Attributes:
+        names: a title a column.
     """
 
     def __init__(self, models: Sequence[str], decoders: Sequence[str], seed: int) -> None:
         import zoo
         from zoo.coloring.colorizer import Colorizer
-        from zoo.models.predict import output_of
+        from zoo.models.predict import Predictor
 
-        self._colorizers: dict[str, Colorizer] = {}
+        self.names: list[str] = []
+        self._models: list[tuple[Colorizer, Predictor, list[str | None]]] = []
         self._seed = seed
         for spec in models:
             network = zoo.load(spec)
+            predictor = Predictor(network)
             label = Path(spec).stem if Path(spec).is_file() else Path(spec).name
-            classifies = output_of(network) == "logits"
-            for decoder in decoders if classifies else [None]:
-                name = f"{label}, {decoder}" if decoder else label
-                if name in self._colorizers:
-                    raise UsageError(f"two of the models are called {label!r}: rename one")
-                self._colorizers[name] = Colorizer(network, decode=decoder)
-
-    @property
-    def names(self) -> list[str]:
-        """A title a column."""
-        return list(self._colorizers)
+            ways: list[str | None] = [*decoders] if predictor.output == "logits" else [None]
+            names = [f"{label}, {way}" if way else label for way in ways]
+            if set(names) & set(self.names):
+                raise UsageError(f"two of the models are called {label!r}: rename one")
+            self.names += names
+            self._models.append((Colorizer(network), predictor, ways))
 
     def of(self, scan: Any, name: str, headroom: float) -> Iterator[np.ndarray]:
         """A scan in colours, uint8 RGB (H, W, 3), a column at a time."""
         seed = self._seed + zlib.crc32(name.encode()) % 2**31
-        for colorizer in self._colorizers.values():
-            uv = colorizer.chroma([colorizer.seen(scan)], seed=seed)[0]
-            yield colorizer.paint(scan, uv, headroom=headroom)
+        for colorizer, predictor, ways in self._models:
+            prediction = predictor(colorizer.seen(scan)[None])
+            for way in ways:
+                yield colorizer.paint(scan, prediction.decode(way, seed=seed)[0], headroom=headroom)
 
 
 @dataclass(frozen=True)

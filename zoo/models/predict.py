@@ -123,7 +123,8 @@ class Prediction:
 
     @cached_property
     def _regions(self) -> np.ndarray:
-        return np.stack([segment(luma[..., 0]) for luma in self.luma])
+        logits = self.output[..., None, :] if self._predictor.conditional else self.output
+        return np.stack([segment(luma[..., 0], softmax(each)) for luma, each in zip(self.luma, logits, strict=True)])
 
     @cached_property
     def marginals(self) -> np.ndarray:
