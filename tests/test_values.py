@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from samples import evaluation, run_result, save_evaluation
+from samples import benchmark_rows, evaluation, run_result, save_evaluation
 
 from zoo import report
 from zoo.errors import UsageError
@@ -48,6 +48,17 @@ def test_a_difference_is_paired(sources: Sources) -> None:
     assert quoted("drawn | grey | cf | minus | residual", sources).startswith("−")
     table["grey"]["metrics"]["cf"]["values"] = None
     assert quoted("drawn | residual | cf | minus | grey", sources) == f"{difference:.3g}"
+
+
+def test_a_ratio_of_a_benchmark(sources: Sources) -> None:
+    sources.benchmarks["a-processor"] = benchmark_rows()
+    row = "hypercolumn, training step | factored / plain | batch 4, 224², float32"
+    assert quoted(f"bench a-processor | {row} | time", sources) == "0.250 [0.240, 0.260]"
+    assert quoted(f"bench a-processor | {row} | time".replace("|", "\\|"), sources) == "0.250 [0.240, 0.260]"
+    with pytest.raises(UsageError, match="no ratio"):
+        quoted(f"bench a-processor | {row} | working memory", sources)
+    with pytest.raises(UsageError, match="no benchmark 'b'"):
+        quoted(f"bench b | {row} | time", sources)
 
 
 @pytest.mark.parametrize(

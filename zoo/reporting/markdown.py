@@ -130,11 +130,15 @@ def runs_page(runs: list[Record]) -> str:
     )
 
 
-def ratio_table(machines: list[list[Record]]) -> str:
-    """What was measured in turn with something else, as ratios; a column a machine."""
+def ratio_rows(records: list[Record]) -> dict[tuple[str, ...], str]:
+    """What was measured in turn with something else on a machine, as ratios with quartiles.
+
+    Returns:
+        By what, of which, conditions and what was measured, in words.
+    """
     what = {"ratio": "time", "working_memory_ratio": "working memory", "rss_growth_ratio": "growth in RSS"}
-    found: dict[tuple[str, ...], dict[int, str]] = {}
-    for column, record in [(index, record) for index, records in enumerate(machines) for record in _sorted(records)]:
+    found: dict[tuple[str, ...], str] = {}
+    for record in _sorted(records):
         if record["against"] and record["value"] is not None:
             spread = "" if record["low"] is None else f" [{record['low']:.3f}, {record['high']:.3f}]"
             row = (
@@ -143,7 +147,16 @@ def ratio_table(machines: list[list[Record]]) -> str:
                 conditions(record),
                 what[record["metric"]],
             )
-            found.setdefault(row, {})[column] = f"{record['value']:.3f}{spread}"
+            found[row] = f"{record['value']:.3f}{spread}"
+    return found
+
+
+def ratio_table(machines: list[list[Record]]) -> str:
+    """The ratios of `ratio_rows`; a column a machine."""
+    found: dict[tuple[str, ...], dict[int, str]] = {}
+    for column, records in enumerate(machines):
+        for row, cell in ratio_rows(records).items():
+            found.setdefault(row, {})[column] = cell
     columns = [f"{machine_name(records[0])} ↓ [quartiles]" for records in machines]
     rows = [(*row, *(cells.get(column, "") for column in range(len(machines)))) for row, cells in found.items()]
     return markdown(("what", "of which", "conditions", "measured", *columns), rows, numbers=len(machines))

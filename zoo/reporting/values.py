@@ -5,7 +5,8 @@
 A marker names an evaluation (or `run` and a training run), one of its candidates, a metric, and perhaps a form:
 `interval` adds the bootstrap interval, `of truth` gives per cent of the truth's value and `of whole` of 1; with another
 candidate after it, `lower` says how many per cent below that one's value it is, and `minus` the difference with its
-paired interval.
+paired interval. `bench` and a machine's result file is followed by the first four columns of its table of ratios.
+Inside a table `|` is escaped by a backslash.
 """
 
 import re
@@ -18,6 +19,7 @@ from zoo.errors import UsageError
 from zoo.registry import suggestion
 from zoo.reporting.compare import FEWEST, paired_interval
 from zoo.reporting.evaluation import interval, number
+from zoo.reporting.markdown import ratio_rows
 from zoo.reporting.page import scores_of
 from zoo.reporting.sources import Sources
 
@@ -56,7 +58,11 @@ def quoted(what: str, sources: Sources) -> str:
     Raises:
         UsageError: there is none.
     """
-    parts = [part.strip() for part in what.split("|")]
+    parts = [part.strip() for part in what.replace("\\|", "|").split("|")]  # escaped inside a table
+    kind, _, name = parts[0].partition(" ")
+    if kind == "bench":
+        ratios = ratio_rows(_known(name, sources.benchmarks, "benchmark"))
+        return str(_known(" | ".join(parts[1:]), {" | ".join(row): cell for row, cell in ratios.items()}, "ratio"))
     if len(parts) not in (3, 4, 5):
         raise UsageError("a marker is NAME | CANDIDATE | METRIC, and perhaps | FORM")
     table = _table(parts[0], sources)
