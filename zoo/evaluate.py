@@ -123,7 +123,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
             evaluation.add(subject, candidates)
             progress(done, count)
     result = {
-        "data": arguments.data,
+        "data": dataset.name,
         "data_fingerprint": dataset.fingerprint,
         "split": arguments.split,
         "max_side": arguments.max_side,
