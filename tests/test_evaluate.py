@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from images import make_books
 from PIL import Image
 
 import zoo
@@ -18,17 +19,7 @@ from zoo.reporting.figures import save_plots
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Four coloured images a split, 72 by 96, in two books of the test split."""
-    root = tmp_path_factory.mktemp("images")
-    rng = np.random.default_rng(0)
-    lines = ["file,group"]
-    for split in ("train", "val", "test"):
-        (root / split).mkdir()
-        for index in range(4):
-            blocks = rng.integers(0, 256, (9, 12, 3), dtype=np.uint8)
-            Image.fromarray(blocks.repeat(8, 0).repeat(8, 1)).save(root / split / f"{index}.png")
-            lines.append(f"{split}/{index}.png,book {index // 2}")
-    (root / "manifest.csv").write_text("\n".join(lines) + "\n")
-    return root
+    return make_books(tmp_path_factory.mktemp("images"), train=4, val=4, test=4)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from images import make_books
 from PIL import Image
 
 import zoo
@@ -14,17 +15,7 @@ from zoo.reporting.gallery import gallery_page, load_gallery
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
     """Five pages of test in three books, in colours, and what a manifest says of them."""
-    root = tmp_path_factory.mktemp("pages")
-    rng = np.random.default_rng(0)
-    lines = ["file,source,group,licence"]
-    for split, count in (("train", 4), ("val", 1), ("test", 5)):
-        (root / split).mkdir()
-        for index in range(count):
-            blocks = rng.integers(0, 256, (9, 12, 3), dtype=np.uint8)
-            Image.fromarray(blocks.repeat(8, 0).repeat(8, 1)).save(root / split / f"{index}.png")
-            lines.append(f"{split}/{index}.png,a painter,{split} book {index // 2},CC0-1.0")
-    (root / "manifest.csv").write_text("\n".join(lines) + "\n")
-    return root
+    return make_books(tmp_path_factory.mktemp("pages"), train=4, val=1, test=5)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +50,7 @@ def test_a_gallery_shows_grey_every_model_and_truth(pages, scans, models, tmp_pa
     record = load_gallery(out)
     assert record["columns"] == ["grey", "residual", "classifier, mode", "classifier, sample", "truth"]
     assert [page["truth"] for page in record["pages"]] == [True, True, True, False]
-    assert sorted(page["group"] for page in record["pages"][:3]) == ["test book 0", "test book 1", "test book 2"]
+    assert sorted(page["group"] for page in record["pages"][:3]) == ["book 0", "book 1", "book 2"]
     assert {page["licence"] for page in record["pages"][:3]} == {"CC0-1.0"}
     assert record["pages"][3] | {"picture": ""} == {
         **{"picture": "", "name": "lines.png", "truth": False},

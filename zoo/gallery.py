@@ -1,7 +1,6 @@
 """`python -m zoo.gallery MODEL …`: pages that a rule chooses, in grey, as each model colours them, and as they are."""
 
 import argparse
-import csv
 import json
 import sys
 import zlib
@@ -16,7 +15,7 @@ import numpy as np
 
 from zoo.cli import import_tensorflow, run
 from zoo.codec import parse_decoder
-from zoo.data.manifest import MANIFEST
+from zoo.data.manifest import read_facts
 from zoo.errors import UsageError
 
 RULE = "the images of the split by the SHA-256 of their files, one of every group in turn"
@@ -191,7 +190,7 @@ def _held_out(dataset: Any, split: str, count: int) -> list[Subject]:
     images = dataset.splits[split].images
     if not images:
         raise UsageError(f"{dataset.name} has no images in its {split} split")
-    facts = _facts(dataset.root)
+    facts = read_facts(dataset.root)
     groups = [facts.get(image.name, {}).get("group") or image.name for image in images]
     return [
         Subject(image.name, partial(_decoded, image), True, facts.get(image.name, {}))
@@ -207,7 +206,7 @@ def _scans(folder: Path) -> list[Subject]:
     paths = [path for path in files_below(folder) if is_image(path)]
     if not paths:
         raise UsageError(f"--scans: {folder} holds no images")
-    facts = _facts(folder)
+    facts = read_facts(folder)
     names = [path.relative_to(folder).as_posix() for path in paths]
     return [
         Subject(name, partial(_read, path), False, facts.get(name, {})) for name, path in zip(names, paths, strict=True)
@@ -224,15 +223,6 @@ def _read(path: Path) -> Any:
     from zoo.coloring.scan import read_scan
 
     return read_scan(path.read_bytes())
-
-
-def _facts(folder: Path) -> dict[str, dict[str, str]]:
-    """What the manifest in a folder says of each file, by its name; nothing where there is none."""
-    path = folder / MANIFEST
-    if not path.is_file():
-        return {}
-    with open(path, newline="", encoding="utf-8") as file:
-        return {row.get("file", ""): row for row in csv.DictReader(file)}
 
 
 def _row(subject: Subject, columns: Columns, headroom: float) -> list[np.ndarray]:

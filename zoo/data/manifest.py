@@ -102,6 +102,27 @@ def read_manifest(root: Path) -> list[Row]:
     return rows
 
 
+def read_facts(root: Path, *columns: str) -> dict[str, dict[str, str]]:
+    """What a folder's manifest, of this package or not, says of each file, by its name; nothing where there is none.
+
+    Args:
+        root: the folder.
+        columns: those it has to have, besides `file`.
+
+    Raises:
+        UsageError: it lacks one of them.
+    """
+    path = root / MANIFEST
+    if not path.is_file():
+        return {}
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for column in ("file", *columns):
+        if any(row.get(column) is None for row in rows):
+            raise UsageError(f"{path} has no column {column!r}: it needs {' and '.join(('file', *columns))}")
+    return {row["file"]: row for row in rows}
+
+
 def files_digest(rows: Iterable[Row]) -> str:
     """SHA-256 (hex) over the digests and names of all files, a line each as `sha256sum` prints them, by name."""
     lines = "".join(f"{row.sha256}  {row.file}\n" for row in sorted(rows, key=lambda row: row.file))

@@ -1,6 +1,5 @@
 """Candidates through the metrics: sums and regions image by image, then values with intervals."""
 
-import csv
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from zoo.color import split_luma
+from zoo.data.manifest import read_facts
 from zoo.data.sources import Dataset, Split
 from zoo.errors import UsageError
 from zoo.evaluation.candidates import Candidate, Model, Subject, answer_of
@@ -61,31 +61,20 @@ def subjects(dataset: Dataset, split: str, *, limit: int | None, max_side: int) 
     chosen: Split = dataset.splits[split]
     if not chosen.images:
         raise UsageError(f"{dataset.name} has no images in its {split} split")
-    groups = _groups(dataset)
+    facts = read_facts(dataset.root, "group")
     for image in chosen.images[:limit]:
         rgb = _middle(image.decode(), max_side)
         maps = None
         if chosen.read_maps:
             classes, objects, modes = (_middle(each, max_side) for each in chosen.read_maps(image.path))
             maps = classes, objects, modes
-        yield Subject(image.name, groups.get(image.name, image.name), rgb, maps)
+        yield Subject(image.name, facts[image.name]["group"] if image.name in facts else image.name, rgb, maps)
 
 
 def _middle(image: np.ndarray, side: int) -> np.ndarray:
     """The middle `side` by `side` pixels, or what there is of them."""
     top, left = ((size - min(size, side)) // 2 for size in image.shape[:2])
     return image[top : top + side, left : left + side]
-
-
-def _groups(dataset: Dataset) -> dict[str, str]:
-    path = dataset.root / "manifest.csv"
-    if not path.is_file():
-        return {}
-    with open(path, newline="", encoding="utf-8") as file:
-        try:
-            return {row["file"]: row["group"] for row in csv.DictReader(file)}
-        except KeyError as error:
-            raise UsageError(f"{path} has no column {error}: it needs file and group") from None
 
 
 def matched_gain(model: Model, some: Sequence[Subject]) -> float | None:
