@@ -1,4 +1,4 @@
-"""Where the time of a training step goes, by kind of operation: what the ratios of the other files are made of."""
+"""Where the time and the memory of a training step go: what the ratios of the other files are made of."""
 
 import pytest
 
@@ -36,6 +36,26 @@ def test_training_step(measure, model, precision):
 
 def test_plain_hypercolumn(measure, precision):
     measure("hypercolumn", precision, "plain", factored=False)
+
+
+@pytest.mark.parametrize("variant", ["factored", "plain"])
+def test_memory_of_hypercolumn(benchmark, record, start, options, precision, variant):
+    worker = start(
+        work="training_step",
+        model="hypercolumn",
+        batch_size=1 if options.quick else 8,
+        crop=options.crop,
+        precision=precision,
+        one_at_a_time=True,
+        factored=variant == "factored",
+    )
+    worker.order("call", 1)
+    found = benchmark.pedantic(lambda: worker.order("held_at_peak", 1)["bytes"], rounds=1)
+    if not found:
+        pytest.skip("TensorFlow's allocator does not count on this CPU")
+    assert found["encoder: maps"] > 0
+    for kind, size in found.items():
+        record.rows(record.describe(worker, f"training_step, {kind}", variant), {"held_at_peak": size})
 
 
 def test_first_convolution(benchmark, record, start, options, precision):

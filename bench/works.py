@@ -183,6 +183,44 @@ KINDS = {
 
 def profile(call: Call, calls: int) -> dict[str, float]:
     """Seconds a call by "part: kind", from TensorFlow's profiler, the operations of the host alone."""
+    seconds: dict[str, float] = {}
+    for event, name, _ in _trace(call, calls):
+        # "model/layer/Operation:Type" is an operation; other events are spans around them.
+        operation, _, kind = name.rpartition(":")
+        kind = kind.strip().removeprefix("_Mkl").removeprefix("Native").removeprefix("_")
+        if operation and kind.isalnum() and not operation.endswith(":"):
+            purpose = next((KINDS[start] for start in KINDS if kind.startswith(start)), "other")
+            key = f"{_part(operation)}: {purpose}"
+            seconds[key] = seconds.get(key, 0.0) + event.duration_ps * 1e-12 / calls
+    return seconds
+
+
+def held_at_peak(call: Call) -> dict[str, int]:
+    """Bytes by "part: kind" at the moment of a call when most are held, of what the call itself allocates.
+
+    From the allocations that TensorFlow's profiler sees: those of oneDNN's allocator or a GPU's. Empty where there is
+    neither, as `allocator` answers None.
+    """
+    events = [each for each in _trace(call, 1) if each[1] in ("MemoryAllocation", "MemoryDeallocation")]
+    events.sort(key=lambda each: each[0].offset_ps)
+    held: dict[int, tuple[str, int]] = {}
+    most: dict[str, int] = {}
+    for _, name, stats in events:
+        if name == "MemoryDeallocation":
+            held.pop(stats["addr"], None)
+            continue
+        operation = stats["tf_op"]
+        kind = "gradients" if operation.startswith("gradient_tape/") else "maps"
+        held[stats["addr"]] = (f"{_part(operation)}: {kind}", stats["allocation_bytes"])
+        if sum(size for _, size in held.values()) > sum(most.values()):
+            most = {}
+            for key, size in held.values():
+                most[key] = most.get(key, 0) + size
+    return most
+
+
+def _trace(call: Call, calls: int) -> list[tuple[Any, str, dict[str, Any]]]:
+    """Events of the profiler, their names and what it says about each."""
     from tensorflow.tsl.profiler.protobuf import xplane_pb2  # what the profiler writes; there is no public reader
 
     with tempfile.TemporaryDirectory() as folder:
@@ -191,19 +229,25 @@ def profile(call: Call, calls: int) -> dict[str, float]:
                 call()
         (path,) = Path(folder).rglob("*.xplane.pb")
         space = xplane_pb2.XSpace.FromString(path.read_bytes())
-    seconds: dict[str, float] = {}
+    found = []
     for plane in space.planes:
+        names = {key: metadata.name for key, metadata in plane.stat_metadata.items()}
         for line in plane.lines:
             for event in line.events:
-                # "model/layer/Operation:Type" is an operation; other events are spans around them.
-                name, _, kind = plane.event_metadata[event.metadata_id].name.rpartition(":")
-                kind = kind.strip().removeprefix("_Mkl").removeprefix("Native").removeprefix("_")
-                if name and kind.isalnum() and not name.endswith(":"):
-                    part = "encoder" if re.search(r"/encoder(_\d+)?/", name) else "rest"
-                    purpose = next((KINDS[start] for start in KINDS if kind.startswith(start)), "other")
-                    key = f"{part}: {purpose}"
-                    seconds[key] = seconds.get(key, 0.0) + event.duration_ps * 1e-12 / calls
-    return seconds
+                event.offset_ps += line.timestamp_ns * 1000  # of the trace, not of its line
+                stats = {names[stat.metadata_id]: _stat(stat, names) for stat in event.stats}
+                found.append((event, plane.event_metadata[event.metadata_id].name, stats))
+    return found
+
+
+def _stat(stat: Any, names: dict[int, str]) -> Any:
+    field = stat.WhichOneof("value")
+    value = getattr(stat, field)
+    return names[value] if field == "ref_value" else value
+
+
+def _part(operation: str) -> str:
+    return "encoder" if re.search(r"/encoder(_\d+)?/", operation) else "rest"
 
 
 WORKS = {

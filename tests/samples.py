@@ -35,12 +35,25 @@ def benchmark_rows() -> list[Record]:
         a_row("plain", "", "working_memory", None, **here),
     ]
     kinds = {"encoder: convolutions": 0.25, "rest: matrix products": 0.125}
-    return records + [
-        as_record(
-            Row("profile", f"training_step, {kind}", "hypercolumn", "plain", "", "operation_seconds", s, **here), HERE
-        )
-        for kind, s in kinds.items()
-    ]
+    return (
+        records
+        + [
+            as_record(
+                Row("profile", f"training_step, {kind}", "hypercolumn", "plain", "", "operation_seconds", s, **here),
+                HERE,
+            )
+            for kind, s in kinds.items()
+        ]
+        + [
+            as_record(
+                Row(
+                    "profile", f"training_step, {kind}", "hypercolumn", "plain", "", "held_at_peak", mib * 2**20, **here
+                ),
+                HERE,
+            )
+            for kind, mib in {"encoder: maps": 222, "rest: maps": 1543}.items()
+        ]
+    )
 
 
 def run_result(model: str = "residual", **settings: Any) -> Result:

@@ -98,6 +98,8 @@ def test_build_writes_what_the_results_say(root: Path, capsys: pytest.CaptureFix
     page = (root / "reports" / "benchmarks.md").read_text(encoding="utf-8")
     assert "| batch 4, 224², float32 | 2 [1.9, 2.1] | 2 |" in page
     assert "| 300 MiB |" in page
+    assert "| MiB | hypercolumn plain, batch 4, 224², float32 |" in page
+    assert "| rest: maps | 1543 |" in page
     assert "| milliseconds | hypercolumn plain, batch 4, 224², float32 |" in page
     assert "| encoder: convolutions | 250 |\n| rest: matrix products | 125 |\n| all | 375 |" in page
     assert "| plain | batch 4, 224², float32 | – |" in page

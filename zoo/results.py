@@ -64,6 +64,9 @@ METRICS = {
     "working_memory_ratio": Metric("1", False, 1, "working memory over that of `against`"),
     "rss_growth_ratio": Metric("1", False, 1, "growth of the resident set over that of `against`"),
     "working_memory": Metric("bytes", False, 1, "TensorFlow's allocator: peak of a call less what was held before it"),
+    "held_at_peak": Metric(
+        "bytes", False, 1, "of one kind, when a call holds most: encoder or rest, maps or gradients, none overlapping"
+    ),
     "rss_growth": Metric("bytes", False, 1, "process: peak resident set of a call less the set before it"),
     "held_memory": Metric("bytes", False, 1, "TensorFlow's allocator: held before the call by weights and inputs"),
     "ink_chroma_error": Metric(

@@ -6,6 +6,7 @@ then go through two such matrices: dense products, forward and backward.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -93,8 +94,12 @@ class HypercolumnConv(keras.layers.Layer):
             columns = [x if f == 1 else resize(x, f) for x, f in zip(inputs, factors, strict=True)]
             return ops.conv(ops.concatenate(columns, axis=-1), self.kernel, padding="same")
         kernels = ops.split(self.kernel, np.cumsum([x.shape[-1] for x in inputs])[:-1].tolist(), axis=2)
+        coarse = [
+            (partial(_conv_of_coarse, factor=factors[level]), inputs[level : level + 1], kernels[level : level + 1])
+            for level in range(3, len(inputs))
+        ]
         return _sum_in_turn(
-            (_conv_of_coarse, inputs[3:], kernels[3:]),
+            *coarse,
             (_conv_of_half, inputs[2:3], kernels[2:3]),
             (_conv_of_full, inputs[:2], kernels[:2]),
         )
@@ -169,21 +174,18 @@ def _conv_of_half(maps: Sequence[Any], kernels: Sequence[Any]) -> Any:
     return ops.conv(upsample(maps[0], 2), kernels[0], padding="same")
 
 
-def _conv_of_coarse(maps: Sequence[Any], kernels: Sequence[Any]) -> Any:
-    """Σ conv3×3(upsample(x)) over maps of a quarter, an eighth, … of the size; one product along the rows for all."""
-    along, rows = [], []
-    for position, (x, kernel) in enumerate(zip(maps, kernels, strict=True)):
-        factor = 4 << position
-        _, height, width, channels = ops.shape(x)
-        filters = kernel.shape[-1]
-        # (3, 3, C, F) to (C, 9F), columns ordered (dy, dx, F).
-        flat = ops.reshape(ops.transpose(kernel, (2, 0, 1, 3)), (channels, 9 * filters))
-        taps = ops.reshape(ops.matmul(ops.reshape(x, (-1, channels)), flat), (-1, height, width, 3, 3, filters))
-        taps = ops.reshape(ops.transpose(taps, (0, 3, 1, 4, 2, 5)), (-1, 3 * height, 3 * width, filters))
-        taps = ops.matmul(upsample_and_shift(width, factor, x.dtype), taps)  # (B, 3h, W, F)
-        rows.append(ops.reshape(taps, (-1, 3 * height, factor * width * filters)))
-        along.append(upsample_and_shift(height, factor, x.dtype))
-    total = ops.matmul(ops.concatenate(along, axis=1), ops.concatenate(rows, axis=1))
+def _conv_of_coarse(maps: Sequence[Any], kernels: Sequence[Any], factor: int) -> Any:
+    """conv3×3(upsample(x)) of a map of a quarter, an eighth, … of the size."""
+    x, kernel = maps[0], kernels[0]
+    _, height, width, channels = ops.shape(x)
+    filters = kernel.shape[-1]
+    # (3, 3, C, F) to (C, 9F), columns ordered (dy, dx, F).
+    flat = ops.reshape(ops.transpose(kernel, (2, 0, 1, 3)), (channels, 9 * filters))
+    taps = ops.reshape(ops.matmul(ops.reshape(x, (-1, channels)), flat), (-1, height, width, 3, 3, filters))
+    taps = ops.reshape(ops.transpose(taps, (0, 3, 1, 4, 2, 5)), (-1, 3 * height, 3 * width, filters))
+    taps = ops.matmul(upsample_and_shift(width, factor, x.dtype), taps)  # (B, 3h, W, F)
+    rows = ops.reshape(taps, (-1, 3 * height, factor * width * filters))
+    total = ops.matmul(upsample_and_shift(height, factor, x.dtype), rows)
     return ops.reshape(total, (-1, factor * height, factor * width, filters))
 
 

@@ -172,9 +172,10 @@ def benchmarks_page(machines: list[list[Record]]) -> str:
         parts.append(f"## {machine_name(records[0])}\n{machine_lines(records)}")
         parts.append(f"### Ratios\n\n{ratio_table([records])}")
         parts.append(f"### Time\n\n{_wide(records, ('seconds', 'images_per_second', 'share_of_peak'))}")
-        parts.append(f"### Where a training step's time goes\n\n{profile_table(records)}")
+        parts.append(f"### Where a training step's time goes\n\n{profile_table(records, 'operation_seconds')}")
         parts.append(f"### First calls\n\n{_wide(records, ('first_call_seconds',))}")
         parts.append(f"### Memory\n\n{_wide(records, MEMORY)}")
+        parts.append(f"### What a training step holds at its peak\n\n{profile_table(records, 'held_at_peak')}")
         if any(record["metric"] == "ink_chroma_error" for record in records):
             parts.append(f"### Colours along ink lines\n\n{_wide(records, ('ink_chroma_error', 'delta_e00'))}")
         vibrancy = [record for record in records if record["suite"] == "vibrancy"]
@@ -186,19 +187,19 @@ def benchmarks_page(machines: list[list[Record]]) -> str:
     return "\n".join(parts)
 
 
-def profile_table(records: list[Record]) -> str:
-    """A line a kind of operation, a column a model: milliseconds of a training step."""
+def profile_table(records: list[Record], metric: str) -> str:
+    """A line a kind of operation, a column a model: milliseconds or MiB of a training step."""
+    unit, scale = ("milliseconds", 1e3) if metric == "operation_seconds" else ("MiB", 2**-20)
     columns: dict[str, dict[str, float]] = {}
     for record in _sorted(records):
-        if record["metric"] == "operation_seconds":
+        if record["metric"] == metric:
             title = " ".join(filter(None, (record["model"], record["variant"]))) + f", {conditions(record)}"
             kind = record["benchmark"].partition(", ")[2]
-            columns.setdefault(title, {})[kind] = 1000 * record["value"]
+            columns.setdefault(title, {})[kind] = scale * record["value"]
     kinds = sorted({kind for found in columns.values() for kind in found})
     rows = [(kind, *(f"{found[kind]:.0f}" if kind in found else "" for found in columns.values())) for kind in kinds]
     rows.append(("all", *(f"{sum(found.values()):.0f}" for found in columns.values())))
-    headings = ("milliseconds", *columns)
-    return markdown(headings, rows, numbers=len(columns)) if columns else "Not measured.\n"
+    return markdown((unit, *columns), rows, numbers=len(columns)) if columns else "Not measured.\n"
 
 
 def _wide(records: list[Record], metrics: tuple[str, ...]) -> str:
