@@ -1,4 +1,4 @@
-"""The loader: crops a second, against decoding whole images, with its caches, and hidden behind a training step."""
+"""The loader: crops a second, against decoding whole images, with its caches, and behind a training step."""
 
 import pytest
 
@@ -22,6 +22,14 @@ def common(options, jpeg_pages):
 def test_crop_against_decode_whole(benchmark, record, start, common, batches):
     workers = {"crop": start(**common), "decode whole": start(**common, whole=True)}
     record.time(benchmark, workers, "loader", calls=batches)
+
+
+def test_jpeg_crop_at_the_bottom(benchmark, record, start, options, jpeg_pages):
+    """Why a crop costs what it does: all that lies above it is read, if not computed."""
+    places = {"crop at the bottom": "bottom", "crop at the top": "top", "whole page": "whole"}
+    common = {"work": "jpeg", "data": str(jpeg_pages), "crop": options.crop}
+    workers = {variant: start(**common, where=where) for variant, where in places.items()}
+    record.time(benchmark, workers, "jpeg", calls=1 if options.quick else 50)
 
 
 @pytest.mark.parametrize("cache", ["memory", "disk"])

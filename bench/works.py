@@ -126,6 +126,19 @@ def _decode_whole(split: Split, batch_size: int, crop: int) -> tf.data.Dataset:
     return shuffled.map(example, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size).prefetch(tf.data.AUTOTUNE)
 
 
+def jpeg(*, data: str, crop: int, where: str) -> tuple[Call, dict[str, Any]]:
+    """A page of JPEG, and of it a crop at its `top` or its `bottom`, or the `whole` of it."""
+    image = open_dataset(data, crop=crop).splits["train"].images[0]
+    contents = tf.constant(image.path.read_bytes())
+    height, width = (image.height, image.width) if where == "whole" else (crop, crop)
+    box = tf.constant([image.height - height if where == "bottom" else 0, 0, height, width])
+
+    def decode() -> tf.Tensor:
+        return tf.io.decode_and_crop_jpeg(contents, box, channels=3, dct_method="INTEGER_ACCURATE")
+
+    return (lambda: decode().numpy()), {"precision": None, "jit": False, "operations": lambda: None}
+
+
 def convolution(*, precision: str = "auto", batch_size: int = 4) -> tuple[Call, dict[str, Any]]:
     """The machine's peak: 3×3 convolutions of 256 channels at 56², as deep in VGG16, one after another."""
     resolved = resolve_precision(precision)
@@ -254,6 +267,7 @@ WORKS = {
     "training_step": training_step,
     "inference": inference,
     "loader": loader,
+    "jpeg": jpeg,
     "convolution": convolution,
     "first_convolution": first_convolution,
     "colorize_folder": colorizing.colorize_folder,

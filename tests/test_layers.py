@@ -5,7 +5,14 @@ import tensorflow as tf
 
 from zoo.models import encoder
 from zoo.models.factored import HypercolumnConv, SumConv, upsample, upsample_and_shift
-from zoo.models.layers import BilinearUpsampling, FusedBatchNormalization, LeakyReLU, PadToMultiple, VGGInput
+from zoo.models.layers import (
+    BilinearUpsampling,
+    FusedBatchNormalization,
+    LeakyReLU,
+    NormalizedConv2D,
+    PadToMultiple,
+    VGGInput,
+)
 
 
 @pytest.fixture
@@ -91,6 +98,39 @@ def test_fused_batch_normalisation_is_keras_s(rng, channels, size):
     np.testing.assert_allclose(ours(x, training=False), keras_layer(x, training=False), atol=1e-5)
     ours.trainable = False
     np.testing.assert_allclose(ours(x, training=True), ours(x, training=False), atol=1e-6)
+
+
+@pytest.mark.parametrize(("slope", "channels"), [(0.1, 12), (0.0, 12), (0.1, 3)])
+def test_normalized_convolution_is_three_layers_of_keras(rng, slope, channels):
+    ours = NormalizedConv2D(5, 3, negative_slope=slope, momentum=0.8)
+    normalization = keras.layers.BatchNormalization(momentum=0.8)
+    convolution = keras.layers.Conv2D(5, 3, padding="same", use_bias=False)
+
+    def theirs(x, training):
+        return convolution(tf.nn.leaky_relu(normalization(x, training=training), slope))
+
+    x = tf.constant(rng.normal(1, 3, size=(2, 8, 6, channels)).astype(np.float32))
+    ours(x), theirs(x, False)
+    weights = [rng.uniform(0.5, 2, size=w.shape) for w in ours.weights]
+    ours.set_weights(weights)  # what is trained comes first: scale, offset, kernel
+    convolution.set_weights([weights.pop(2)])
+    normalization.set_weights(weights)
+    results = []
+    for compute, trained in (
+        (ours, [ours.gamma, ours.beta, ours.kernel]),
+        (theirs, [normalization.gamma, normalization.beta, convolution.kernel]),
+    ):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = compute(x, training=True)
+            loss = tf.reduce_sum(tf.sin(y))
+        results.append([y, *tape.gradient(loss, [x, *(each.value for each in trained)])])
+        results[-1] += [compute(x, training=False)]
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4 * np.abs(b).max())
+    np.testing.assert_allclose(ours.moving_variance, normalization.moving_variance, rtol=1e-5)
+    again = NormalizedConv2D.from_config(ours.get_config())
+    assert (again.filters, again.kernel_size, again.negative_slope) == (5, 3, slope)
 
 
 @pytest.mark.parametrize("size", [(8, 16), (2, 6)])

@@ -8,7 +8,7 @@ import tensorflow as tf
 import zoo
 from zoo.errors import UsageError
 from zoo.models import HEADS, TRUNKS, Predictor
-from zoo.models.layers import LeakyReLU
+from zoo.models.layers import LeakyReLU, NormalizedConv2D
 from zoo.models.predict import inputs_of, is_conditional
 from zoo.registry import LOGITS_HEADS
 
@@ -152,7 +152,7 @@ def test_the_factored_hypercolumn_is_the_plain_one(size):
     results = []
     for model in (factored, plain):
         for layer in model.layers:
-            if isinstance(layer, LeakyReLU):
+            if isinstance(layer, LeakyReLU | NormalizedConv2D):
                 layer.negative_slope = (
                     1.0  # a value so near to zero that rounding turns its sign is not the matter here
                 )

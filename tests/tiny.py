@@ -21,16 +21,15 @@ CARD = ModelCard(
 def build(*, encoder_weights="none", train_encoder=False, seed=0, offline=False, **recipe):
     import keras
 
-    from zoo.models.layers import ChromaRange, FusedBatchNormalization
+    from zoo.models.layers import ChromaRange, FusedBatchNormalization, NormalizedConv2D
 
-    def conv(filters, name):
-        kernel = keras.initializers.GlorotUniform(seed + filters)
-        return keras.layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer=kernel, name=name)
+    def kernel(filters):
+        return keras.initializers.GlorotUniform(seed + filters)
 
     luma = keras.Input((None, None, 1), name="luma")
-    x = FusedBatchNormalization(momentum=0.9, name="conv1_bn")(conv(16, "conv1")(luma))
-    x = keras.layers.ReLU()(x)
-    x = FusedBatchNormalization(momentum=0.9, name="conv2_bn", dtype="float32")(conv(2, "conv2")(x))
+    x = keras.layers.Conv2D(16, 3, padding="same", use_bias=False, kernel_initializer=kernel(16), name="conv1")(luma)
+    x = NormalizedConv2D(2, 3, negative_slope=0.0, momentum=0.9, kernel_initializer=kernel(2), name="conv2")(x)
+    x = FusedBatchNormalization(momentum=0.9, name="conv2_bn", dtype="float32")(x)
     return keras.Model(luma, ChromaRange(dtype="float32")(x), name="tiny")
 
 

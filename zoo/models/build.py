@@ -19,6 +19,7 @@ from zoo.models.layers import (
     CropLike,
     FusedBatchNormalization,
     LeakyReLU,
+    NormalizedConv2D,
     PadToMultiple,
     SplitChannels,
     VGGInput,
@@ -65,6 +66,17 @@ class Decoder:
         """A convolution without a bias, "same" padding."""
         return keras.layers.Conv2D(
             filters, size, padding="same", use_bias=False, kernel_initializer=self.kernel(name), name=name
+        )(x)
+
+    def normalized_conv(self, x: Any, filters: int, size: int, name: str) -> Any:
+        """Batch normalisation, the non-linearity, then a convolution: what is between is not kept for the gradient."""
+        return NormalizedConv2D(
+            filters,
+            size,
+            negative_slope=0.0 if self.activation == "relu" else 0.01,
+            momentum=self.momentum,
+            kernel_initializer=self.kernel(name),
+            name=name,
         )(x)
 
     def last(self, x: Any, filters: int, size: int, name: str, *, bias: bool, dtype: Any = None) -> Any:
@@ -123,7 +135,7 @@ def hypercolumn_trunk(vgg_input: Any, taps: dict[str, Any], decoder: Decoder) ->
     x = HypercolumnConv(
         128, factored=decoder.factored, kernel_initializer=decoder.kernel("trunk_conv1"), name="trunk_conv1"
     )(maps)
-    return decoder.block(decoder.activate(x, "trunk_conv1"), 64, 3, "trunk_conv2")
+    return decoder.activate(decoder.normalized_conv(x, 64, 3, "trunk_conv2"), "trunk_conv2")
 
 
 def added(x: Any) -> Any:

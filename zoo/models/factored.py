@@ -137,7 +137,7 @@ def _sum_in_turn(*parts: Part) -> Any:
         ]
         total = None
         for compute, maps, kernels in steps:
-            part = compute(_after(total, maps), kernels)
+            part = compute(after(total, maps), kernels)
             total = part if total is None else total + part
 
         def gradient(upstream: Any) -> list[Any]:
@@ -145,7 +145,7 @@ def _sum_in_turn(*parts: Part) -> Any:
             of_kernels: list[Any] = []
             done = upstream
             for compute, maps, kernels in steps:
-                again, (seed,) = _after(done, maps), _after(done, [upstream])
+                again, (seed,) = after(done, maps), after(done, [upstream])
                 with tf.GradientTape() as tape:
                     tape.watch([*again, *kernels])
                     part = compute(again, kernels)
@@ -160,7 +160,7 @@ def _sum_in_turn(*parts: Part) -> Any:
     return compute_all(*(x for _, maps, _ in parts for x in maps), *(k for _, _, kernels in parts for k in kernels))
 
 
-def _after(done: Any, tensors: Sequence[Any]) -> list[Any]:
+def after(done: Any, tensors: Sequence[Any]) -> list[Any]:
     """The tensors, for operations that must not begin before `done` is there."""
     with tf.control_dependencies([] if done is None else [done]):
         return [tf.identity(tensor) for tensor in tensors]

@@ -1,5 +1,6 @@
 """The layers that Keras lacks. Importing this module registers them, so that Keras alone can load a saved model."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -8,7 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from zoo.color import UV_MAX
-from zoo.models.factored import upsample
+from zoo.models.factored import after, upsample
 
 register = keras.saving.register_keras_serializable("zoo")
 
@@ -104,34 +105,41 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         super().__init__(synchronized=synchronized, **kwargs)
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        batch_statistics = bool(training) and self.trainable
         x = ops.cast(inputs, self.compute_dtype)
-        count = ops.cast(ops.prod(ops.shape(x)[:3]), "float32")
-        channels = x.shape[-1]
-        gamma = ops.cast(self.gamma, "float32") if self.scale else tf.ones((channels,))
-        beta = ops.cast(self.beta, "float32") if self.center else tf.zeros((channels,))
-        if batch_statistics and self.synchronized and _replicas() > 1:
-            output, mean, variance = self._normalize_synchronized(x, gamma, beta)
-        elif batch_statistics and channels < FEW_CHANNELS:
-            output, mean, variance = self._normalize_folded(x, gamma, beta)
-        else:
-            empty = tf.zeros((0,))
-            output, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-                x=x,
-                scale=gamma,
-                offset=beta,
-                mean=empty if batch_statistics else ops.cast(self.moving_mean, "float32"),
-                variance=empty if batch_statistics else ops.cast(self.moving_variance, "float32"),
-                epsilon=self.epsilon,
-                is_training=batch_statistics,
-            )
-            # The operation returns the unbiased variance; Keras averages the biased one.
-            variance = variance * ((count - 1.0) / count)
+        batch_statistics = bool(training) and self.trainable
+        output, mean, variance = self._normalize(x, *self._scale_and_offset(x.shape[-1]), batch_statistics)
         if batch_statistics:
-            keep = self.momentum
-            self.moving_mean.assign(self.moving_mean * keep + mean * (1.0 - keep))
-            self.moving_variance.assign(self.moving_variance * keep + variance * (1.0 - keep))
+            self._average(mean, variance)
         return output
+
+    def _scale_and_offset(self, channels: int) -> tuple[Any, Any]:
+        gamma = ops.cast(self.gamma, "float32") if self.scale else tf.ones((channels,))
+        return gamma, ops.cast(self.beta, "float32") if self.center else tf.zeros((channels,))
+
+    def _average(self, mean: Any, variance: Any) -> None:
+        keep = self.momentum
+        self.moving_mean.assign(self.moving_mean * keep + mean * (1.0 - keep))
+        self.moving_variance.assign(self.moving_variance * keep + variance * (1.0 - keep))
+
+    def _normalize(self, x: Any, gamma: Any, beta: Any, batch_statistics: bool) -> tuple[Any, Any, Any]:
+        """Output, mean and biased variance, of the batch or of all batches until now."""
+        if batch_statistics and self.synchronized and _replicas() > 1:
+            return self._normalize_synchronized(x, gamma, beta)
+        if batch_statistics and x.shape[-1] < FEW_CHANNELS:
+            return self._normalize_folded(x, gamma, beta)
+        empty = tf.zeros((0,))
+        output, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=x,
+            scale=gamma,
+            offset=beta,
+            mean=empty if batch_statistics else ops.cast(self.moving_mean, "float32"),
+            variance=empty if batch_statistics else ops.cast(self.moving_variance, "float32"),
+            epsilon=self.epsilon,
+            is_training=batch_statistics,
+        )
+        # The operation returns the unbiased variance; Keras averages the biased one.
+        count = ops.cast(ops.prod(ops.shape(x)[:3]), "float32")
+        return output, mean, variance * ((count - 1.0) / count)
 
     def _normalize_synchronized(self, x: Any, gamma: Any, beta: Any) -> tuple[Any, Any, Any]:
         """Output, mean and biased variance of a batch that is spread over replicas of equal shares.
@@ -190,9 +198,21 @@ class BilinearUpsampling(keras.layers.Layer):
         return super().get_config() | {"factor": self.factor}
 
 
+def leaky_relu(x: Any, slope: float) -> Any:
+    """max(x, slope·x), with a gradient that looks at the output: the input need not be kept until then."""
+
+    @tf.custom_gradient
+    def compute(x: Any) -> Any:
+        y = tf.nn.leaky_relu(x, slope)
+        # The output has the sign of the input, and the sign is all that the operation looks at.
+        return y, lambda dy: tf.raw_ops.LeakyReluGrad(gradients=dy, features=y, alpha=slope)
+
+    return compute(x)
+
+
 @register
 class LeakyReLU(keras.layers.Layer):
-    """max(x, negative_slope·x), with a gradient that looks at the output: the input need not be kept until then.
+    """`leaky_relu` as a layer.
 
     Args:
         negative_slope: in (0, 1).
@@ -203,19 +223,96 @@ class LeakyReLU(keras.layers.Layer):
         self.negative_slope = negative_slope
 
     def call(self, inputs: Any) -> Any:
-        @tf.custom_gradient
-        def leaky_relu(x: Any) -> Any:
-            y = tf.nn.leaky_relu(x, self.negative_slope)
-            # The output has the sign of the input, and the sign is all that the operation looks at.
-            return y, lambda dy: tf.raw_ops.LeakyReluGrad(gradients=dy, features=y, alpha=self.negative_slope)
-
-        return leaky_relu(inputs)
+        return leaky_relu(inputs, self.negative_slope)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"negative_slope": self.negative_slope}
+
+
+@register
+class NormalizedConv2D(FusedBatchNormalization):
+    """Batch normalisation, leaky ReLU and a convolution, which keeps for the backward pass what goes in, and no more.
+
+    What is between is made anew there: after a wide convolution at full size, that is less to hold, and costs little.
+
+    Args:
+        filters: output channels.
+        kernel_size: of the convolution, which has no bias and "same" padding.
+        negative_slope: of the leaky ReLU, in [0, 1).
+        kernel_initializer: of the kernel (kernel_size, kernel_size, C, filters).
+        **kwargs: of `FusedBatchNormalization`.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int,
+        negative_slope: float = 0.01,
+        kernel_initializer: Any = "glorot_uniform",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.negative_slope = negative_slope
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        self.kernel = self.add_weight(
+            shape=(self.kernel_size, self.kernel_size, input_shape[-1], self.filters),
+            initializer=self.kernel_initializer,
+            name="kernel",
+        )
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        batch_statistics = bool(training) and self.trainable
+
+        def activate(x: Any, gamma: Any, beta: Any) -> tuple[Any, Any, Any]:
+            normalised, mean, variance = self._normalize(x, gamma, beta, batch_statistics)
+            return leaky_relu(normalised, self.negative_slope), mean, variance
+
+        def convolve(activated: Any, kernel: Any) -> Any:
+            return ops.conv(activated, kernel, padding="same")
+
+        @tf.custom_gradient
+        def compute(x: Any, gamma: Any, beta: Any, kernel: Any) -> tuple[Any, Callable[..., Any]]:
+            activated, mean, variance = activate(x, gamma, beta)
+
+            def gradient(upstream: Any, *_: Any) -> list[Any]:
+                wanted = [*after(upstream, [x]), gamma, beta]
+                with tf.GradientTape() as outer:
+                    outer.watch(wanted)
+                    again = activate(*wanted)[0]
+                with tf.GradientTape() as inner:
+                    inner.watch([again, kernel])
+                    output = convolve(again, kernel)
+                of_kernel, of_activated = inner.gradient(output, [kernel, again], upstream)
+                # One after the other, or maps are held until a kernel's gradient finds a core.
+                of_wanted = outer.gradient(again, wanted, after(of_kernel, [of_activated])[0])
+                return [*of_wanted, of_kernel]
+
+            return (convolve(activated, kernel), mean, variance), gradient
+
+        x = ops.cast(inputs, self.compute_dtype)
+        output, mean, variance = compute(x, *self._scale_and_offset(x.shape[-1]), ops.cast(self.kernel, x.dtype))
+        if batch_statistics:
+            self._average(mean, variance)
+        return output
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return (*input_shape[:-1], self.filters)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "negative_slope": self.negative_slope,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
 
 
 @register
