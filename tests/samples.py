@@ -34,26 +34,16 @@ def benchmark_rows() -> list[Record]:
         a_row("factored", "", "working_memory", 300 * 2**20, **here),
         a_row("plain", "", "working_memory", None, **here),
     ]
-    kinds = {"encoder: convolutions": 0.25, "rest: matrix products": 0.125}
-    return (
-        records
-        + [
-            as_record(
-                Row("profile", f"training_step, {kind}", "hypercolumn", "plain", "", "operation_seconds", s, **here),
-                HERE,
-            )
-            for kind, s in kinds.items()
-        ]
-        + [
-            as_record(
-                Row(
-                    "profile", f"training_step, {kind}", "hypercolumn", "plain", "", "held_at_peak", mib * 2**20, **here
-                ),
-                HERE,
-            )
-            for kind, mib in {"encoder: maps": 222, "rest: maps": 1543}.items()
-        ]
-    )
+    profile = {
+        ("encoder: convolutions", "operation_seconds"): 0.25,
+        ("rest: matrix products", "operation_seconds"): 0.125,
+        ("encoder: maps", "held_at_peak"): 222 * 2**20,
+        ("rest: maps", "held_at_peak"): 1543 * 2**20,
+    }
+    return records + [
+        as_record(Row("profile", f"training_step, {kind}", "hypercolumn", "plain", "", metric, value, **here), HERE)
+        for (kind, metric), value in profile.items()
+    ]
 
 
 def run_result(model: str = "residual", **settings: Any) -> Result:

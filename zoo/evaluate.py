@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
         "--decode",
         metavar="NAMES",
         help=f"a classifier's decoders, of {', '.join(DECODERS)}; with a temperature, annealed:0.2 or sample:0.5,"
-        f" and +coherent for one colour a region of even luma (default: {DEFAULT_DECODERS})",
+        f" and +coherent for one colour a region of even luma and alike answers (default: {DEFAULT_DECODERS})",
     )
     p.add_argument("--seed", type=int, default=0, help="of sampling (default: 0)")
     p.add_argument("--limit", type=int, metavar="N", help="no more than the first N images")

@@ -29,6 +29,7 @@ from zoo.registry import LOGITS_HEADS
 ACTIVATIONS = ("leaky_relu", "relu")
 INITIALIZERS = ("truncated_normal", "he_normal", "glorot_uniform")
 OUTPUTS = ("sigmoid", "normalized", "linear")
+NEGATIVE_SLOPE = 0.01  # of leaky ReLUs: the report
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Decoder:
         x = self.normalize(x, f"{name}_bn")
         if self.activation == "relu":
             return keras.layers.ReLU(name=f"{name}_relu")(x)
-        return LeakyReLU(0.01, name=f"{name}_leaky_relu")(x)
+        return LeakyReLU(NEGATIVE_SLOPE, name=f"{name}_leaky_relu")(x)
 
     def conv(self, x: Any, filters: int, size: int, name: str) -> Any:
         """A convolution without a bias, "same" padding."""
@@ -73,7 +74,7 @@ class Decoder:
         return NormalizedConv2D(
             filters,
             size,
-            negative_slope=0.0 if self.activation == "relu" else 0.01,
+            negative_slope=0.0 if self.activation == "relu" else NEGATIVE_SLOPE,
             momentum=self.momentum,
             kernel_initializer=self.kernel(name),
             name=name,

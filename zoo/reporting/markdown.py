@@ -103,7 +103,10 @@ def ablation_table(runs: Mapping[str, Record]) -> str:
                 f"`{name}`",
             )
         )
-    headings = ("what differs", "RMSE-ab ↓", "to mean colour", "chroma ratio → 1", "annealed", "sample", "run")
+    headings = (
+        *("what differs", "RMSE-ab ↓", "to mean colour", "chroma ratio → 1"),
+        *("of it annealed → 1", "of it sampled → 1", "run"),
+    )
     return markdown(headings[: len(rows[0]) - 1] + headings[-1:], rows, numbers=len(rows[0]) - 1)
 
 
