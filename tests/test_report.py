@@ -17,7 +17,7 @@ from zoo.results import COLUMNS, SCHEMA, Result, load_result, merge_rows, save_r
 
 ROOT = Path(__file__).parents[1]
 README = (
-    "# A title\n\n<!-- table: ratios -->\nold\n<!-- end of table -->\n\n<!-- table: runs -->\n<!-- end of table -->\n"
+    "# A title\n\n<!-- table: targets -->\nold\n<!-- end of table -->\n\n<!-- table: runs -->\n<!-- end of table -->\n"
 )
 
 
@@ -25,6 +25,15 @@ README = (
 def root(tmp_path: Path) -> Path:
     merge_rows(tmp_path / "reports" / "results" / "bench-a-processor.json", benchmark_rows())
     (tmp_path / "README.md").write_text(README, encoding="utf-8")
+    targets = [("faster", "time", 0.3), ("much faster", "time", 0.2), ("smaller", "working memory", 0.3)]
+    (tmp_path / "reports" / "targets.toml").write_text(
+        "".join(
+            f'[[target]]\nname = "{name}"\nat_most = {at_most}\n'
+            f'ratio = ["hypercolumn, training step", "factored / plain", "batch 4, 224², float32", "{measured}"]\n'
+            for name, measured, at_most in targets
+        ),
+        encoding="utf-8",
+    )
     return tmp_path
 
 
@@ -87,15 +96,18 @@ def test_build_writes_what_the_results_say(root: Path, capsys: pytest.CaptureFix
     readme = (root / "README.md").read_text(encoding="utf-8")
     assert readme.startswith("# A title\n")
     assert "old" not in readme
-    assert (
-        "| hypercolumn, training step | factored / plain | batch 4, 224², float32 | time | 0.250 [0.240, 0.260] |"
-        in readme
-    )
+    assert "| faster | ≤ 0.3 | **0.250 [0.240, 0.260]** |" in readme  # bold where it is met
+    assert "| much faster | ≤ 0.2 | 0.250 [0.240, 0.260] |" in readme
+    assert "| smaller | ≤ 0.3 |  |" in readme  # not measured
     assert (
         "| residual | pages | quick, adam at 0.005, 100 × 6 crops of 64², seed 0 | 1 min, 2 cores, float32 |" in readme
     )
     assert "| 20.00 | 19.00 | 16.00 | −3.00 [−4.00, −2.00] | 0.84, 0.84 |" in readme
     page = (root / "reports" / "benchmarks.md").read_text(encoding="utf-8")
+    assert (
+        "| hypercolumn, training step | factored / plain | batch 4, 224², float32 | time | 0.250 [0.240, 0.260] |"
+        in page
+    )
     assert "| batch 4, 224², float32 | 2 [1.9, 2.1] | 2 |" in page
     assert "| 300 MiB |" in page
     assert "| MiB | hypercolumn plain, batch 4, 224², float32 |" in page
@@ -134,7 +146,7 @@ def test_a_bad_file_is_named_and_the_others_still_build(
     assert report.main(["build", "--root", str(root)]) == 2
     assert message in capsys.readouterr().err
     readme = (root / "README.md").read_text(encoding="utf-8")
-    assert "| hypercolumn, training step | factored / plain |" in readme
+    assert "| faster | ≤ 0.3 |" in readme
     assert "| residual | pages |" in readme
     page = (root / "reports" / "index.html").read_text(encoding="utf-8")
     assert name in page
@@ -237,9 +249,19 @@ def test_where_there_is_no_project(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_a_marker_of_no_table_is_refused(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (root / "README.md").write_text(README.replace("ratios", "prices"), encoding="utf-8")
+    (root / "README.md").write_text(README.replace("targets", "prices"), encoding="utf-8")
     assert report.main(["build", "--root", str(root)]) == 2
     assert "no table 'prices'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "text", ["[[target]", '[[target]]\nname = "x"\nratio = []\n', "[target]\n", '[[target]]\nname = "x"\nat_most = 1\n']
+)
+def test_targets_that_cannot_be_read_are_named(root: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    path = root / "reports" / "targets.toml"
+    path.write_text(text, encoding="utf-8")
+    assert report.main(["build", "--root", str(root)]) == 2
+    assert f"{path}: a target is a name, a ratio of four words, and at_most" in capsys.readouterr().err
 
 
 def test_the_committed_tables_follow_from_the_committed_results() -> None:

@@ -15,6 +15,9 @@ from zoo.coloring.scan import Scan, encode
 from zoo.coloring.summary import summary
 from zoo.data.pdf import Renderers
 
+GREY_SHARE = 0.2
+"""A page of less grey than this is as good as black and white alone."""
+
 _BAD_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)
 
 AHEAD = 2
@@ -37,7 +40,7 @@ class Job:
     Attributes:
         failed: by a page's label, why it could not be coloured.
         there: how many pages were there already.
-        bilevel: the labels of pages of black and white alone, which took no colour.
+        bilevel: the labels of pages that are black and white but for `GREY_SHARE` of them, which take little colour.
     """
 
     def __init__(
@@ -147,7 +150,7 @@ class Job:
 
 
 def _is_bilevel(scan: Scan) -> bool:
-    """Whether a page is black and white alone, but for a hundredth of it: no colour fits at these lumas."""
+    """Whether a page is black and white but for `GREY_SHARE` of it: no colour fits at these lumas."""
     step = max(1, int(np.sqrt(scan.samples.size / 1e6)))
     luma = Scan(scan.samples[::step, ::step]).luma()
-    return bool(((luma > 0.02) & (luma < 0.98)).mean() < 0.01)
+    return bool(((luma > 0.02) & (luma < 0.98)).mean() < GREY_SHARE)

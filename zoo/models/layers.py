@@ -283,17 +283,19 @@ class NormalizedConv2D(FusedBatchNormalization):
             activated, mean, variance = activate(x, gamma, beta)
 
             def gradient(upstream: Any, *_: Any) -> list[Any]:
-                wanted = [*after(upstream, [x]), gamma, beta]
-                with tf.GradientTape() as outer:
-                    outer.watch(wanted)
+                # One after the other, or maps are held until a kernel's gradient finds a core; and what is between is
+                # made twice, or it would be held beside its own gradient while that is computed.
+                between = activate(after(upstream, [x])[0], gamma, beta)[0]
+                with tf.GradientTape(persistent=True) as tape:
+                    tape.watch([between, kernel])
+                    output = convolve(between, kernel)
+                of_kernel = tape.gradient(output, kernel, upstream)
+                of_between = tape.gradient(output, between, after(of_kernel, [upstream])[0])
+                wanted = [*after(of_between, [x]), gamma, beta]
+                with tf.GradientTape() as tape:
+                    tape.watch(wanted)
                     again = activate(*wanted)[0]
-                with tf.GradientTape() as inner:
-                    inner.watch([again, kernel])
-                    output = convolve(again, kernel)
-                of_kernel, of_activated = inner.gradient(output, [kernel, again], upstream)
-                # One after the other, or maps are held until a kernel's gradient finds a core.
-                of_wanted = outer.gradient(again, wanted, after(of_kernel, [of_activated])[0])
-                return [*of_wanted, of_kernel]
+                return [*tape.gradient(again, wanted, of_between), of_kernel]
 
             return (convolve(activated, kernel), mean, variance), gradient
 

@@ -3,6 +3,7 @@
 import re
 import shutil
 import tempfile
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -14,7 +15,7 @@ from zoo.paths import atomic_path, write_text
 from zoo.reporting.evaluation import FIGURES, evaluation_page, readme_table
 from zoo.reporting.figures import PLOTS, save_plots, stale_plots
 from zoo.reporting.gallery import gallery_page, load_gallery
-from zoo.reporting.markdown import ablation_table, benchmarks_page, machine_lines, ratio_table, run_table, runs_page
+from zoo.reporting.markdown import ablation_table, benchmarks_page, machine_lines, run_table, runs_page, target_table
 from zoo.reporting.page import render, without_figures
 from zoo.reporting.sources import Sources, collect, load_run_directory
 from zoo.reporting.values import quote
@@ -81,9 +82,10 @@ def build(root: Path, *, runs: Sequence[Path] = (), out: Path | None = None, che
             sources.broken.append(str(error))
     if out is None:
         readme, study = root / "README.md", reports / "README.md"
-        wanted[readme] = readme_text(readme, sources)
+        targets = load_targets(reports / "targets.toml")
+        wanted[readme] = readme_text(readme, sources, targets)
         if study.is_file():
-            wanted[study] = readme_text(study, sources)
+            wanted[study] = readme_text(study, sources, targets)
     stale = [path for path, content in wanted.items() if _text(path) != content]
     page, html = reports / "index.html", render(sources)
     if without_figures(_text(page) or "") != without_figures(html):
@@ -117,8 +119,30 @@ def csv_table(records: Sequence[Record]) -> str:
     return str(table.to_csv(index=False, lineterminator="\n"))
 
 
-def readme_text(readme: Path, sources: Sources) -> str:
+def load_targets(path: Path) -> list[dict[str, Any]]:
+    """What ratios are aimed at, as `target_table` takes them; nothing where there is no such file.
+
+    Raises:
+        UsageError: it is no TOML, or a target lacks something.
+    """
+    try:
+        targets: list[dict[str, Any]] = tomllib.loads(_text(path) or "").get("target", [])
+        if not isinstance(targets, list):
+            raise TypeError("[target] is one table, where [[target]] is a list of them")
+        for target in targets:
+            target["name"], *target["ratio"], float(target["at_most"])
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UsageError(f"{path}: a target is a name, a ratio of four words, and at_most: {error}") from None
+    return targets
+
+
+def readme_text(readme: Path, sources: Sources, targets: Sequence[dict[str, Any]] = ()) -> str:
     """A README with its tables and quoted values made anew; what is of a broken file stays as it is.
+
+    Args:
+        readme: the file.
+        sources: the results.
+        targets: what ratios are aimed at.
 
     Raises:
         UsageError: there is no README, or it has a marker of no known table or value.
@@ -129,7 +153,7 @@ def readme_text(readme: Path, sources: Sources) -> str:
     machines = list(sources.benchmarks.values())
     tables = {
         "ablations": ablation_table(sources.runs),
-        "ratios": ratio_table(machines) + "".join(map(machine_lines, machines)),
+        "targets": target_table(targets, machines) + "".join(map(machine_lines, machines)),
     } | {f"evaluation-{name}": readme_table(result) for name, result in sources.evaluations.items()}
 
     names = {id(run): name for name, run in sources.runs.items()}

@@ -165,6 +165,26 @@ def ratio_table(machines: list[list[Record]]) -> str:
     return markdown(("what", "of which", "conditions", "measured", *columns), rows, numbers=len(machines))
 
 
+def target_table(targets: Sequence[Mapping[str, Any]], machines: list[list[Record]]) -> str:
+    """What ratios were aimed at and what they are, those that came as far marked; a column a machine.
+
+    Args:
+        targets: each with a `name`, the `ratio` as in `ratio_rows`, and what it is to be `at_most`.
+        machines: rows of each.
+    """
+    found = [ratio_rows(records) for records in machines]
+
+    def cell(ratios: dict[tuple[str, ...], str], target: Mapping[str, Any]) -> str:
+        text = ratios.get(tuple(target["ratio"]), "")
+        return f"**{text}**" if text and float(text.split()[0]) <= target["at_most"] else text
+
+    rows = [
+        (target["name"], f"≤ {target['at_most']:g}", *(cell(ratios, target) for ratios in found)) for target in targets
+    ]
+    columns = [f"{machine_name(records[0])} ↓ [quartiles]" for records in machines]
+    return markdown(("what", "aimed at", *columns), rows, numbers=len(machines) + 1)
+
+
 def benchmarks_page(machines: list[list[Record]]) -> str:
     """Everything that the benchmarks measured, a section a machine."""
     parts = [
