@@ -198,17 +198,22 @@ def _toml(values: dict[str, Any]) -> str:
 
 
 def show(model: str | None) -> None:
-    """Prints a table of the released weights."""
+    """Prints a table of the released weights, and whom their data are to be credited to."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table("model", "weights", "MB", "trained on", "licence", "RMSE-ab")
-    for card in list_releases(model):
+    cards = list_releases(model)
+    for card in cards:
         size = (FOLDER / f"{card.model}-{card.name}.npz").stat().st_size / 1e6
         score = min(card.scores.values(), default=float("nan"))
-        trained_on = f"{card.data}\n{card.attribution}"
-        table.add_row(card.model, card.name, f"{size:.1f}", trained_on, card.licence, f"{score:.2f}")
-    Console().print(table)
+        table.add_row(card.model, card.name, f"{size:.1f}", card.data, card.licence, f"{score:.2f}")
+    console = Console()
+    console.print(table)
+    console.print("RMSE-ab is on the validation crops of the data trained on: compare it within one data set alone.")
+    for name in sorted({card.name for card in cards}):
+        credits = sorted({card.attribution for card in cards if card.name == name})
+        console.print(f"Attribution of {name}: {'; '.join(credits)}", markup=False, highlight=False)
 
 
 def parser() -> argparse.ArgumentParser:

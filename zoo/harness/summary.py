@@ -1,18 +1,20 @@
-"""Summary images, as in the report's Figure 1: grey | output | truth, a row a crop."""
+"""Summary images, as in the report's Figure 1: grey | answer | truth, under these titles."""
 
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from zoo.color import compose, to_uint8
 from zoo.paths import atomic_path
 
 GUTTER = 4
+TITLES = ("grey", "answer", "truth")
+TITLE_HEIGHT = 16
 
 
 def summary_image(luma: np.ndarray, uv: np.ndarray, truth: np.ndarray, columns: int = 2) -> np.ndarray:
-    """Tiles grey | output | truth.
+    """Tiles grey | answer | truth, titles above.
 
     Args:
         luma: (N, H, W, 1) in [0, 1].
@@ -32,7 +34,21 @@ def summary_image(luma: np.ndarray, uv: np.ndarray, truth: np.ndarray, columns: 
         _join([*triples[i : i + columns], *[blank] * (columns - len(triples[i : i + columns]))], 1, 4 * GUTTER)
         for i in range(0, len(triples), columns)
     ]
-    return _join(rows, axis=0, gutter=GUTTER)
+    return np.concatenate(
+        [_titles(rows[0].shape[1], luma.shape[2], min(columns, len(triples))), _join(rows, 0, GUTTER)]
+    )
+
+
+def _titles(width: int, tile: int, triples: int) -> np.ndarray:
+    """A strip of that width with the titles of tiles, which are as wide as `tile`."""
+    strip = Image.new("RGB", (width, TITLE_HEIGHT), "white")
+    draw, font = ImageDraw.Draw(strip), ImageFont.load_default(11)
+    for triple in range(triples):
+        for index, title in enumerate(TITLES):
+            left = triple * (3 * tile + 6 * GUTTER) + index * (tile + GUTTER)
+            if font.getlength(title) <= tile:
+                draw.text((left, 1), title, fill="black", font=font)
+    return np.asarray(strip)
 
 
 def _join(tiles: list[np.ndarray], axis: int, gutter: int) -> np.ndarray:

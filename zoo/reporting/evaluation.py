@@ -41,8 +41,9 @@ def evaluation_page(title: str, result: dict[str, Any], figures: Sequence[str]) 
         f" {result['split']} split (the middle {result['max_side']}² of larger ones){intervals}. Sampling seed"
         f" {result['seed']}.\n\nEvaluated on: {here['cpu']}, {versions}, Python {here['python']}."
         "\n",
-        f"## Training\n\n{runs_table(result['runs'])}",
     ]
+    if result["runs"]:
+        parts.append(f"## Training\n\n{runs_table(result['runs'])}")
     if result["ideal_indices"]:
         rows = [(each["name"], *(interval(each["indices"][name]) for name in INDICES)) for each in candidates]
         parts.append(f"## Averaging\n\n{markdown(('', *TITLES.values()), rows, numbers=len(INDICES))}")
