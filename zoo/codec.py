@@ -21,6 +21,8 @@ NEUTRAL = 32
 WIDTHS = UV_MAX / (BINS - 1 - NEUTRAL)
 CENTERS = (np.arange(BINS) - NEUTRAL)[None, :] * WIDTHS[:, None]  # (2, 64)
 ANNEALED_TEMPERATURE = 0.38  # Zhang, Isola, Efros: Colorful Image Colorization, 2016, section 2.3
+PAGE_DECODER = "annealed+coherent"
+"""What pages are coloured by unless told otherwise: on validation pages the nearest to the truth of the vivid ones."""
 
 
 def _position(values: Any, channel: int) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.cli import import_tensorflow, run
-from zoo.codec import DECODERS, parse_decoder
+from zoo.codec import DECODERS, PAGE_DECODER, parse_decoder
 from zoo.coloring.look import Look
 from zoo.errors import InterruptError, RunError, UsageError
 
@@ -51,8 +51,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--decode",
         metavar="NAME[:T]",
-        help=f"of a classifier: {', '.join(DECODERS)}, with a temperature as in sample:0.5, and +coherent"
-        " (default: annealed)",
+        help=f"of a classifier: {', '.join(DECODERS)}, with a temperature as in sample:0.5, and +coherent for one"
+        f" colour a region of even luma (default: {PAGE_DECODER})",
     )
     p.add_argument("--seed", type=int, default=0, help="of sampled colours (default: 0)")
     p.add_argument(

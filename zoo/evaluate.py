@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from zoo.cli import import_tensorflow, run
-from zoo.codec import DECODERS, parse_decoder
+from zoo.codec import DECODERS, PAGE_DECODER, parse_decoder
 from zoo.errors import UsageError
 
 SPLITS = ("train", "val", "test")
 CROP = 64  # images smaller than this are left out
 MEAN_COLOR_CROPS = 256
-DEFAULT_DECODERS = "mean,annealed,mode,sample"
+DEFAULT_DECODERS = f"mean,annealed,mode,sample,{PAGE_DECODER}"
 
 
 def parser() -> argparse.ArgumentParser:

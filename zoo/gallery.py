@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from zoo.cli import import_tensorflow, run
-from zoo.codec import parse_decoder
+from zoo.codec import PAGE_DECODER, parse_decoder
 from zoo.data.manifest import read_facts
 from zoo.errors import UsageError
 
 RULE = "the images of the split by the SHA-256 of their files, one of every group in turn"
-DEFAULT_DECODERS = "annealed,sample+coherent"
+DEFAULT_DECODERS = f"annealed,{PAGE_DECODER}"
 CROP = 64  # images smaller than this are left out
 RECORD = "gallery.json"
 

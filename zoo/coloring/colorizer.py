@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 import zoo
-from zoo.codec import parse_decoder
+from zoo.codec import PAGE_DECODER, parse_decoder
 from zoo.color import YUV_TO_RGB
 from zoo.coloring import edges
 from zoo.coloring.scan import Scan
@@ -35,7 +35,7 @@ class Colorizer:
 
     Args:
         model: a `keras.Model` of the zoo, a `.keras` file or a run directory.
-        decode: how a classifier's answer becomes a colour, see `zoo.codec`; `annealed` by default.
+        decode: how a classifier's answer becomes a colour, see `zoo.codec`; `PAGE_DECODER` by default.
         side: the longer side of what the network sees, pixels; smaller pages are seen as they are.
         along_edges: bring chroma to the page's size along its ink lines (see `zoo.coloring.edges`); otherwise bilinear.
 
@@ -50,7 +50,7 @@ class Colorizer:
         self._predictor = Predictor(network)
         if self._predictor.output == "uv" and decode is not None:
             raise UsageError(f"--decode {decode}: this model answers with one colour, and takes no decoder")
-        self.decode = (decode or "annealed") if self._predictor.output == "logits" else None
+        self.decode = (decode or PAGE_DECODER) if self._predictor.output == "logits" else None
         if self.decode:
             parse_decoder(self.decode)
         self.side, self._along_edges = side, along_edges
