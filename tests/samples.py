@@ -63,7 +63,7 @@ def run_result(model: str = "residual", **settings: Any) -> Result:
     history = {
         "training": [[step, 1 / step] for step in range(10, 101, 10)],
         "validation": [
-            {"step": step, "loss": 1.0, "rmse_ab": 20.0 - step / 25, "chroma_ratio": 0.5}
+            {"step": step, "loss": 2.0 - step / 100, "rmse_ab": 20.0 - step / 25, "chroma_ratio": 0.5}
             | {"baselines": {"grey image": 20.0, "mean colour": 19.0}}
             for step in (0, 50, 100)
         ],

@@ -12,7 +12,7 @@ from samples import benchmark_rows, evaluation, run_result, save_evaluation
 from zoo import report
 from zoo.reporting.build import build, csv_table
 from zoo.reporting.figures import averaging_figure
-from zoo.reporting.markdown import changes
+from zoo.reporting.markdown import changes, run_table
 from zoo.results import COLUMNS, SCHEMA, Result, load_result, merge_rows, save_result
 
 ROOT = Path(__file__).parents[1]
@@ -67,6 +67,15 @@ def test_tables_say_what_was_changed() -> None:
     config = {"rebalance": 0.0, "zoom": 2.0, "scans": 0.2, "contrast": 0.0}
     assert changes(config) == ", zoom 2, scans 0.2"
     assert changes({"ema": 0.999, "rebalance": 0.5}) == ", rebalance 0.5, ema 0.999"
+
+
+def test_the_table_says_which_step_was_kept() -> None:
+    details = run_result().details
+    assert "kept" not in run_table([details])
+    details["history"]["validation"][1]["loss"] = 0.5
+    assert ", seed 0, kept at step 50, scored at 100 |" in run_table([details])  # as older runs were
+    details["scores"]["step"] = 50
+    assert ", seed 0, kept at step 50 |" in run_table([details])
 
 
 def test_a_candidate_without_a_variance_ratio_is_not_plotted() -> None:

@@ -1,5 +1,6 @@
 """The harness, through its command line, on small folders of made-up images."""
 
+import dataclasses
 import errno
 import json
 import signal
@@ -48,6 +49,27 @@ def checkpoint_step(folder: Path) -> int:
     """The step of the newest checkpoint, which has to be whole."""
     store = Checkpoints(folder / "checkpoints")
     return read_checkpoint(store.path(store.steps()[0]))[0]["step"]
+
+
+def test_the_scores_are_those_of_the_model_that_is_kept(capsys, data, tmp_path, monkeypatch):
+    from zoo.harness.validation import Validation
+
+    scored = Validation.run
+
+    def worse_and_worse(self, step, *arguments):
+        return dataclasses.replace(scored(self, step, *arguments), loss=10.0 + step)
+
+    monkeypatch.setattr(Validation, "run", worse_and_worse)
+    folder = tmp_path / "run"
+    code, out, err = run(
+        capsys, "residual", "--data", data, *FAST, *("--steps", 4, "--validate-every", 2), "--run-dir", folder
+    )
+    assert code == 0, err
+    assert "step 2 of 4" in out
+    found = json.loads((folder / "result.json").read_text())["details"]["scores"]
+    then, last = (record["validation"]["rows"][0]["rmse_ab"] for record in records(folder, "validation")[1:])
+    assert found["rows"][0]["rmse_ab"] == pytest.approx(then, rel=1e-4)
+    assert found["rows"][0]["rmse_ab"] != pytest.approx(last, rel=1e-4)
 
 
 @pytest.mark.parametrize("model", zoo.list_models())

@@ -38,7 +38,7 @@ class Release:
         licence: of the weights.
         config: the run's configuration.
         commit: of this repository, when they were trained.
-        scores: of the run's last validation.
+        scores: RMSE-ab on the run's validation crops, by decoder.
     """
 
     model: str

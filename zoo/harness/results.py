@@ -1,4 +1,4 @@
-"""A training run as a result: final scores as rows; configuration, machine and learning curves as details."""
+"""A training run as a result: the best model's scores as rows; configuration, machine, learning curves as details."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,7 +18,7 @@ def training_result(
     Args:
         identity: the run's configuration and its data set's fingerprint.
         environment: of `zoo.environment.describe`.
-        scores: of the last validation.
+        scores: of the best model.
         records: the lines of metrics.jsonl.
     """
     records = list(records)

@@ -10,11 +10,12 @@ from zoo.harness.config import RunConfig
 
 
 def print_scores(config: RunConfig, scores: dict[str, Any]) -> None:
-    """Prints the final scores of a run, `Scores.as_json()`, to standard output."""
+    """Prints the scores of a run's best model, `Scores.as_json()`, to standard output."""
     # A file or a pipe has no width of its own.
     console = Console() if sys.stdout.isatty() else Console(width=120)
     where = f"the {config.overfit} crops trained on" if config.overfit else f"{scores['crops']} validation crops"
-    console.print(f"{config.model} on {config.data}, step {scores['step']}, {where} of {config.crop}²", highlight=False)
+    kept = f"step {scores['step']} of {config.steps} (its validation loss is the lowest)"
+    console.print(f"{config.model} on {config.data}, {kept}, {where} of {config.crop}²", highlight=False)
     grey, mean = scores["baselines"]
     rows = [grey, mean, *scores["rows"]]
     table = Table("", caption="difference of RMSE-ab to each baseline, with its paired 95 % bootstrap interval")

@@ -119,7 +119,7 @@ class Trainer:
             open_trackers: called once metrics.jsonl is rewound to where training begins. They change no result.
 
         Returns:
-            The scores of the last validation; None in a worker that is not the chief.
+            The scores of the best model, `best.keras`; None in a worker that is not the chief.
 
         Raises:
             InterruptError: Ctrl-C or SIGTERM; the run is saved.
@@ -219,9 +219,7 @@ class Trainer:
             raise
         finally:
             fetcher.close()
-        if scores is None and validation:  # resumed at the last step, whose validation is on record
-            scores = self._score(config.steps, validation)
-        return scores
+        return self._score_best(scores, validation) if validation else None
 
     def _stop_now(self, step: int) -> bool:
         if self.devices.workers == 1:
@@ -346,9 +344,14 @@ class Trainer:
             )
         return Validation(crops, mean_uv)
 
-    def _score(self, step: int, validation: Validation) -> Scores:
-        with averaged(self.optimizer, self.model):
-            return validation.run(step, self._predictor, self._loss, self.config.model)
+    def _score_best(self, last: Scores | None, validation: Validation) -> Scores:
+        """The scores of the best model: those of the last validation, if it was the best one."""
+        losses = {r["step"]: r["validation"]["loss"] for r in self.run_dir.records() if "validation" in r and r["step"]}
+        best = min(losses, key=losses.__getitem__)
+        if last and last.step == best:
+            return last
+        model = zoo.load(self.run_dir.path)
+        return validation.run(best, Predictor(model), self._loss, self.config.model)
 
     def _validate(self, step: int, validation: Validation) -> Scores:
         """Scores, shows and keeps the model. The record comes last: without one, all of it is done again."""

@@ -48,6 +48,7 @@ def run_table(runs: list[Record], *, decoders: bool = True) -> str:
             data = f"{config['overfit']} crops of {config['data']}" if config["overfit"] else config["data"]
             rate = f"{config['optimizer']} at {config['learning_rate']:g}{changes(config)}"
             crops = f"{config['steps']:,} × {config['batch_size']} crops of {config['crop']}², seed {config['seed']}"
+            crops += _kept(result)
             device = ", ".join(here["gpus"]) or f"{plural(here['cores'], 'core')}"
             time = f"{minutes:.0f} min, {device}, {here['precision']}"
             rows.append(
@@ -72,6 +73,17 @@ def run_table(runs: list[Record], *, decoders: bool = True) -> str:
         "sky, grass ↓",
     )
     return markdown(headings, rows, numbers=5) + "\n" + _machines([result["environment"] for result in runs])
+
+
+def _kept(result: Record) -> str:
+    """Which step's weights a run kept, where they are not the last ones."""
+    losses = {each["step"]: each["loss"] for each in result["history"]["validation"] if each["step"]}
+    best = min(losses, key=losses.__getitem__, default=result["config"]["steps"])
+    scored = result["scores"]["step"]
+    if best == result["config"]["steps"]:
+        return ""
+    # Older runs were scored at their end, whatever they kept.
+    return f", kept at step {best:,}" + ("" if scored == best else f", scored at {scored:,}")
 
 
 ABLATION = "ablation-"
