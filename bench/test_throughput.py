@@ -79,6 +79,19 @@ def test_jit_against_none(benchmark, record, start, options, precision):
     record.time(benchmark, {"jit": start(**common, jit=True), "no jit": start(**common)}, "training_step")
 
 
+@pytest.mark.parametrize("work", ["training_step", "inference"])
+def test_onednn_against_none(benchmark, record, start, options, model, precision, work):
+    """What oneDNN buys where TensorFlow would leave it off."""
+    common = {
+        "work": work,
+        "model": model,
+        "batch_size": 1 if options.quick else 4,
+        "crop": options.crop,
+        "precision": precision,
+    }
+    record.time(benchmark, {"oneDNN": start(**common), "no oneDNN": start(**common, onednn=False)}, work)
+
+
 @pytest.mark.parametrize("model", ["residual", "hypercolumn"])
 def test_deterministic_against_not(benchmark, record, start, options, model, precision):
     if options.quick:
