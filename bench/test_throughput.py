@@ -79,17 +79,17 @@ def test_jit_against_none(benchmark, record, start, options, precision):
     record.time(benchmark, {"jit": start(**common, jit=True), "no jit": start(**common)}, "training_step")
 
 
-@pytest.mark.parametrize("work", ["training_step", "inference"])
-def test_onednn_against_none(benchmark, record, start, options, model, precision, work):
-    """What oneDNN buys where TensorFlow would leave it off."""
-    common = {
-        "work": work,
-        "model": model,
-        "batch_size": 1 if options.quick else 4,
-        "crop": options.crop,
-        "precision": precision,
-    }
-    record.time(benchmark, {"oneDNN": start(**common), "no oneDNN": start(**common, onednn=False)}, work)
+@pytest.mark.parametrize("trained", ["all", "decoder", "nothing"])
+def test_onednn_against_none(benchmark, record, start, options, model, precision, trained):
+    """What oneDNN buys, or costs, where TensorFlow would leave it off."""
+    common = {"model": model, "batch_size": 1 if options.quick else 4, "crop": options.crop, "precision": precision}
+    if trained == "nothing":
+        common["work"] = "inference"
+    else:
+        common |= {"work": "training_step", "train_encoder": trained == "all"}
+    names = [f"{name}, frozen encoder" if trained == "decoder" else name for name in ("oneDNN", "no oneDNN")]
+    workers = {name: start(**common, onednn=onednn) for name, onednn in zip(names, (True, False), strict=True)}
+    record.time(benchmark, workers, common["work"])
 
 
 @pytest.mark.parametrize("model", ["residual", "hypercolumn"])
