@@ -24,8 +24,8 @@ os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # workers that wait 
 
 def main() -> None:
     spec = json.loads(sys.argv[1])
-    if not spec.pop("onednn", True):
-        os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
+    if "onednn" in spec:
+        os.environ["TF_ENABLE_ONEDNN_OPTS"] = str(int(spec.pop("onednn")))
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a library prints goes to standard error
 

@@ -33,7 +33,7 @@ def build(spec: dict[str, Any]) -> tuple[Call, dict[str, Any]]:
 def allocator(*, reset: bool) -> dict[str, int] | None:
     """TensorFlow's allocator on the first device: bytes held now, and the peak since the last reset.
 
-    None where it does not count: a CPU's does with oneDNN alone.
+    None where it does not count: a CPU's does with oneDNN alone, which TensorFlow leaves off without AVX-512.
     """
     device = "GPU:0" if tf.config.list_physical_devices("GPU") else "CPU:0"
     try:

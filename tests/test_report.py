@@ -101,6 +101,8 @@ def test_a_table_of_some_runs(root: Path, capsys: pytest.CaptureFixture[str]) ->
 
 def test_build_writes_what_the_results_say(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_result(root / "reports" / "results" / "run-one.json", run_result())
+    others = [row | {"cpu": "another processor"} for row in benchmark_rows() if row["metric"] != "ratio"]
+    merge_rows(root / "reports" / "results" / "bench-another.json", others)
     assert report.main(["build", "--root", str(root)]) == 0
     readme = (root / "README.md").read_text(encoding="utf-8")
     assert readme.startswith("# A title\n")
@@ -108,6 +110,7 @@ def test_build_writes_what_the_results_say(root: Path, capsys: pytest.CaptureFix
     assert "| faster | ≤ 0.3 | **0.250 [0.240, 0.260]** |" in readme  # bold where it is met
     assert "| much faster | ≤ 0.2 | 0.250 [0.240, 0.260] |" in readme
     assert "| smaller | ≤ 0.3 |  |" in readme  # not measured
+    assert "another processor" not in readme  # which measured nothing of these
     assert (
         "| residual | pages | quick, adam at 0.005, 100 × 6 crops of 64², seed 0 | 1 min, 2 cores, float32 |" in readme
     )

@@ -15,7 +15,7 @@ from zoo.paths import atomic_path, write_text
 from zoo.reporting.evaluation import FIGURES, evaluation_page, readme_table
 from zoo.reporting.figures import PLOTS, save_plots, stale_plots
 from zoo.reporting.gallery import gallery_page, load_gallery
-from zoo.reporting.markdown import ablation_table, benchmarks_page, machine_lines, run_table, runs_page, target_table
+from zoo.reporting.markdown import ablation_table, benchmarks_page, run_table, runs_page, target_table
 from zoo.reporting.page import render, without_figures
 from zoo.reporting.sources import Sources, collect, load_run_directory
 from zoo.reporting.values import quote
@@ -150,10 +150,9 @@ def readme_text(readme: Path, sources: Sources, targets: Sequence[dict[str, Any]
     text = _text(readme)
     if text is None:
         raise UsageError(f"{readme}: no such file. Run this where the project is, or give --root or --out")
-    machines = list(sources.benchmarks.values())
     tables = {
         "ablations": ablation_table(sources.runs),
-        "targets": target_table(targets, machines) + "".join(map(machine_lines, machines)),
+        "targets": target_table(targets, list(sources.benchmarks.values())),
     } | {f"evaluation-{name}": readme_table(result) for name, result in sources.evaluations.items()}
 
     names = {id(run): name for name, run in sources.runs.items()}

@@ -178,12 +178,14 @@ def ratio_table(machines: list[list[Record]]) -> str:
 
 
 def target_table(targets: Sequence[Mapping[str, Any]], machines: list[list[Record]]) -> str:
-    """What ratios were aimed at and what they are, those that came as far marked; a column a machine.
+    """What ratios were aimed at and what they are, those that came as far marked; a column a machine with some.
 
     Args:
         targets: each with a `name`, the `ratio` as in `ratio_rows`, and what it is to be `at_most`.
         machines: rows of each.
     """
+    wanted = {tuple(target["ratio"]) for target in targets}
+    machines = [records for records in machines if wanted & ratio_rows(records).keys()]
     found = [ratio_rows(records) for records in machines]
 
     def cell(ratios: dict[tuple[str, ...], str], target: Mapping[str, Any]) -> str:
@@ -194,7 +196,8 @@ def target_table(targets: Sequence[Mapping[str, Any]], machines: list[list[Recor
         (target["name"], f"≤ {target['at_most']:g}", *(cell(ratios, target) for ratios in found)) for target in targets
     ]
     columns = [f"{machine_name(records[0])} ↓ [quartiles]" for records in machines]
-    return markdown(("what", "aimed at", *columns), rows, numbers=len(machines) + 1)
+    table = markdown(("what", "aimed at", *columns), rows, numbers=len(machines) + 1)
+    return table + "".join(map(machine_lines, machines))
 
 
 def benchmarks_page(machines: list[list[Record]]) -> str:
