@@ -83,7 +83,7 @@ def test_a_gallery_shows_grey_every_model_and_truth(pages, scans, models, tmp_pa
 
 def test_a_page_without_credits_is_named_alone() -> None:
     page = {"picture": "01.webp", "name": "a.png", "truth": True, "group": "", "source": "", "licence": ""}
-    environment = {"cpu": "a processor", "commit": None, "libraries": {"keras": "3", "tensorflow": "2"}}
+    environment = {"cpu": "a processor", "commit": None, "dirty": None, "libraries": {"keras": "3", "tensorflow": "2"}}
     record = {"split": "test", "data": "pages", "rule": "all", "columns": ["grey", "m, mode"], "seed": 0, "headroom": 0}
     text = gallery_page(record | {"models": ["m"], "environment": environment, "pages": [page]})
     assert "(1) grey; (2) m, mode. Models: `m`, of commit unknown." in text

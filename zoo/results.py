@@ -86,7 +86,7 @@ METRICS = {
     "bvr": Metric(
         "1", None, 1, "variance between the objects of a class over the truth's: 1 is the truth's diversity", 1.0
     ),
-    "ned": Metric("1", False, 1, "energy distance to the true colours over that of the mean colour"),
+    "ned": Metric("1", False, 1, "energy distance to the true colours over that of the conditional mean"),
     "did": Metric(
         "1", None, 1, "excess fading: 1 less the chroma ratio of ambiguous objects over that of controls", 0.0
     ),

@@ -41,13 +41,14 @@ def gallery_page(record: dict[str, Any]) -> str:
     held = [page for page in record["pages"] if page["truth"]]
     scans = [page for page in record["pages"] if not page["truth"]]
     versions = ", ".join(f"{name} {here['libraries'][name]}" for name in ("keras", "tensorflow"))
+    commit = (here["commit"] or "unknown")[:7] + (" and changes to it" if here["dirty"] else "")
     columns = "; ".join(f"({number}) {name}" for number, name in enumerate(record["columns"], start=1))
     models = ", ".join(f"`{model}`" for model in record["models"])
     parts = [
         f"# Gallery\n\nMade by `python -m zoo.gallery` and `python -m zoo.report build`: {plural(len(held), 'page')} of"
         f" the {record['split']} split of {record['data']}, chosen by a rule and not by taste: {record['rule']}. No"
         f" model was trained on them. From left to right: {columns}. Models: {models}, of commit"
-        f" {(here['commit'] or 'unknown')[:7]}. Sampling seed {record['seed']}; {here['cpu']}, {versions}.\n"
+        f" {commit}. Sampling seed {record['seed']}; {here['cpu']}, {versions}.\n"
     ]
     parts += [_entry(page) for page in held]
     if scans:
