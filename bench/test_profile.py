@@ -7,11 +7,11 @@ import pytest
 def measure(benchmark, record, start, options):
     """Rows of the seconds of each kind of operation in a training step."""
 
-    def of(model, precision, variant="", **model_options):
+    def of(model, precision, variant="", batch_size=4, **model_options):
         worker = start(
             work="training_step",
             model=model,
-            batch_size=1 if options.quick else 4,
+            batch_size=1 if options.quick else batch_size,
             crop=options.crop,
             precision=precision,
             one_at_a_time=True,
@@ -38,6 +38,10 @@ def test_plain_hypercolumn(measure, precision):
     measure("hypercolumn", precision, "plain", factored=False)
 
 
+def test_step_of_the_paper_recipe(measure, precision):
+    measure("residual", precision, "paper", batch_size=1)
+
+
 @pytest.mark.parametrize("variant", ["factored", "plain"])
 def test_memory_of_hypercolumn(benchmark, record, start, options, precision, variant):
     worker = start(
@@ -50,12 +54,13 @@ def test_memory_of_hypercolumn(benchmark, record, start, options, precision, var
         factored=variant == "factored",
     )
     worker.order("call", 1)
-    found = benchmark.pedantic(lambda: worker.order("held_at_peak", 1)["bytes"], rounds=1)
+    calls = 1 if options.quick else 3
+    found = benchmark.pedantic(lambda: worker.order("held_at_peak", calls)["bytes"], rounds=1)
     if not found:
         pytest.skip("TensorFlow's allocator does not count on this CPU")
     assert found["encoder: maps"] > 0
     for kind, size in found.items():
-        record.rows(record.describe(worker, f"training_step, {kind}", variant), {"held_at_peak": size})
+        record.rows(record.describe(worker, f"training_step, {kind}", variant, calls), {"held_at_peak": size})
 
 
 def test_first_convolution(benchmark, record, start, options, precision):

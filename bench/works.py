@@ -208,12 +208,17 @@ def profile(call: Call, calls: int) -> dict[str, float]:
     return seconds
 
 
-def held_at_peak(call: Call) -> dict[str, int]:
+def held_at_peak(call: Call, calls: int) -> dict[str, int]:
     """Bytes by "part: kind" at the moment of a call when most are held, of what the call itself allocates.
 
-    From the allocations that TensorFlow's profiler sees: those of oneDNN's allocator or a GPU's. Empty where there is
-    neither, as `allocator` answers None.
+    Of so many calls, the one whose peak is the median. From the allocations that TensorFlow's profiler sees: those of
+    oneDNN's allocator or a GPU's. Empty where there is neither, as `allocator` answers None.
     """
+    found = sorted((_held_at_peak(call) for _ in range(calls)), key=lambda kinds: sum(kinds.values()))
+    return found[calls // 2]
+
+
+def _held_at_peak(call: Call) -> dict[str, int]:
     events = [each for each in _trace(call, 1) if each[1] in ("MemoryAllocation", "MemoryDeallocation")]
     events.sort(key=lambda each: each[0].offset_ps)
     held: dict[int, tuple[str, int]] = {}
