@@ -14,9 +14,9 @@ from zoo.errors import UsageError
 SPLITS = ("train", "val", "test")
 """The splits of every data set."""
 
-KINDS = ("procedural", "download", "package")
-"""How data sets are made: drawn on first use; downloaded by `python -m zoo.data get`, file by file; or rendered by it,
-from the drawings in a wheel of a package index."""
+KINDS = ("procedural", "download", "package", "local")
+"""How data sets are made: drawn on first use; downloaded by `python -m zoo.data get`, file by file; rendered by it,
+from the drawings in a wheel of a package index; or not at all: a folder whose files are known."""
 
 LARGEST_FILE = 1 << 32
 """A list names no larger file, in bytes."""
@@ -24,7 +24,10 @@ LARGEST_FILE = 1 << 32
 LARGEST_SIDE = 1024
 """Drawings are rendered no larger, in pixels."""
 
-_COLUMNS = ["file", "url", "bytes", "sha256"]
+_COLUMNS = {
+    "download": ["file", "url", "bytes", "sha256"],
+    "local": ["file", "source", "licence", "group", "width", "height", "sha256"],
+}
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}){0,7}")
 
 
@@ -39,8 +42,8 @@ class DataCard:
         source: where it comes from.
         licence: of the images.
         version: rises whenever an image changes.
-        digest: SHA-256 (hex) of the whole set, as its maker computes it; of a "download" that of its list of files, of
-            a "package" that of its wheel.
+        digest: SHA-256 (hex) of the whole set, as its maker computes it; of a "download" or a "local" one that of its
+            list of files, of a "package" that of its wheel.
         kind: one of `KINDS`.
         pages: the number of images in each of train, val and test; of a "download" before any of them is left out,
             of a "package" when greyscale images and near-duplicates are.
@@ -130,21 +133,14 @@ def card_files(card: DataCard) -> list[DataFile]:
     """
     if card.kind == "procedural":
         raise UsageError(f"{card.name} is not downloaded: it is drawn on first use, by --data {card.name}")
+    if card.kind == "local":
+        raise UsageError(f"{card.name} cannot be downloaded: it was {card.source}")
     if card.kind != "download":
         raise UsageError(f"{card.name} has no list of files: it is a {card.kind}")
-    path = cards_dir() / f"{card.name}.csv"
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from None
-    if hashlib.sha256(data).hexdigest() != card.digest:
-        raise UsageError(f"{path}: its SHA-256 is not the digest in {card.name}.toml; install the package again")
+    path, reader = _list_of(card)
     files, seen = [], set[str]()
-    reader = csv.DictReader(io.StringIO(data.decode("utf-8", "replace")))
-    if reader.fieldnames != _COLUMNS:
-        raise UsageError(f"{path}: the columns must be {', '.join(_COLUMNS)}, not {reader.fieldnames!r}")
     for row in reader:
-        file, url, size, digest = (row[column] or "" for column in _COLUMNS)
+        file, url, size, digest = (row[column] or "" for column in _COLUMNS["download"])
         fault = (
             (not _NAME.fullmatch(file) and f"{file!r} is not a plain relative path")
             or (file.lower() in seen and f"{file!r} is there twice")
@@ -159,6 +155,31 @@ def card_files(card: DataCard) -> list[DataFile]:
     if not files:
         raise UsageError(f"{path}: it lists no file")
     return files
+
+
+def local_digests(card: DataCard) -> dict[str, str]:
+    """The SHA-256 (hex) of every file of a "local" data set, by its path in the folder.
+
+    Raises:
+        UsageError: its list is missing, or not the one the card has the digest of.
+    """
+    _, reader = _list_of(card)
+    return {row["file"]: row["sha256"] for row in reader}
+
+
+def _list_of(card: DataCard) -> tuple[Path, "csv.DictReader[str]"]:
+    path = cards_dir() / f"{card.name}.csv"
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+    if hashlib.sha256(data).hexdigest() != card.digest:
+        raise UsageError(f"{path}: its SHA-256 is not the digest in {card.name}.toml; install the package again")
+    reader = csv.DictReader(io.StringIO(data.decode("utf-8", "replace")))
+    columns = _COLUMNS[card.kind]
+    if reader.fieldnames != columns:
+        raise UsageError(f"{path}: the columns must be {', '.join(columns)}, not {reader.fieldnames!r}")
+    return path, reader
 
 
 def _checked(path: Path, values: dict[str, Any]) -> DataCard:

@@ -160,6 +160,8 @@ def _described(card: DataCard) -> dict[str, Any]:
         size, pages = None, cache_dir() / f"{card.name}-v{VERSION}-seed0" / "pages"
         here = all(len(list((pages / split).glob("*.png"))) >= count for split, count in card.pages.items())
         state = "drawn" if here else "drawn on first use"
+    elif card.kind == "local":
+        size, pages, here, state = None, Path(card.name), False, "not distributed"
     else:
         size = card.package.bytes if card.package else sum(file.bytes for file in card_files(card))
         pages = home(card) / "pages"

@@ -16,7 +16,7 @@ from pathlib import Path, PurePath, PurePosixPath
 
 import numpy as np
 
-from zoo.data.cards import SPLITS, get_card, list_datasets
+from zoo.data.cards import SPLITS, DataCard, cards_dir, get_card, list_datasets, local_digests
 from zoo.data.decode import ImageError, decode_rgb, inspect
 from zoo.environment import cores
 from zoo.errors import UsageError
@@ -205,6 +205,9 @@ def _open_card(name: str, crop: int, max_bad: float, progress: Progress | None) 
     from zoo.data import procedural
 
     card = get_card(name)
+    if card.kind == "local":
+        folder = _local_folder(card)
+        return _scan(name, folder, list(_folder(folder)), crop, max_bad, progress)
     if card.kind != "procedural":
         from zoo.data.get import prepared_pages
 
@@ -214,6 +217,24 @@ def _open_card(name: str, crop: int, max_bad: float, progress: Progress | None) 
     dataset = _scan(name, pages, list(_folder(pages)), crop, max_bad, progress)
     splits = {key: replace(split, read_maps=procedural.read_maps) for key, split in dataset.splits.items()}
     return replace(dataset, splits=splits)
+
+
+def _local_folder(card: DataCard) -> Path:
+    """The folder of that name in the working directory, if its images are the ones of the card's list."""
+    folder, listed = Path(card.name), local_digests(card)
+    if not folder.is_dir():
+        raise UsageError(
+            f"{card.name} is not distributed (it was {card.source}): {cards_dir() / card.name}.csv lists its"
+            f" {len(listed):,} images, which would be in a folder {card.name}/ here. Give a folder of your own"
+        )
+    found = {source.name: hashlib.sha256(source.read()).hexdigest() for source in _folder(folder)}
+    other = sorted(name for name in found.keys() | listed.keys() if found.get(name) != listed.get(name))
+    if other:
+        raise UsageError(
+            f"the folder {folder}/ is not {card.name}: {len(other):,} images are missing, changed or not of it"
+            f" ({', '.join(other[:3])}{', …' * (len(other) > 3)}). Give ./{folder} to use it as it is"
+        )
+    return folder
 
 
 def _folder(root: Path) -> Iterator[Source]:
