@@ -79,15 +79,18 @@ def test_jit_against_none(benchmark, record, start, options, precision):
     record.time(benchmark, {"jit": start(**common, jit=True), "no jit": start(**common)}, "training_step")
 
 
-@pytest.mark.parametrize("trained", ["all", "decoder", "nothing"])
-def test_onednn_against_none(benchmark, record, start, options, model, precision, trained):
+@pytest.mark.parametrize("of", ["step", "step with a frozen encoder", "inference", "inference of a page"])
+def test_onednn_against_none(benchmark, record, start, options, model, precision, of):
     """What oneDNN buys, or costs, where TensorFlow would leave it off."""
     common = {"model": model, "batch_size": 1 if options.quick else 4, "crop": options.crop, "precision": precision}
-    if trained == "nothing":
+    frozen = of.endswith("frozen encoder")
+    if of.startswith("inference"):
         common["work"] = "inference"
+        if of.endswith("page"):
+            common |= {"batch_size": 1, "crop": 2 * options.crop}
     else:
-        common |= {"work": "training_step", "train_encoder": trained == "all"}
-    names = [f"{name}, frozen encoder" if trained == "decoder" else name for name in ("oneDNN", "no oneDNN")]
+        common |= {"work": "training_step", "train_encoder": not frozen}
+    names = [f"{name}, frozen encoder" if frozen else name for name in ("oneDNN", "no oneDNN")]
     workers = {name: start(**common, onednn=onednn) for name, onednn in zip(names, (True, False), strict=True)}
     record.time(benchmark, workers, common["work"])
 

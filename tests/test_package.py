@@ -1,16 +1,10 @@
 """What is installed: the package alone, working from any directory."""
 
-import os
-import platform
 import subprocess
 import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
-
-import pytest
-
-from zoo.cli import import_tensorflow
 
 ROOT = Path(__file__).parent.parent
 
@@ -44,16 +38,3 @@ def test_the_wheel_carries_the_cards():
 
 def test_top_level_folders_are_no_packages():
     assert not [folder for folder in ("datasets", "reports") if (ROOT / folder / "__init__.py").exists()]
-
-
-@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="oneDNN is asked for on x86 alone")
-@pytest.mark.parametrize("chosen", [None, "0"])
-def test_commands_that_predict_use_onednn(monkeypatch, chosen):
-    name = "TF_ENABLE_ONEDNN_OPTS"
-    monkeypatch.setenv(name, chosen or "")
-    if chosen is None:
-        monkeypatch.delenv(name)
-    import_tensorflow()
-    assert os.environ.get(name) == chosen
-    import_tensorflow(predict=True)
-    assert os.environ.get(name) == (chosen or "1")

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import platform
 import signal
 import sys
 import threading
@@ -70,7 +69,7 @@ def silence() -> Iterator[None]:
         os.close(saved)
 
 
-def import_tensorflow(distribute: str | None = None, *, predict: bool = False) -> Any:
+def import_tensorflow(distribute: str | None = None) -> Any:
     """Imports TensorFlow without its remarks about absent GPUs, and opens the devices of a run.
 
     Some of the remarks are written before its logging is set up, whatever the level: the file descriptor itself has to
@@ -78,15 +77,11 @@ def import_tensorflow(distribute: str | None = None, *, predict: bool = False) -
 
     Args:
         distribute: see `zoo.harness.devices.open_devices`.
-        predict: nothing is trained. Has oneDNN used on x86 processors without AVX-512 too; TensorFlow leaves it off
-            there, which is right for training only (`pytest bench/ -k onednn`).
 
     Returns:
         The `zoo.harness.devices.Devices`.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if predict and platform.machine() in ("x86_64", "AMD64"):
-        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     with silence():
         import keras  # noqa: F401
         import tensorflow as tf

@@ -145,7 +145,7 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
     if arguments.summary and output.is_book:
         raise UsageError(f"--summary: a book holds its pages alone; give a folder instead of -o {arguments.out}")
     output.check_apart(pages, look.extras)
-    import_tensorflow(predict=True)
+    import_tensorflow()
     from zoo.coloring.colorizer import Colorizer
     from zoo.coloring.job import Job
 

@@ -93,7 +93,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     with scanning(console) as progress:
         dataset = open_dataset(arguments.data, crop=CROP, progress=progress)
     console.print(dataset.summary(), markup=False, highlight=False, soft_wrap=True)
-    import_tensorflow(predict=True)
+    import_tensorflow()
     from zoo import environment
 
     mean_uv = mean_chroma(fixed_crops(dataset.splits["train"], count=MEAN_COLOR_CROPS, crop=CROP, seed=0))

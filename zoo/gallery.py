@@ -150,7 +150,7 @@ def make(arguments: argparse.Namespace) -> None:
     with scanning(console) as progress:
         dataset = open_dataset(arguments.data, crop=CROP, progress=progress)
     subjects = [*_held_out(dataset, arguments.split, arguments.pages), *scans]
-    import_tensorflow(predict=True)
+    import_tensorflow()
     from zoo import environment
     from zoo.evaluation.pictures import save_sheet
     from zoo.paths import atomic_folder, write_text
