@@ -12,7 +12,7 @@ from PIL import Image
 
 import zoo
 from zoo.color import compose, split_luma, to_uint8
-from zoo.coloring.colorizer import Colorizer, paint
+from zoo.coloring.colorizer import SIDE, Colorizer, paint
 from zoo.coloring.job import Job
 from zoo.coloring.look import Look
 from zoo.coloring.pages import Output, find_pages
@@ -91,7 +91,9 @@ def _plain_loop(folder: Path, forward: Any, side: int) -> None:
         Image.fromarray(to_uint8(compose(luma, uv)[0])).save(folder / "out" / f"{path.stem}.png")
 
 
-def colorize_page(*, height: int, width: int, side: int, model: str, precision: str) -> tuple[Call, dict[str, Any]]:
+def colorize_page(
+    *, height: int, width: int, model: str, precision: str, side: int = SIDE
+) -> tuple[Call, dict[str, Any]]:
     """One page of any size, from grey to colour."""
     folder = Path(tempfile.mkdtemp())
     colorizer = Colorizer(_model(folder, model, precision), side=side)

@@ -41,6 +41,14 @@ def test_memory_of_a_page(benchmark, record, start, options, precision, megapixe
     record.memory(benchmark, workers, "colorize")
 
 
+def test_memory_by_default(benchmark, record, start, options, precision, model):
+    """Two megapixels as `python -m zoo.colorize MODEL` colours them: at the default size, by the default decoder."""
+    if options.quick:
+        pytest.skip("--quick leaves large pages out")
+    spec = {"work": "colorize_page", "model": model, "precision": precision, "height": 1600, "width": 1250}
+    record.memory(benchmark, {"by default": lambda: start(**spec)}, "colorize")
+
+
 @pytest.mark.parametrize("scale", [1.5, 2, 3])
 def test_colours_along_ink_lines(benchmark, record, options, scale):
     """The true chroma, reduced by `scale` as the network sees pages, brought back along ink lines or bilinearly."""
