@@ -24,7 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m zoo",
-        description="Lists the models of the zoo. To train one: python -m zoo.train MODEL.",
+        description="Lists the models of the zoo. Commands, each with --help: python -m zoo.train, zoo.evaluate,"
+        " zoo.colorize, zoo.data, zoo.released, zoo.export, zoo.gallery, zoo.report.",
     )
     parser.add_argument("--version", action="version", version=zoo.__version__)
     parser.parse_args(arguments)

@@ -15,6 +15,7 @@ import numpy as np
 
 from zoo.color import UV_MAX, namespace
 from zoo.errors import UsageError
+from zoo.registry import suggestion
 
 BINS = 64
 NEUTRAL = 32
@@ -150,7 +151,10 @@ def parse_decoder(text: str) -> tuple[str, dict[str, Any]]:
     extra = {"coherent": True} if plus else {}
     name, colon, value = plain.partition(":")
     if name not in DECODERS:
-        raise UsageError(f"unknown decoder {name!r}: choose one of {', '.join(DECODERS)}")
+        raise UsageError(
+            f"unknown decoder {name!r}.{suggestion(name, DECODERS)} There are {', '.join(DECODERS)}, with a"
+            " temperature as in sample:0.5, and any of them with +coherent"
+        )
     if not colon:
         return name, extra
     if name not in WITH_TEMPERATURE:

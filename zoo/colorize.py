@@ -12,6 +12,7 @@ from zoo.cli import import_tensorflow, run
 from zoo.codec import DECODERS, PAGE_DECODER, parse_decoder
 from zoo.coloring.look import Look
 from zoo.errors import InterruptError, RunError, UsageError
+from zoo.registry import model_file
 
 if TYPE_CHECKING:
     from zoo.coloring.job import Job
@@ -52,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
         "--decode",
         metavar="NAME[:T]",
         help=f"of a classifier: {', '.join(DECODERS)}, with a temperature as in sample:0.5, and +coherent for one"
-        f" colour a region of even luma (default: {PAGE_DECODER})",
+        f" colour a region of even luma and alike answers (default: {PAGE_DECODER})",
     )
     p.add_argument("--seed", type=int, default=0, help="of sampled colours (default: 0)")
     p.add_argument(
@@ -145,6 +146,7 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
     if arguments.summary and output.is_book:
         raise UsageError(f"--summary: a book holds its pages alone; give a folder instead of -o {arguments.out}")
     output.check_apart(pages, look.extras)
+    model_file(arguments.model)  # a mistyped name is to be refused at once
     import_tensorflow()
     from zoo.coloring.colorizer import Colorizer
     from zoo.coloring.job import Job

@@ -83,7 +83,6 @@ def evaluate(arguments: argparse.Namespace) -> None:
     from zoo.evaluation.evaluate import GAIN_SUBJECTS, Evaluation, ideal_results, matched_gain, subjects
     from zoo.evaluation.results import evaluation_result
     from zoo.harness.progress import scanning, stderr_console
-    from zoo.harness.validation import mean_chroma
     from zoo.oracles import PALETTES
     from zoo.results import result_text, save_result
 
@@ -95,6 +94,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     console.print(dataset.summary(), markup=False, highlight=False, soft_wrap=True)
     import_tensorflow()
     from zoo import environment
+    from zoo.harness.validation import mean_chroma
 
     mean_uv = mean_chroma(fixed_crops(dataset.splits["train"], count=MEAN_COLOR_CROPS, crop=CROP, seed=0))
     specs = [*BASELINES, *(spec for spec in arguments.candidates if spec not in BASELINES)]
