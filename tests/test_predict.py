@@ -1,5 +1,7 @@
 """From luma to colour: every model through `Predictor`, and V given U above all."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -83,9 +85,10 @@ def test_decoders_of_the_other_models():
     classifier = zoo.create("classifier", encoder_weights="none")
     logits = np.array(classifier(LUMA, training=False))
     np.testing.assert_allclose(predict(classifier, LUMA, "mean"), decode(logits, "mean"), atol=1e-5)
-    regions = np.stack([segment(luma[..., 0], softmax(each)) for luma, each in zip(LUMA, logits, strict=True)])
+    regions = [segment(luma[..., 0], softmax(each)) for luma, each in zip(LUMA, logits, strict=True)]
     for decoder in ("mean", "sample"):
-        expected = decode(pool(logits, regions), decoder)
+        pooled = np.stack([pool(each, labels)[labels] for each, labels in zip(logits, regions, strict=True)])
+        expected = decode(pooled, decoder)
         np.testing.assert_allclose(predict(classifier, LUMA, f"{decoder}+coherent"), expected, atol=1e-5)
     regression = zoo.create("residual", encoder_weights="none")
     np.testing.assert_allclose(predict(regression, LUMA), regression(LUMA, training=False), atol=1e-5)
@@ -114,6 +117,14 @@ def test_coherent_decoding_gives_a_region_one_colour(conditional, decoder):
     assert len(np.unique(plain[:, :18].reshape(-1, 2), axis=0)) > 1
     for side in (np.s_[:, :18], np.s_[:, 22:]):
         assert len(np.unique(coherent[side].reshape(-1, 2), axis=0)) == 1
+
+
+@pytest.mark.parametrize("decoder", ["mode", "annealed", "mean", "annealed+coherent", "sample+coherent"])
+def test_bands_change_nothing(conditional, decoder, monkeypatch):
+    whole = Predictor(conditional)(LUMA).decode(decoder)
+    monkeypatch.setattr(importlib.import_module("zoo.models.predict"), "BAND", 20)
+    monkeypatch.setattr("zoo.coherence.BAND", 20)
+    np.testing.assert_allclose(Predictor(conditional)(LUMA).decode(decoder), whole, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["classifier", "conditional"])

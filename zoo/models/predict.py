@@ -1,6 +1,6 @@
 """One way from luma to colour for every model, whatever it answers with."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.codec import BINS, CENTERS, decode, encode, parse_decoder, softmax
-from zoo.coherence import pool, segment
+from zoo.coherence import BAND, pool, segment
 from zoo.errors import UsageError
 
 CHAINED = ("mode", "sample", "annealed")  # of a conditional model, these choose U, then V given it
@@ -108,23 +108,39 @@ class Prediction:
         smooth = options.pop("coherent", False)
         options |= {"seed": seed} if name == "sample" else {}
 
-        def ready(logits: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-            return pool(logits, self._regions, weights) if smooth else logits
+        def choose(*logits: np.ndarray) -> np.ndarray:
+            """UV (…, 2) of logits (…, 2, 64), or of those of U and those of V, (…, 64)."""
+            return np.asarray(decode(logits[0] if len(logits) == 1 else np.stack(logits, axis=-2), name, **options))
 
-        if not self._predictor.conditional or name not in CHAINED:
-            return decode(ready(self.marginals), name, **options)
-        u_logits = ready(self.output)
-        u = decode(np.stack([u_logits, u_logits], axis=-2), name, **options)[..., :1]
+        chained = self._predictor.conditional and name in CHAINED
+        if smooth:
+            return np.stack([self._coherent(image, choose, chained) for image in range(len(self.luma))])
+        if not chained:
+            return _in_bands(choose, self.marginals)
+        u = _in_bands(choose, self.output, self.output)[..., :1]
+        return _in_bands(choose, self.output, self._v_logits(self._features, u))
+
+    def _coherent(self, image: int, choose: Callable[..., np.ndarray], chained: bool) -> np.ndarray:
+        """UV (H, W, 2) of an image, one colour a region: chosen for the regions, and only then for their pixels."""
+        regions = self._regions[image]
+        if not chained:
+            return choose(pool(self.marginals[image], regions))[regions]
+        logits = self.output[image]
+        u_logits = pool(logits, regions)
+        u = choose(u_logits, u_logits)[..., :1]
         # Which V goes with this U is known by the pixels that find it likely.
-        chosen = np.asarray(encode(np.concatenate([u, u], axis=-1)))[..., :1]
-        p_u = np.take_along_axis(softmax(self.output[..., None, :])[..., 0, :], chosen, axis=-1)[..., 0]
-        v_logits = ready(self._predictor.v_logits(self._features, u).numpy(), p_u)
-        return decode(np.stack([u_logits, v_logits], axis=-2), name, **options)
+        chosen = np.asarray(encode(np.concatenate([u, u], axis=-1)))[regions, :1]
+        p_u = _in_bands(_probability, logits[None], chosen[None])[0]
+        v_logits = self._v_logits(self._features[image : image + 1], u[regions][None])[0]
+        return choose(u_logits, pool(v_logits, regions, p_u))[regions]
+
+    def _v_logits(self, features: Any, u: np.ndarray) -> np.ndarray:
+        return _in_bands(lambda *band: self._predictor.v_logits(*band).numpy(), features, u)
 
     @cached_property
     def _regions(self) -> np.ndarray:
         logits = self.output[..., None, :] if self._predictor.conditional else self.output
-        return np.stack([segment(luma[..., 0], softmax(each)) for luma, each in zip(self.luma, logits, strict=True)])
+        return np.stack([segment(luma[..., 0], each, softmax) for luma, each in zip(self.luma, logits, strict=True)])
 
     @cached_property
     def marginals(self) -> np.ndarray:
@@ -146,7 +162,20 @@ class Prediction:
         return np.log(np.maximum(both, 1e-12))
 
     def _chain(self, u: np.ndarray) -> np.ndarray:
-        return np.stack([self.output, self._predictor.v_logits(self._features, u).numpy()], axis=-2)
+        return np.stack([self.output, self._v_logits(self._features, u)], axis=-2)
+
+
+def _probability(logits: np.ndarray, bins: np.ndarray) -> np.ndarray:
+    """What a softmax of logits (…, 64) gives to bins (…, 1): (…)."""
+    return np.take_along_axis(softmax(logits), bins, axis=-1)[..., 0]
+
+
+def _in_bands(of: Callable[..., np.ndarray], *maps: np.ndarray) -> np.ndarray:
+    """`of` maps (B, H, W, …), a few rows at a time: what it makes of their bins on the way takes memory."""
+    count, height, width = maps[0].shape[:3]
+    step = max(1, BAND // (count * width))
+    found = [of(*(each[:, start : start + step] for each in maps)) for start in range(0, height, step)]
+    return np.concatenate(found, axis=1)
 
 
 def predict(model: keras.Model, luma: np.ndarray, decoder: str | None = None, *, seed: int = 0) -> np.ndarray:
