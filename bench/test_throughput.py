@@ -82,6 +82,8 @@ def test_jit_against_none(benchmark, record, start, options, precision):
 @pytest.mark.parametrize("of", ["step", "step with a frozen encoder", "inference", "inference of a page"])
 def test_onednn_against_none(benchmark, record, start, options, model, precision, of):
     """What oneDNN buys, or costs, where TensorFlow would leave it off."""
+    if options.quick and of != "inference of a page":
+        pytest.skip("--quick runs one of these")
     common = {"model": model, "batch_size": 1 if options.quick else 4, "crop": options.crop, "precision": precision}
     frozen = of.endswith("frozen encoder")
     if of.startswith("inference"):

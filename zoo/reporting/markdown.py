@@ -185,19 +185,20 @@ def target_table(targets: Sequence[Mapping[str, Any]], machines: list[list[Recor
         machines: rows of each.
     """
     wanted = {tuple(target["ratio"]) for target in targets}
-    machines = [records for records in machines if wanted & ratio_rows(records).keys()]
-    found = [ratio_rows(records) for records in machines]
+    measured = [(records, ratio_rows(records)) for records in machines]
+    shown = [(records, ratios) for records, ratios in measured if wanted & ratios.keys()]
 
     def cell(ratios: dict[tuple[str, ...], str], target: Mapping[str, Any]) -> str:
         text = ratios.get(tuple(target["ratio"]), "")
         return f"**{text}**" if text and float(text.split()[0]) <= target["at_most"] else text
 
     rows = [
-        (target["name"], f"≤ {target['at_most']:g}", *(cell(ratios, target) for ratios in found)) for target in targets
+        (target["name"], f"≤ {target['at_most']:g}", *(cell(ratios, target) for _, ratios in shown))
+        for target in targets
     ]
-    columns = [f"{machine_name(records[0])} ↓ [quartiles]" for records in machines]
-    table = markdown(("what", "aimed at", *columns), rows, numbers=len(machines) + 1)
-    return table + "".join(map(machine_lines, machines))
+    columns = [f"{machine_name(records[0])} ↓ [quartiles]" for records, _ in shown]
+    table = markdown(("what", "aimed at", *columns), rows, numbers=len(shown) + 1)
+    return table + "".join(machine_lines(records) for records, _ in shown)
 
 
 def benchmarks_page(machines: list[list[Record]]) -> str:
