@@ -14,11 +14,20 @@ def alike(luma):
     return np.full((*luma.shape, 2, 4), 0.25)
 
 
+def shared(luma, left, share):
+    """Distributions of which the `left` columns have `share` in common with the others."""
+    answers = np.zeros((*luma.shape, 2, 4))
+    answers[..., 0] = 1.0
+    answers[:, :left, :, 0] = share
+    answers[:, :left, :, 3] = 1 - share
+    return answers
+
+
 def test_ink_separates_and_a_shade_does_not():
     luma = np.full((60, 90), 0.6)
     luma[:, 28:32] = 0.1  # ink
     luma[:, 60:] = 0.54  # the shaded side of the right-hand object
-    labels = segment(luma, alike(luma))
+    labels = segment(luma, shared(luma, 30, 0.6))
     assert len(np.unique(labels[:, :28])) == 1
     assert len(np.unique(labels[:, 32:])) == 1
     assert labels[0, 0] != labels[0, 40]
@@ -26,6 +35,23 @@ def test_ink_separates_and_a_shade_does_not():
     luma[:, 60:] = 0.4  # another object, without a line between
     labels = segment(luma, alike(luma))
     assert labels[0, 40] != labels[0, 80]
+
+
+def test_parts_of_one_object_are_joined_across_a_line_of_ink():
+    luma = np.full((60, 90), 0.6)
+    luma[:, 28:34] = 0.1
+    luma[:, 34:] = 0.54  # the other leg, in shade
+    labels = segment(luma, shared(luma, 31, 0.75))
+    assert labels[0, 0] == labels[0, 89] != labels[0, 30]
+    labels = segment(luma, shared(luma, 31, 0.65))  # of another opinion
+    assert labels[0, 0] != labels[0, 89]
+    luma[:, 34:] = 0.45  # of another tone
+    labels = segment(luma, shared(luma, 31, 1.0))
+    assert labels[0, 0] != labels[0, 89]
+    luma[:, 34:] = 0.54
+    luma[:, 28:40] = 0.1  # no line, but something between them
+    labels = segment(luma, shared(luma, 31, 1.0))
+    assert labels[0, 0] != labels[0, 89]
 
 
 def test_answers_that_differ_separate_where_luma_does_not():
@@ -45,21 +71,21 @@ def test_answers_that_differ_separate_where_luma_does_not():
 
 
 def test_regions_of_a_drawn_page_are_parts_of_its_objects():
-    pure, labelled, largest = 0, 0, 0
+    pure, of_one_class, largest, labelled = 0, 0, 0, 0
     for index in range(2):
         page = draw_page("val", index)
         luma = split_luma(page.rgb / 255)[0][..., 0]
         regions = segment(luma, np.eye(256)[page.classes][:, :, None])  # who knows the class, if not the colour
         inside = page.objects > 0
-        pairs, counts = np.unique(
-            np.stack([regions[inside], page.objects[inside]]).astype(np.int64), axis=1, return_counts=True
-        )
-        of_region, of_object = np.zeros(regions.max() + 1), np.zeros(256)
-        np.maximum.at(of_region, pairs[0], counts)
-        np.maximum.at(of_object, pairs[1], counts)
-        pure, largest, labelled = pure + of_region.sum(), largest + of_object.sum(), labelled + counts.sum()
-    assert pure / labelled > 0.99  # a region is of one object
-    assert largest / labelled > 0.7  # and most of an object is one region, shades and all
+        together = np.zeros((regions.max() + 1, 256))
+        np.add.at(together, (regions[inside], page.objects[inside]), 1)
+        pure, largest = pure + together.max(axis=1).sum(), largest + together.max(axis=0).sum()
+        classes = np.zeros_like(together)
+        np.add.at(classes, (regions[inside], page.classes[inside]), 1)
+        of_one_class, labelled = of_one_class + classes.max(axis=1).sum(), labelled + inside.sum()
+    assert of_one_class / labelled > 0.99  # a region is of one class
+    assert pure / labelled > 0.97  # and of one object, but for neighbours of a class and a tone
+    assert largest / labelled > 0.75  # most of an object is one region, shades and all
 
 
 def test_pooling_is_the_mean_of_log_probabilities(monkeypatch):

@@ -1,12 +1,15 @@
 """Coherence: one object, one colour. A region of even luma and alike answers gets one distribution first."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 SMALLEST = 10  # pixels; smaller regions are joined to a neighbour
 LARGEST_STEP = 0.09  # of luma: less than ink makes, more than the edge of a shade does
 LEAST_SHARED = 0.5  # of two neighbours' distributions, in each channel, if they are to be one object
+LEAST_SHARED_ACROSS = 0.7  # the same where a line of ink lies between them
+WIDEST_LINE = 6  # pixels
 SHORTEST_BORDER = 4  # pixels
 LEAST = -12.0  # log-probability: no pixel's certainty rules out what all others see
 BAND = 1 << 16  # pixels looked at together: what is made of their bins on the way takes memory
@@ -15,12 +18,13 @@ BAND = 1 << 16  # pixels looked at together: what is made of their bins on the w
 def segment(
     luma: np.ndarray, answers: np.ndarray, probabilities: Callable[[np.ndarray], np.ndarray] | None = None
 ) -> np.ndarray:
-    """Regions of even luma and alike answers, such as ink encloses; the lit and the shaded part of an object are one.
+    """Regions of even luma and alike answers: the lit and the shaded part of an object are one, and so are two legs.
 
     P. Felzenszwalb and D. Huttenlocher, Efficient Graph-Based Image Segmentation, 2004 (scikit-image), then neighbours
     are joined whose means of luma, and whose pixels on both sides of the border they share, differ by less than
     `LARGEST_STEP`, and whose mean distributions have at least `LEAST_SHARED` in common (one less their total
-    variation): what could be red or blue is another object than the grass beside it, whatever its luma.
+    variation): what could be red or blue is another object than the grass beside it, whatever its luma. Last, those
+    that face each other across a line of ink, if their distributions have `LEAST_SHARED_ACROSS` in common.
 
     Args:
         luma: (H, W) in [0, 1].
@@ -30,30 +34,75 @@ def segment(
     Returns:
         Labels from 0, (H, W).
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-    from skimage.segmentation import felzenszwalb
+    from scipy.ndimage import grey_closing
+    from skimage.segmentation import expand_labels, felzenszwalb
 
     labels = felzenszwalb(luma, scale=30, sigma=0, min_size=SMALLEST)
-    count = int(labels.max()) + 1
-    means = _means(labels, luma[..., None])[:, 0]
-
-    # Every pair of pixels side by side or one above the other that lies in two regions.
-    here = np.concatenate([labels[:, :-1].ravel(), labels[:-1].ravel()]).astype(np.int64)
-    there = np.concatenate([labels[:, 1:].ravel(), labels[1:].ravel()]).astype(np.int64)
-    step = np.concatenate([np.abs(np.diff(luma, axis=axis)).ravel() for axis in (1, 0)])
-    across = here != there
-    low, high = np.minimum(here, there)[across], np.maximum(here, there)[across]
-    borders, which, length = np.unique(low * count + high, return_inverse=True, return_counts=True)
-    low, high = borders // count, borders % count
-    step_at_border = np.bincount(which, step[across], len(borders)) / length
-    one = (np.maximum(step_at_border, np.abs(means[low] - means[high])) < LARGEST_STEP) & (length >= SHORTEST_BORDER)
-    low, high = low[one], high[one]
     shares = _means(labels, answers, of=probabilities)
-    alike = np.minimum(shares[low], shares[high]).sum(axis=-1).min(axis=-1) >= LEAST_SHARED
-    low, high = low[alike], high[alike]
-    graph = coo_array((np.ones(len(low), bool), (low, high)), shape=(count, count))
-    return connected_components(graph, directed=False)[1][labels]
+    parts = _Parts(labels, np.bincount(labels.ravel()), _means(labels, luma[..., None])[:, 0], shares)
+    low, high, step = _borders(labels + 1, luma)
+    touching = step < LARGEST_STEP
+    parts = parts.joined(low[touching], high[touching], LEAST_SHARED)
+
+    # A closing fills what is thin and darker than both its sides, which grow together there.
+    ink = grey_closing(luma, size=WIDEST_LINE + 1) - luma > LARGEST_STEP
+    without_ink = expand_labels(np.where(ink, 0, parts.labels + 1), WIDEST_LINE // 2 + 1)
+    low, high, _ = _borders(without_ink, luma)
+    return parts.joined(low, high, LEAST_SHARED_ACROSS).labels
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Regions that may yet be joined.
+
+    Attributes:
+        labels: from 0, (H, W).
+        sizes: in pixels, (regions,).
+        luma: the mean of each, (regions,).
+        shares: the mean distributions of each, (regions, channels, bins).
+    """
+
+    labels: np.ndarray
+    sizes: np.ndarray
+    luma: np.ndarray
+    shares: np.ndarray
+
+    def joined(self, low: np.ndarray, high: np.ndarray, least_shared: float) -> "_Parts":
+        """The regions with those joined, of the pairs `low` and `high`, that are alike."""
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        near = np.abs(self.luma[low] - self.luma[high]) < LARGEST_STEP
+        low, high = low[near], high[near]
+        alike = np.minimum(self.shares[low], self.shares[high]).sum(axis=-1).min(axis=-1) >= least_shared
+        count = len(self.sizes)
+        graph = coo_array((np.ones(alike.sum(), bool), (low[alike], high[alike])), shape=(count, count))
+        part = connected_components(graph, directed=False)[1]
+        luma, shares = (_means(part, each, self.sizes) for each in (self.luma[:, None], self.shares))
+        return _Parts(part[self.labels], np.bincount(part, self.sizes), luma[:, 0], shares)
+
+
+def _borders(labels: np.ndarray, luma: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which two regions share a border of at least `SHORTEST_BORDER`, and the mean step of luma across it.
+
+    Args:
+        labels: from 1, 0 where there is no region, (H, W).
+        luma: (H, W).
+
+    Returns:
+        Of each border the lower and the higher label, less 1, and the step.
+    """
+    # Every pair of pixels side by side or one above the other that lies in two regions.
+    here = np.concatenate([labels[:, :-1].ravel(), labels[:-1].ravel()]).astype(np.int64) - 1
+    there = np.concatenate([labels[:, 1:].ravel(), labels[1:].ravel()]).astype(np.int64) - 1
+    step = np.concatenate([np.abs(np.diff(luma, axis=axis)).ravel() for axis in (1, 0)])
+    across = (here != there) & (here >= 0) & (there >= 0)
+    low, high = np.minimum(here, there)[across], np.maximum(here, there)[across]
+    count = int(labels.max(initial=1))
+    borders, which, length = np.unique(low * count + high, return_inverse=True, return_counts=True)
+    mean_step = np.bincount(which, step[across], len(borders)) / length
+    long = length >= SHORTEST_BORDER
+    return (borders // count)[long], (borders % count)[long], mean_step[long]
 
 
 def pool(logits: np.ndarray, regions: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
@@ -81,14 +130,15 @@ def _means(
     weights: np.ndarray | None = None,
     of: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> np.ndarray:
-    """The mean of values (H, W, …) in each region, or of what `of` makes of them, (regions, …)."""
+    """The mean of values (*labels.shape, …) of each label, or of what `of` makes of them, (labels, …)."""
     from scipy.sparse import csr_array
 
     members = labels.ravel()
     weight = np.ones(members.size) if weights is None else weights.ravel() + 1e-12
     sizes = np.bincount(members, weight)
     shares = (weight / sizes[members]).astype(np.float32)
-    flat, shape = values.reshape(members.size, *values.shape[2:]), values.shape[2:]
+    shape = values.shape[labels.ndim :]
+    flat = values.reshape(members.size, *shape)
     means = np.zeros((len(sizes), int(np.prod(shape))), np.float32)
     for start in range(0, members.size, BAND):
         band = slice(start, start + BAND)
