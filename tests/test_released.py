@@ -11,7 +11,9 @@ from images import make_images
 import zoo
 from zoo import released, train
 from zoo.errors import UsageError
+from zoo.evaluation.candidates import check
 from zoo.models import predict
+from zoo.registry import model_file
 from zoo.results import load_result
 from zoo.weights import LAYERS
 
@@ -75,6 +77,20 @@ def test_what_is_released_is_what_was_trained(runs):
     best = predict(zoo.load(runs / "run"), luma)
     for model in (zoo.create("residual", weights="comics"), zoo.load("residual"), zoo.load("residual:comics")):
         np.testing.assert_allclose(predict(model, luma), best, atol=2e-3)
+
+
+def test_a_run_that_bears_the_name_of_a_model(runs, monkeypatch):
+    release(runs)
+    monkeypatch.chdir(runs)
+    (runs / "residual").mkdir()
+    assert model_file("residual") is None  # an empty folder is no run
+    shutil.copy(runs / "run" / "best.keras", runs / "residual")
+    with pytest.raises(UsageError, match="Give .*residual for the first, residual:comics for the second"):
+        model_file("residual")
+    with pytest.raises(UsageError, match="for the first"):
+        check("residual")
+    assert model_file("residual:comics") is None
+    assert model_file(runs / "residual") == runs / "residual" / "best.keras"
 
 
 def test_weights_that_are_not_there(runs):

@@ -116,18 +116,23 @@ def model_file(path: str | Path) -> Path | None:
     """The `.keras` file that `load` reads: `path` itself, or the best model of a run directory; None for other models.
 
     Raises:
-        UsageError: there is no such model.
+        UsageError: there is no such model, or it could be either of two.
     """
     name, _, weights = str(path).partition(":")
     if name == "hf":
         return None
     path = Path(path)
-    if name in _REGISTRY and not path.exists():
+    file = path / "best.keras" if path.is_dir() else path
+    if name in _REGISTRY:
         from zoo.released import DEFAULT, get_release
 
+        if file.is_file():
+            raise UsageError(
+                f"{path}: there is a model of that name here, and one with released weights. Give {path.absolute()}"
+                f" for the first, {name}:{weights or DEFAULT} for the second"
+            )
         get_release(name, weights or DEFAULT)
         return None
-    file = path / "best.keras" if path.is_dir() else path
     if not file.is_file():
         raise UsageError(
             f"no model at {path}.{suggestion(name, _REGISTRY)} Give a .keras file, a run directory that holds"

@@ -178,9 +178,9 @@ def check(spec: str) -> None:
     from zoo.oracles import ORACLES
 
     known = (*BASELINES, *ORACLES)
-    if spec in known or Path(spec).exists():
+    if spec in known:
         return
-    if spec.partition(":")[0] in list_models():
+    if spec.partition(":")[0] in list_models() or Path(spec).exists():
         model_file(spec)
     else:
         raise UsageError(
