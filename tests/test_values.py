@@ -88,7 +88,8 @@ def test_the_study_is_built_and_checked(tmp_path) -> None:
     (tmp_path / "README.md").write_text("# Project\n")
     save_evaluation(tmp_path / "reports" / "results" / "evaluation-drawn.json")
     save_result(tmp_path / "reports" / "results" / "run-ablation-base.json", run_result())
-    save_result(tmp_path / "reports" / "results" / "run-ablation-slow.json", run_result(learning_rate=0.001))
+    slow = run_result(learning_rate=0.001, train_encoder=True, validate_every=5)
+    save_result(tmp_path / "reports" / "results" / "run-ablation-slow.json", slow)
     study.write_text(
         "A* is <!-- value: drawn | residual | a_star -->0.1<!-- end -->, <!-- value: drawn | residual | bvr\n-->?"
         "<!-- end --> too.\n\n<!-- table: ablations -->\n<!-- end of table -->\n"
@@ -97,7 +98,7 @@ def test_the_study_is_built_and_checked(tmp_path) -> None:
     text = study.read_text(encoding="utf-8")
     assert text.startswith("A* is <!-- value: drawn | residual | a_star -->0.9<!-- end -->, <!-- value")
     assert "| as it is | 16.00 | −3.00 [−4.00, −2.00] | 0.50 | `ablation-base` |" in text
-    assert "| learning rate 0.001 | 16.00 |" in text
+    assert "| learning rate 0.001, train encoder | 16.00 |" in text
     assert report.main(["build", "--root", str(tmp_path), "--check"]) == 0
     study.write_text(text.replace("-->0.9<", "-->0.8<"), encoding="utf-8")
     assert report.main(["build", "--root", str(tmp_path), "--check"]) == 1

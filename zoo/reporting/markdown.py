@@ -26,9 +26,10 @@ def _order(result: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def changes(config: dict[str, Any]) -> str:
-    """What a run's configuration does to its crops, loss and weights, as in ", zoom 2, ema 0.999"."""
+    """What a run's configuration does to its crops, loss and weights, as in ", zoom 2, ema 0.999, encoder trained"."""
     plain = {"rebalance": 0, "zoom": 1, "contrast": 0, "scans": 0, "ema": 0}  # older runs lack some of these
-    return "".join(f", {name} {config[name]:g}" for name, none in plain.items() if config.get(name, none) != none)
+    found = "".join(f", {name} {config[name]:g}" for name, none in plain.items() if config.get(name, none) != none)
+    return found + (", encoder trained" if config.get("train_encoder") else "")
 
 
 def run_table(runs: list[Record], *, decoders: bool = True) -> str:
@@ -89,6 +90,9 @@ def _kept(result: Record) -> str:
 ABLATION = "ablation-"
 """How the names of runs begin that differ from `ablation-base` in one thing."""
 
+WATCHING = ("validate_every", "checkpoint_every")
+"""What does not change a training, but when it is looked at and saved."""
+
 
 def ablation_table(runs: Mapping[str, Record]) -> str:
     """A line a run of `ABLATION`: what differs from the base, the mean's error, and how colourful the decoders are.
@@ -123,8 +127,10 @@ def ablation_table(runs: Mapping[str, Record]) -> str:
 
 
 def _changed(base: dict[str, Any], config: dict[str, Any]) -> str:
-    keys = [key for key in sorted(base | config) if base.get(key) != config.get(key)]
-    return ", ".join(f"{key.replace('_', ' ')} {config[key]}" for key in keys if key in config)
+    keys = [key for key in sorted(base | config) if base.get(key) != config.get(key) and key not in WATCHING]
+    return ", ".join(
+        key.replace("_", " ") + ("" if config[key] is True else f" {config[key]}") for key in keys if key in config
+    )
 
 
 def _machines(environments: list[Record]) -> str:
