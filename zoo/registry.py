@@ -1,6 +1,7 @@
 """The registry: plain builder functions by name, one card each. Free of Keras until a model is built."""
 
 import difflib
+import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,6 +160,8 @@ def load(path: str | Path) -> Any:
 
         name, _, weights = str(path).partition(":")
         return create(name, weights=weights or DEFAULT)
+    if not zipfile.is_zipfile(file):  # Keras says of such a file that it was not found
+        raise UsageError(f"{file} is not a model of this zoo: it is damaged, or no .keras file")
     import keras
 
     import zoo.models  # noqa: F401  (registers the layers)

@@ -49,7 +49,7 @@ class Colorizer:
         network = zoo.load(model) if isinstance(model, (str, Path)) else model
         self._predictor = Predictor(network)
         if self._predictor.output == "uv" and decode is not None:
-            raise UsageError(f"--decode {decode}: this model answers with one colour, and takes no decoder")
+            raise UsageError(f"--decode {decode}: this model answers with one colour; leave --decode out")
         self.decode = (decode or PAGE_DECODER) if self._predictor.output == "logits" else None
         if self.decode:
             parse_decoder(self.decode)
