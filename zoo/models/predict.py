@@ -90,7 +90,7 @@ class Prediction:
 
         Args:
             decoder: of `zoo.codec.DECODERS`, with a temperature after a colon if it takes one, as `sample:0.5`, and
-                `+coherent` at the end to choose one colour for each region of even luma. None for a regression, which
+                `+coherent` at the end to choose one colour a region (`zoo.coherence`). None for a regression, which
                 has an answer of its own. A conditional model's `mode`, `sample` and `annealed` choose U, then V given
                 it; `mean` and `median`, which are of all colours there could be, look at the two marginals.
             seed: of `sample`.

@@ -88,7 +88,7 @@ def _kept(result: Record) -> str:
 
 
 ABLATION = "ablation-"
-"""How the names of runs begin that differ from `ablation-base` in one thing."""
+"""How the names of runs begin that are compared with `ablation-base`; their table says in what they differ."""
 
 WATCHING = ("validate_every", "checkpoint_every")
 """What does not change a training, but when it is looked at and saved."""
