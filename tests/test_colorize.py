@@ -39,6 +39,7 @@ def test_depth_alpha_and_metadata_survive(tmp_path, models, capsys):
     code, _, err = run(capsys, models["tiny"], tmp_path / "in", "-o", tmp_path / "out")
     assert code == 0, err
     assert "4 of 4 pages coloured" in err
+    assert f" s by {models['tiny']}, in {tmp_path / 'out'}" in err
     with Image.open(tmp_path / "out" / "photo.png") as image:
         assert image.size == (40, 56)  # upright
         assert image.getexif()[0x010E] == "my grandmother, 1931"
@@ -252,6 +253,7 @@ def test_a_bad_page_costs_that_page_and_is_named(tmp_path, models, capsys):
     assert "colour.png: it has colours: --desaturate colours it anew" in err
     report = json.loads(out)
     assert (report["pages"], report["coloured"]) == (5, 3)
+    assert (report["model"], report["decode"]) == (str(models["tiny"]), None)
     assert set(report["failed"]) == {"bad.png", "colour.png"}
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"0.png", "1.png", "2.png"}
 
@@ -410,6 +412,8 @@ def test_what_is_there_is_not_overwritten_unasked(tmp_path, models, capsys):
         (["in", "--descreen", "1"], "--descreen takes the period of a screen"),
         (["in", "in"], "would both become"),
         (["in/a.png", "-o", "x.tiff"], "-o x.tiff: .tiff files cannot be written; give .png, .jpg, .webp, .cbz"),
+        (["in/a.png", "-o", "x.cbr"], "-o x.cbr: .cbr files cannot be written; give .png, .jpg, .webp, .cbz"),
+        ([], "tiny.keras is taken for the MODEL, and no INPUT comes after it: give both, as in python -m zoo.colorize"),
         (["in", "in/a.png", "-o", "x.png"], "-o x.png: an image is written as .png, .jpg, .webp, of one page"),
         (["in", "--headroom", "0.7"], "--headroom must be in 0 … 0.5, not 0.7"),
         (["empty"], "no images in it"),
@@ -435,6 +439,9 @@ def test_no_model(tmp_path, capsys):
     code, _, err = run(capsys, tmp_path / "nothing", tmp_path / "a.png", "-o", tmp_path / "out")
     assert code == 2
     assert "no model at" in err
+    code, _, err = run(capsys, tmp_path / "a.png", tmp_path / "a.png", "-o", tmp_path / "out")
+    assert code == 2
+    assert "a.png is not a model of this zoo: it is damaged, or no .keras file" in err
     code, _, err = run(capsys, "hf://no/model", tmp_path / "a.png", "-o", tmp_path / "out")
     assert code == 2
     assert "hf://no/model" in err

@@ -13,7 +13,7 @@ from zoo import released, train
 from zoo.errors import UsageError
 from zoo.evaluation.candidates import check
 from zoo.models import predict
-from zoo.registry import model_file
+from zoo.registry import model_file, model_name
 from zoo.results import load_result
 from zoo.weights import LAYERS
 
@@ -84,12 +84,15 @@ def test_a_run_that_bears_the_name_of_a_model(runs, monkeypatch):
     monkeypatch.chdir(runs)
     (runs / "residual").mkdir()
     assert model_file("residual") is None  # an empty folder is no run
+    assert model_name("residual") == "residual:comics"
     shutil.copy(runs / "run" / "best.keras", runs / "residual")
     with pytest.raises(UsageError, match="Give .*residual for the first, residual:comics for the second"):
         model_file("residual")
     with pytest.raises(UsageError, match="for the first"):
         check("residual")
     assert model_file("residual:comics") is None
+    assert model_name("residual:comics") == "residual:comics"
+    assert model_name(runs / "residual") == str(runs / "residual")
     assert model_file(runs / "residual") == runs / "residual" / "best.keras"
 
 

@@ -12,7 +12,7 @@ from zoo.cli import import_tensorflow, run
 from zoo.codec import DECODERS, PAGE_DECODER, parse_decoder
 from zoo.coloring.look import Look
 from zoo.errors import InterruptError, RunError, UsageError
-from zoo.registry import model_file
+from zoo.registry import model_file, model_name
 
 if TYPE_CHECKING:
     from zoo.coloring.job import Job
@@ -26,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(
         prog="python -m zoo.colorize",
+        usage="%(prog)s MODEL INPUT [INPUT …] -o OUT [options]",
         description="Colours black-and-white pages. Every page keeps its luma: in PNG, all but the rounding.",
         epilog="A call that was interrupted goes on where it stopped; pages that are there already stay as they are.",
     )
@@ -38,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "inputs",
         metavar="INPUT",
-        nargs="+",
+        nargs="*",
         help="images, folders, patterns in quotes, .cbz or .zip archives, PDF files",
     )
     p.add_argument(
@@ -102,6 +103,11 @@ def parser() -> argparse.ArgumentParser:
 
 def colorize(arguments: argparse.Namespace) -> None:
     """Runs the command."""
+    if not arguments.inputs:
+        raise UsageError(
+            f"{arguments.model} is taken for the MODEL, and no INPUT comes after it: give both, as in"
+            f" python -m zoo.colorize conditional page.png -o {arguments.out}"
+        )
     for name, low, high in (("samples", 1, 1000), ("quality", 1, 100), ("batch_size", 1, 1000), ("seed", 0, 2**31)):
         value = getattr(arguments, name)
         if not low <= value <= high:
@@ -165,10 +171,19 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
         raise disk_error(error, arguments.out) from error
     except KeyboardInterrupt:
         raise InterruptError("interrupted: the same command goes on where it stopped") from None
-    _report(arguments, job, output, len(pages), done, round(time.monotonic() - began, 2))
+    used = {"model": model_name(arguments.model), "decode": colorizer.decode}
+    _report(arguments, used, job, output, len(pages), done, round(time.monotonic() - began, 2))
 
 
-def _report(arguments: argparse.Namespace, job: "Job", output: "Output", count: int, done: int, seconds: float) -> None:
+def _report(
+    arguments: argparse.Namespace,
+    used: dict[str, str | None],
+    job: "Job",
+    output: "Output",
+    count: int,
+    done: int,
+    seconds: float,
+) -> None:
     """Says what was done; raises RunError if pages could not be coloured."""
     from zoo.harness.progress import stderr_console
 
@@ -181,11 +196,13 @@ def _report(arguments: argparse.Namespace, job: "Job", output: "Output", count: 
             "almost black and white": sorted(job.bilevel),
             "seconds": seconds,
             "out": str(arguments.out),
+            **used,
         }
         print(json.dumps(report, indent=2))
     else:
         there = f"; {job.there} there already, left as they are (--overwrite makes them anew)" * bool(job.there)
-        line = f"{done} of {count} pages coloured in {seconds} s, in {arguments.out}{there}"
+        by = ", ".join(filter(None, used.values()))
+        line = f"{done} of {count} pages coloured in {seconds} s by {by}, in {arguments.out}{there}"
         stderr_console().print(line, markup=False, highlight=False, soft_wrap=True)
     if job.bilevel:
         first, *others = sorted(job.bilevel)

@@ -117,7 +117,7 @@ def model_file(path: str | Path) -> Path | None:
     """The `.keras` file that `load` reads: `path` itself, or the best model of a run directory; None for other models.
 
     Raises:
-        UsageError: there is no such model, or it could be either of two.
+        UsageError: there is no such model, it could be either of two, or the file is none.
     """
     name, _, weights = str(path).partition(":")
     if name == "hf":
@@ -139,7 +139,19 @@ def model_file(path: str | Path) -> Path | None:
             f"no model at {path}.{suggestion(name, _REGISTRY)} Give a .keras file, a run directory that holds"
             " best.keras, or the name of a model with released weights: python -m zoo.released list shows them"
         )
+    if not zipfile.is_zipfile(file):  # Keras says of such a file that it was not found
+        raise UsageError(f"{file} is not a model of this zoo: it is damaged, or no .keras file")
     return file
+
+
+def model_name(path: str | Path) -> str:
+    """What messages call a model that `load` takes: of released weights, their name too."""
+    name, _, weights = str(path).partition(":")
+    if name not in _REGISTRY or weights or model_file(path):
+        return str(path)
+    from zoo.released import DEFAULT
+
+    return f"{name}:{DEFAULT}"
 
 
 def load(path: str | Path) -> Any:
@@ -160,8 +172,6 @@ def load(path: str | Path) -> Any:
 
         name, _, weights = str(path).partition(":")
         return create(name, weights=weights or DEFAULT)
-    if not zipfile.is_zipfile(file):  # Keras says of such a file that it was not found
-        raise UsageError(f"{file} is not a model of this zoo: it is damaged, or no .keras file")
     import keras
 
     import zoo.models  # noqa: F401  (registers the layers)

@@ -24,6 +24,9 @@ ARCHIVES = (".cbz", ".zip")
 PDF = ".pdf"
 BOOKS = (*ARCHIVES, PDF)
 
+NO_FOLDER = {".7z", ".cb7", ".cbr", ".cbt", ".djvu", ".epub", ".html", ".psd", ".rar", ".svg", ".tar", ".tga", ".txt"}
+"""Extensions of files that cannot be written, and that nobody means a folder by."""
+
 PDF_SIDE = 4096
 """The longer side of a page of a PDF, pixels, at most: of a scan, its own; of what is drawn, this."""
 
@@ -162,7 +165,7 @@ class Output:
         self._file = path if single and path.suffix.lower().lstrip(".") in (*FORMATS, "jpeg") else None
         self.is_book = path.suffix.lower() in BOOKS
         self._overwrite = overwrite
-        if not self._file and is_image(path):
+        if not self._file and (is_image(path) or path.suffix.lower() in NO_FOLDER) and not path.is_dir():
             known = ", ".join(f".{each}" for each in FORMATS)
             raise UsageError(
                 f"-o {path}: an image is written as {known}, of one page; give a folder or a book for more"
