@@ -55,11 +55,13 @@ class Predictor:
             channels = body.outputs[1].shape[-1]
             signature = (tf.TensorSpec([None, None, None, channels]), tf.TensorSpec([None, None, None, 1]))
             self._v_given_u = tf.function(lambda features, u: given([features, u]), input_signature=signature)
-        self._forward = tf.function(lambda luma: body(luma, training=False), reduce_retracing=True)
+        # Of any size: TensorFlow would trace the model anew for sizes it has not met, and warn of it.
+        luma = tf.TensorSpec([None, None, None, 1])
+        self._forward = tf.function(lambda luma: body(luma, training=False), input_signature=(luma,))
 
     def __call__(self, luma: np.ndarray) -> "Prediction":
         """The prediction for luma (B, H, W, 1)."""
-        found = self._forward(tf.convert_to_tensor(luma))
+        found = self._forward(tf.convert_to_tensor(luma, tf.float32))
         if not self.conditional:
             return Prediction(luma, found.numpy(), None, self)
         return Prediction(luma, found[0].numpy(), found[1], self)
