@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["zoo.harness.trainer", "zoo.train"])
+CONTEXT.set_forkserver_preload(["zoo.harness.trainer", "zoo.train", "scipy.stats", "skimage.color"])
 
 
 @dataclass(frozen=True)

@@ -177,14 +177,14 @@ def test_mutants_do_not_depend_on_the_machine():
 
 
 def test_fuzz():
-    found = fuzz(200, seed=100)
+    found = fuzz(100, seed=100)
     assert found["problems"] == []
     counts = found["counts"]
     for kind in ("jpeg", "png", "webp", "gif", "cbz"):
-        assert counts[kind] == 40
+        assert counts[kind] == 20
         assert counts[f"{kind} refused"]
         assert counts[f"{kind} read"]
-    assert counts["coloured"] > 50
+    assert counts["coloured"] > 25
 
 
 @pytest.mark.slow

@@ -62,13 +62,13 @@ def test_three_steps_are_hand_written_gradient_descent(pages, tmp_path):
 
 def finite_and_falling(run) -> None:
     losses = np.array([r["loss"] for r in run.records() if "loss" in r])
-    assert len(losses) == 100
+    third = len(losses) // 3
     assert np.isfinite(losses).all()
-    assert losses[-30:].mean() < losses[:30].mean()
+    assert losses[-third:].mean() < losses[:third].mean()
 
 
-def test_a_thousand_small_steps_stay_finite_and_learn(pages, tmp_path):
-    _, _, run = train_paper(pages, tmp_path / "run", steps=1000, crop=32, encoder_weights="none", validate_every=1000)
+def test_small_steps_stay_finite_and_learn(pages, tmp_path):
+    _, _, run = train_paper(pages, tmp_path / "run", steps=300, crop=32, encoder_weights="none", validate_every=300)
     finite_and_falling(run)
 
 

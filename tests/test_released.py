@@ -28,28 +28,25 @@ def encoder() -> dict:
     }
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, encoder) -> Path:
+    """A finished run on that encoder."""
+    folder = tmp_path_factory.mktemp("trained")
+    data = make_images(folder / "images", train=4, val=2)
+    sizes = ["--crop", "16", "--batch-size", "2", "--validation-crops", "2", "--steps", "2", "--precision", "float32"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("zoo.weights.load_encoder_weights", lambda spec, offline=False: encoder)
+        command = ["residual", "--data", str(data), *sizes, "--option", "output=linear", "--run-dir"]
+        assert train.main([*command, str(folder / "run")]) == 0
+    return folder / "run"
+
+
 @pytest.fixture
-def runs(tmp_path, encoder, monkeypatch, capsys) -> Path:
-    """A finished run on that encoder, and an empty folder for releases."""
+def runs(tmp_path, trained, encoder, monkeypatch) -> Path:
+    """A folder with that run, and an empty one for releases."""
     monkeypatch.setattr("zoo.weights.load_encoder_weights", lambda spec, offline=False: encoder)
     monkeypatch.setattr(released, "FOLDER", tmp_path / "released")
-    data = make_images(tmp_path / "images", train=4, val=2)
-    flags = [
-        "--crop",
-        16,
-        "--batch-size",
-        2,
-        "--validation-crops",
-        2,
-        "--steps",
-        2,
-        "--option",
-        "output=linear",
-        "--precision",
-        "float32",
-    ]
-    command = ["residual", "--data", data, *flags, "--run-dir", tmp_path / "run"]
-    assert train.main([str(each) for each in command]) == 0
+    shutil.copytree(trained, tmp_path / "run")
     return tmp_path
 
 
@@ -58,15 +55,15 @@ def release(runs: Path, name: str = "comics") -> released.Release:
     return released.release(runs / "run", name, **about, folder=released.FOLDER)
 
 
-def test_what_is_released_is_what_was_trained(runs):
+def test_what_is_released_is_what_was_trained(runs, trained):
     result = load_result(runs / "run" / "result.json", "training")
     assert result.details["config"]["data"] == "images"
-    assert str(runs) not in (runs / "run" / "result.json").read_text()
-    trained = zoo.load(runs / "run")
-    for layer in trained.layers:  # as large as they are of the maps of the real encoder
+    assert str(trained.parent) not in (runs / "run" / "result.json").read_text()
+    model = zoo.load(runs / "run")
+    for layer in model.layers:  # as large as they are of the maps of the real encoder
         if layer.name.startswith("conv3_3_bn"):
             layer.moving_variance.assign(layer.moving_variance + 1e5)
-    trained.save(runs / "run" / "best.keras")
+    model.save(runs / "run" / "best.keras")
     card = release(runs)
     assert (card.model, card.name, card.licence) == ("residual", "comics", "CC0-1.0")
     assert card.options["output"] == "linear"
@@ -147,23 +144,11 @@ def test_the_table(runs, capsys):
         assert word in out
 
 
-def test_the_releases_of_the_package_are_whole():
-    """Every card has its file, with the digest that it says."""
-    import hashlib
-
-    for card in released.list_releases():
-        path = released.FOLDER / f"{card.model}-{card.name}.npz"
-        assert hashlib.sha256(path.read_bytes()).hexdigest() == card.sha256
-        assert path.stat().st_size < 5e6
-        assert zoo.get_card(card.model)
-
-
 def test_released_weights_are_exported(runs, monkeypatch, capsys):
     from zoo import export
 
     release(runs)
     monkeypatch.chdir(runs)
-    capsys.readouterr()  # of the training
     assert export.main(["residual:comics", "--format", "saved_model", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["file"] == "residual-saved_model"

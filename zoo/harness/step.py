@@ -69,7 +69,7 @@ def build_step(
     def total(losses: Any) -> Any:
         return strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
 
-    @tf.function(jit_compile=jit)
+    @tf.function(jit_compile=jit, autograph=False)
     def whole(rgb: Any) -> tf.Tensor:
         def replica(rgb: tf.Tensor) -> tf.Tensor:
             loss, gradient = gradients(rgb, 1 / replicas, rgb.shape[0], 0)
@@ -91,7 +91,7 @@ def build_step(
         for variable in variables
     ]
 
-    @tf.function(jit_compile=jit)
+    @tf.function(jit_compile=jit, autograph=False)
     def accumulate(rgb: Any, start: tf.Tensor) -> tf.Tensor:
         def replica(rgb: tf.Tensor) -> tf.Tensor:
             part = rgb[start : start + micro_batch]
@@ -103,7 +103,7 @@ def build_step(
 
         return total(strategy.run(replica, (rgb,)))
 
-    @tf.function(jit_compile=jit)
+    @tf.function(jit_compile=jit, autograph=False)
     def apply() -> None:
         def replica() -> None:
             apply_gradients([each.read_value() for each in accumulators])
