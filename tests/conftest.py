@@ -1,4 +1,16 @@
+import importlib.util
 import os
+
+import pytest
 
 # Before TensorFlow is imported anywhere: it reports absent GPUs on standard error otherwise.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips, by the name of the package, what needs one of an extra that is not installed."""
+    for mark in item.iter_markers("needs"):
+        for package in mark.args:
+            if importlib.util.find_spec(package) is None:
+                pytest.skip(f"{package} is not installed")

@@ -135,8 +135,8 @@ def pdf(path: Path, *sizes: tuple[int, int]) -> Path:
     return path
 
 
+@pytest.mark.needs("pypdfium2")
 def test_pdf_files_in_and_books_in_folders(tmp_path, models, capsys):
-    pytest.importorskip("pypdfium2", reason="pypdfium2 is not installed")
     sizes = [(300, 200), (220, 310)]
     pdf(tmp_path / "in" / "old" / "scan.pdf", *sizes)
     save(tmp_path / "in" / "page.png", page())
@@ -162,8 +162,8 @@ def test_pdf_files_in_and_books_in_folders(tmp_path, models, capsys):
         assert np.ptp(rgb.astype(int), axis=-1).mean() > 5
 
 
+@pytest.mark.needs("pypdfium2")
 def test_a_pdf_that_cannot_be_read_is_named(tmp_path, models, capsys, monkeypatch):
-    pytest.importorskip("pypdfium2", reason="pypdfium2 is not installed")
     (tmp_path / "bad.pdf").write_bytes(b"%PDF-1.4 nothing")
     code, _, err = run(capsys, models["tiny"], tmp_path / "bad.pdf", "-o", tmp_path / "out")
     assert code == 2

@@ -74,9 +74,8 @@ def test_examples_of_extending_run(tmp_path, name, words):
     assert (tmp_path / "run" / "best.keras").exists()
 
 
+@pytest.mark.needs("onnxruntime", "tf2onnx")
 def test_the_example_of_export_colours_as_we_do(tmp_path, monkeypatch):
-    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-    pytest.importorskip("tf2onnx", reason="tf2onnx is not installed")
     from zoo import export
     from zoo.coloring.colorizer import Colorizer
 

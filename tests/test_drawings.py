@@ -213,8 +213,8 @@ def test_without_the_rasteriser(capsys, index, monkeypatch):
         drawings.require_renderer()
 
 
+@pytest.mark.needs("resvg_py")
 def test_drawings_are_rendered_on_white():
-    pytest.importorskip("resvg_py")
     text = svg("1F600")
     with Image.open(io.BytesIO(drawings.require_renderer()(text, 72))) as opened:
         picture = np.asarray(opened.convert("RGB"))

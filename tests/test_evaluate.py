@@ -13,7 +13,7 @@ from zoo.evaluation.evaluate import Evaluation
 from zoo.evaluation.results import load_evaluation
 from zoo.metrics import IMAGE_METRICS, INDICES
 from zoo.oracles import PALETTES
-from zoo.reporting.figures import save_plots
+from zoo.reporting.plots import save_plots
 
 
 @pytest.fixture(scope="module")

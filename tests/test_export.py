@@ -44,9 +44,10 @@ SOME += [
 LUMA = np.random.default_rng(0).random((1, 11, 18, 1), dtype=np.float32)
 
 
-def needs(form: str) -> None:
-    for package in (*FORMATS[form].writes, *FORMATS[form].runs):
-        pytest.importorskip(package, reason=FORMATS[form].remedy)
+def forms(*names: str) -> list:
+    """Parameters, each with the packages that it needs."""
+    needed = {name: (*FORMATS[name].writes, *FORMATS[name].runs) for name in names}
+    return [pytest.param(name, marks=[pytest.mark.needs(*all_)] if all_ else []) for name, all_ in needed.items()]
 
 
 def name_of(case) -> str:
@@ -132,8 +133,6 @@ def test_the_graph_answers_as_keras_does(networks, case):
 
 
 def written(networks, tmp_path, form, case) -> None:
-    needs(form)
-
     def runner(colorizer):
         path = tmp_path / f"exported{FORMATS[form].suffix}"
         FORMATS[form].write(colorizer, path, "float32")
@@ -142,7 +141,7 @@ def written(networks, tmp_path, form, case) -> None:
     compared(networks, case, runner)
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", forms(*FORMATS))
 def test_a_file_answers_as_keras_does(networks, tmp_path, form):
     written(networks, tmp_path, form, ("conditional", "mean"))  # the one with a loop
 
@@ -155,14 +154,13 @@ def test_every_saved_model_answers_as_keras_does(networks, tmp_path, case):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", SOME, ids=name_of)
-@pytest.mark.parametrize("form", ["litert", "onnx"])
+@pytest.mark.parametrize("form", forms("litert", "onnx"))
 def test_every_other_file_answers_as_keras_does(networks, tmp_path, form, case):
     written(networks, tmp_path, form, case)
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", forms(*FORMATS))
 def test_a_command_writes_a_file_and_says_what_it_found(capsys, models, tmp_path, form):
-    needs(form)
     target = tmp_path / f"mine{FORMATS[form].suffix}"
     command = [models / "classifier.keras", "--format", form, "--decode", "sample:0.5", "-o", target]
     code, out, err = run(capsys, *command, "--json")
@@ -206,15 +204,18 @@ def test_a_file_is_named_after_model_decoder_and_variant(capsys, models, tmp_pat
         code, _, err = run(capsys, tmp_path, "--format", "saved_model", *flags)
         assert code == 0, err
         assert (tmp_path / name / "saved_model.pb").is_file()
-    needs("litert")
+
+
+@pytest.mark.needs("ai_edge_litert")
+def test_a_litert_file_is_named_so_too(capsys, models, tmp_path):
+    zoo.load(models / "classifier.keras").save(tmp_path / "best.keras")
     assert run(capsys, tmp_path, "--format", "litert", "--decode", "mode", "--variant", "int8", "--pages", 0)[0] == 0
     assert (tmp_path / "small-mode-int8.tflite").is_file()
 
 
 @pytest.mark.parametrize("variant", ["float16", "int8"])
-@pytest.mark.parametrize("form", ["onnx", "litert"])
+@pytest.mark.parametrize("form", forms("onnx", "litert"))
 def test_smaller_weights_and_what_they_cost(capsys, models, folder, tmp_path, form, variant):
-    needs(form)
     sizes, losses = {}, {}
     for each in ("float32", variant):
         target = tmp_path / f"{each}{FORMATS[form].suffix}"

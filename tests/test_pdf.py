@@ -14,13 +14,13 @@ from preparing import SMALL, page, prepared, rows, run, works
 @pytest.fixture
 def book(tmp_path: Path) -> Path:
     """Scans of 300 × 200 and of 60 × 40 pixels, on pages of the same size."""
-    pytest.importorskip("pypdfium2", reason="pypdfium2 is not installed")
     path = tmp_path / "book.pdf"
     leaves = [page(600, (300, 200)), page(601, (60, 40))]
     leaves[0].save(path, save_all=True, append_images=[leaves[1]], resolution=72.0)
     return path
 
 
+@pytest.mark.needs("pypdfium2")
 def test_pdf_files(capsys, tmp_path, book):
     folder = works(tmp_path / "pages", 4)
     shutil.copy(book, folder / "work00" / "inside.pdf")
@@ -55,6 +55,7 @@ def write_pdf(path: Path, box: str = "0 0 100 200", trailer: str = "") -> Path:
     return path
 
 
+@pytest.mark.needs("pypdfium2")
 def test_lines_are_rendered_on_white_at_the_size_asked_for(tmp_path, book):
     from zoo.data.decode import ImageError
     from zoo.data.pdf import OVERSAMPLING, PdfRenderer
@@ -71,6 +72,7 @@ def test_lines_are_rendered_on_white_at_the_size_asked_for(tmp_path, book):
             renderer.count(write_pdf(tmp_path / "locked.pdf", trailer=secret))
 
 
+@pytest.mark.needs("pypdfium2")
 def test_a_renderer_that_dies_or_hangs_costs_one_page(book):
     from zoo.data.decode import ImageError
     from zoo.data.pdf import PdfRenderer

@@ -249,6 +249,10 @@ def test_the_page_is_stale_only_when_something_it_shows_changed(root: Path) -> N
     assert text.count("<svg ") == 3
     page.write_text(text.replace("<svg ", '<svg data-by="another" '), encoding="utf-8")
     assert build(root, check=True).stale == []
+    save_evaluation(root / "reports" / "results" / "evaluation-second.json")
+    assert page in build(root).stale  # with the figures that it has, and those of the second drawn
+    text = page.read_text(encoding="utf-8")
+    assert (text.count("<svg "), text.count('data-by="another"')) == (6, 3)
     found = evaluation()
     found["candidates"][0]["chroma_histogram"][1] = 0.5  # shown by a figure alone
     save_evaluation(path, found)

@@ -27,7 +27,9 @@ def picture(seed: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def tfds() -> Any:
-    return pytest.importorskip("tensorflow_datasets")
+    import tensorflow_datasets
+
+    return tensorflow_datasets
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +118,7 @@ def rows(pages: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.needs("tensorflow_datasets")
 def test_its_splits_are_kept(run, tmp_path, monkeypatch):
     with pytest.raises(UsageError, match=r"tfds:zoo_pictures is not downloaded yet: python -m zoo.data get tfds:zoo_p"):
         open_dataset("tfds:zoo_pictures", crop=32)
@@ -145,6 +148,7 @@ def test_its_splits_are_kept(run, tmp_path, monkeypatch):
     assert run("get", "tfds:zoo_pictures")[0] == 0
 
 
+@pytest.mark.needs("tensorflow_datasets")
 def test_without_splits_the_hash_decides(run, tmp_path):
     code, out, err = run("get", "tfds:zoo_pictures/train:1.2.0", "--to", tmp_path / "mine", "--json")
     assert code == 0, err
@@ -156,6 +160,7 @@ def test_without_splits_the_hash_decides(run, tmp_path):
     assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.needs("tensorflow_datasets")
 def test_what_was_stopped_goes_on(run, tmp_path, builders, monkeypatch):
     written: list[Path] = []
     original = ours.atomic_path
@@ -189,6 +194,7 @@ def test_what_was_stopped_goes_on(run, tmp_path, builders, monkeypatch):
         ),
     ],
 )
+@pytest.mark.needs("tensorflow_datasets")
 def test_what_cannot_be_got(run, tmp_path, name, message):
     code, out, err = run("get", name)
     assert (code, out) == (2, "")
@@ -196,6 +202,7 @@ def test_what_cannot_be_got(run, tmp_path, name, message):
     assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.needs("tensorflow_datasets")
 def test_a_damaged_folder_of_tfds(run, tmp_path, tfds, monkeypatch):
     monkeypatch.setenv(ours.FOLDER_VARIABLE, str(tmp_path / "tfds"))
     assert run("get", "tfds:zoo_pictures/train", "--to", tmp_path / "one")[0] == 0

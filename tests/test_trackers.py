@@ -23,14 +23,10 @@ FAST = ["--encoder-weights", "none", "--crop", "16", "--batch-size", "2", "--val
 
 
 @pytest.fixture
-def tensorboard():
-    pytest.importorskip("tensorboard", reason="pip install 'keras-colorization-zoo[tensorboard]'")
-
-
-@pytest.fixture
 def wandb(monkeypatch, tmp_path):
     """W&B offline, and away from the user's settings."""
-    module = pytest.importorskip("wandb", reason="pip install 'keras-colorization-zoo[wandb]'")
+    import wandb as module
+
     for name in ("WANDB_PROJECT", "WANDB_NAME", "WANDB_RUN_ID"):
         monkeypatch.delenv(name, raising=False)
     for name in ("CONFIG", "CACHE", "DATA"):
@@ -113,7 +109,8 @@ def inspected(wandb_folder: Path) -> list[dict]:
     return [json.loads(line) for line in lines]
 
 
-def test_tensorboard_shows_what_is_recorded_each_step_once_also_after_a_resumption(tensorboard, capsys, data, tmp_path):
+@pytest.mark.needs("tensorboard")
+def test_tensorboard_shows_what_is_recorded_each_step_once_also_after_a_resumption(capsys, data, tmp_path):
     folder = tmp_path / "a run"
     arguments = command(data, folder, "--log", "tensorboard", "--log", "tensorboard", model="classifier")
     cut(arguments)
@@ -148,7 +145,8 @@ def test_tensorboard_shows_what_is_recorded_each_step_once_also_after_a_resumpti
     assert json.loads(text.tensor_proto.string_val[0]) == json.loads((folder / "config.json").read_text())
 
 
-def test_a_run_that_is_done_is_shown_from_its_records(tensorboard, capsys, data, untracked, tmp_path):
+@pytest.mark.needs("tensorboard")
+def test_a_run_that_is_done_is_shown_from_its_records(capsys, data, untracked, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(untracked, folder)
     before = (folder / "metrics.jsonl").read_bytes()
@@ -163,7 +161,8 @@ def test_a_run_that_is_done_is_shown_from_its_records(tensorboard, capsys, data,
     assert (folder / "metrics.jsonl").read_bytes() == before
 
 
-def test_the_same_is_computed_with_and_without(tensorboard, wandb, data, untracked, tmp_path):
+@pytest.mark.needs("tensorboard", "wandb")
+def test_the_same_is_computed_with_and_without(wandb, data, untracked, tmp_path):
     folder = tmp_path / "run"
     assert train.main(command(data, folder, "--log", "tensorboard", "--log", "wandb")) == 0
     assert json.loads((folder / "config.json").read_text()) == json.loads((untracked / "config.json").read_text())
@@ -179,6 +178,7 @@ def test_the_same_is_computed_with_and_without(tensorboard, wandb, data, untrack
         assert found == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.needs("wandb")
 def test_wandb_offline_is_one_run_and_its_newest_directory_is_whole(wandb, capsys, data, tmp_path):
     folder = tmp_path / "run"
     arguments = command(data, folder, "--log", "wandb")
@@ -220,6 +220,7 @@ def test_wandb_offline_is_one_run_and_its_newest_directory_is_whole(wandb, capsy
     assert [entry["exit"]["exit_code"] for entry in log if entry["type"] == "exit"] == [0]
 
 
+@pytest.mark.needs("wandb")
 def test_wandb_is_sent_no_step_that_it_holds(wandb, monkeypatch, tmp_path):
     sent, asked = [], []
     held = SimpleNamespace(id="abc", step=21, disabled=False, offline=False, url="https://example.org/abc", dir="")
@@ -239,6 +240,7 @@ def test_wandb_is_sent_no_step_that_it_holds(wandb, monkeypatch, tmp_path):
     assert [settings["name"] for settings in asked] == [tmp_path.name, None]  # the user may have renamed it
 
 
+@pytest.mark.needs("wandb")
 def test_a_tracker_that_does_not_start_stops_the_command(wandb, monkeypatch, capsys, data, tmp_path):
     def refused(**settings):
         raise wandb.errors.CommError("no such server")
@@ -251,7 +253,8 @@ def test_a_tracker_that_does_not_start_stops_the_command(wandb, monkeypatch, cap
     assert records(tmp_path / "run") == []
 
 
-def test_a_tracker_that_fails_does_not_cost_the_run(tensorboard, monkeypatch, capsys, data, tmp_path):
+@pytest.mark.needs("tensorboard")
+def test_a_tracker_that_fails_does_not_cost_the_run(monkeypatch, capsys, data, tmp_path):
     folder = tmp_path / "run"
     scalars = TensorBoard.scalars
 

@@ -137,7 +137,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     }
     if arguments.out:
         from zoo.evaluation.pictures import save_gallery, save_sheet
-        from zoo.reporting.figures import save_plots
+        from zoo.reporting.plots import save_plots
 
         arguments.out.mkdir(parents=True, exist_ok=True)
         save_result(arguments.out / "results.json", evaluation_result(result))

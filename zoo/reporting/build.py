@@ -13,10 +13,11 @@ from typing import Any
 from zoo.errors import UsageError
 from zoo.paths import atomic_path, write_text
 from zoo.reporting.evaluation import FIGURES, evaluation_page, readme_table
-from zoo.reporting.figures import PLOTS, save_plots, stale_plots
+from zoo.reporting.figures import PLOTS
 from zoo.reporting.gallery import gallery_page, load_gallery
 from zoo.reporting.markdown import ablation_table, benchmarks_page, run_table, runs_page, target_table
-from zoo.reporting.page import render, without_figures
+from zoo.reporting.page import figures_of, render, without_figures
+from zoo.reporting.plots import plots_of, save_plots
 from zoo.reporting.sources import Sources, collect, load_run_directory
 from zoo.reporting.values import quote
 from zoo.results import COLUMNS, Record, load_result
@@ -59,12 +60,14 @@ def build(root: Path, *, runs: Sequence[Path] = (), out: Path | None = None, che
         wanted[reports / "benchmarks.md"] = benchmarks_page(list(sources.benchmarks.values()))
     if _done(sources):
         wanted[reports / "runs.md"] = runs_page(_done(sources))
+    plots = {}
     for name, result in sources.evaluations.items():
         prefix = f"evaluation-{name}"
+        plots[name] = plots_of(figures, f"{prefix}-", result)
         there = [
             each
             for each in FIGURES
-            if (PLOTS[each](result) if each in PLOTS else (figures / f"{prefix}-{each}.png").is_file())
+            if (each in plots[name] if each in PLOTS else (figures / f"{prefix}-{each}.png").is_file())
         ]
         wanted[reports / f"{prefix}.md"] = evaluation_page(name, result, there)
     everything = {
@@ -87,8 +90,10 @@ def build(root: Path, *, runs: Sequence[Path] = (), out: Path | None = None, che
         if study.is_file():
             wanted[study] = readme_text(study, sources, targets)
     stale = [path for path, content in wanted.items() if _text(path) != content]
-    page, html = reports / "index.html", render(sources)
-    if without_figures(_text(page) or "") != without_figures(html):
+    page = reports / "index.html"
+    before = _text(page) or ""
+    html = render(sources, figures_of(before))
+    if without_figures(before) != without_figures(html):
         stale.append(page)
         wanted[page] = html
     if not check:
@@ -96,7 +101,7 @@ def build(root: Path, *, runs: Sequence[Path] = (), out: Path | None = None, che
             path.parent.mkdir(parents=True, exist_ok=True)
             write_text(path, wanted[path])
     for name, result in sources.evaluations.items():
-        old = stale_plots(figures, f"evaluation-{name}-", result)
+        old = [figures / f"evaluation-{name}-{each}.png" for each, current in plots[name].items() if not current]
         stale += old
         if old and not check:
             figures.mkdir(parents=True, exist_ok=True)

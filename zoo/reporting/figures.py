@@ -1,25 +1,19 @@
 """The figures of an evaluation, each a function of its results alone: PNG beside Markdown, SVG inside the page."""
 
-import hashlib
-import json
 from collections.abc import Callable
-from functools import cache
 from itertools import cycle
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from PIL import Image
 
 from zoo.color import UV_MAX, compose
 from zoo.evaluation.candidates import BASELINES
 from zoo.evaluation.evaluate import CHROMA_EDGES
 from zoo.metrics.classification import CONFIDENCE_BINS
 from zoo.oracles import ORACLES
-from zoo.paths import atomic_path
 
 GREY = "#888888"  # readable on white and on black
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#A6761D", "#7570B3")  # Okabe and Ito's
@@ -229,51 +223,3 @@ PLOTS: dict[str, Callable[[dict[str, Any]], Figure | None]] = {
     "chroma": chroma_figure,
     "calibration": calibration_figure,
 }
-
-
-@cache
-def _drawing() -> str:
-    """The code that draws, so that a change of it makes what was drawn before stale."""
-    return "".join((Path(__file__).parent / name).read_text("utf-8") for name in ("figures.py", "page_figures.py"))
-
-
-def digest_of(result: Any) -> str:
-    """SHA-256 (hex) of what a figure shows and the code that draws it; a PNG carries it as its text `Results`."""
-    text = json.dumps([result, _drawing()], ensure_ascii=False, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def save_plots(folder: Path, prefix: str, result: dict[str, Any]) -> list[Path]:
-    """Writes the plots that the results of `zoo.evaluate` have something to show in, as PNG.
-
-    Args:
-        folder: where to.
-        prefix: of the files' names.
-        result: what `zoo.evaluate` found.
-
-    Returns:
-        The files written.
-    """
-    written = []
-    for name, draw in PLOTS.items():
-        figure = draw(result)
-        if figure is not None:
-            path = folder / f"{prefix}{name}.png"
-            with atomic_path(path) as temporary:
-                figure.savefig(temporary, format="png", dpi=110, metadata={"Results": digest_of(result)})
-            written.append(path)
-    return written
-
-
-def stale_plots(folder: Path, prefix: str, result: dict[str, Any]) -> list[Path]:
-    """Those plots of the results that are not there, or were made from other results."""
-    paths = [folder / f"{prefix}{name}.png" for name, draw in PLOTS.items() if draw(result) is not None]
-    return [path for path in paths if _made_from(path) != digest_of(result)]
-
-
-def _made_from(path: Path) -> str | None:
-    try:
-        with Image.open(path) as image:
-            return image.info.get("Results")
-    except OSError:
-        return None

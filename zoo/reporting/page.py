@@ -3,9 +3,11 @@
 import base64
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import zoo
 from zoo.evaluation.results import CLASSIFICATION
@@ -13,14 +15,18 @@ from zoo.evaluation.tables import ACCURACY, COLORFULNESS, TITLES
 from zoo.metrics import INDICES
 from zoo.registry import get_card, list_models
 from zoo.reporting.evaluation import FIGURES, number
-from zoo.reporting.figures import PLOTS, digest_of, is_control, is_reference, parts_of
+from zoo.reporting.figures import PLOTS, is_control, is_reference, parts_of
 from zoo.reporting.markdown import changes, conditions, plural, value_text
 from zoo.reporting.page_figures import curves_figure, svg, tradeoff_figure
+from zoo.reporting.plots import digest_of
 from zoo.reporting.sources import Sources
 from zoo.results import METRICS, Record, machine_name, slug
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 TEMPLATES = Path(__file__).parent / "templates"
-FIGURE = re.compile(r"(<!--figure [\w-]+ [0-9a-f]+-->).*?(<!--end of figure-->)", re.S)
+FIGURE = re.compile(r"<!--figure ([\w-]+ [0-9a-f]+)-->(.*?)<!--end of figure-->", re.S)
 GROUPS = {"averaging": INDICES, "colourfulness": COLORFULNESS, "accuracy": ACCURACY, "distributions": CLASSIFICATION}
 UNRANKED = ("a_star_noisy_mean", "mse_over_var")
 TRADEOFF = ("delta_e00", "ab_energy_pooled", "chroma_ratio", "a_star", "bvr")
@@ -33,8 +39,13 @@ FACTS = (  # of a model on a machine: heading, suite, benchmark, metric
 Cell = dict[str, Any]
 
 
-def render(sources: Sources) -> str:
-    """The page of these results. The same results give the same page, but for the insides of the figures."""
+def render(sources: Sources, drawn: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The page of these results. The same results give the same page, but for the insides of the figures.
+
+    Args:
+        sources: the results.
+        drawn: the figures that need not be drawn again, as `figures_of` finds them in an older page.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -50,9 +61,9 @@ def render(sources: Sources) -> str:
         broken=[_without_directory(each) for each in sources.broken],
         counts=_counts(sources),
         models=[_model(name, machines) for name in list_models()],
-        evaluations=[_evaluation(name, sources) for name in _ordered(sources)],
-        tradeoff=_tradeoff(sources, machines),
-        runs=_runs(sources),
+        evaluations=[_evaluation(name, sources, drawn) for name in _ordered(sources)],
+        tradeoff=_tradeoff(sources, machines, drawn),
+        runs=_runs(sources, drawn),
         benchmarks=_benchmarks(machines),
         machines=[_machine(name, rows) for name, rows in machines.items()],
         metrics=[
@@ -68,7 +79,12 @@ def render(sources: Sources) -> str:
 
 def without_figures(page: str) -> str:
     """A page without the insides of its figures, which depend on matplotlib's version; digests say what they show."""
-    return FIGURE.sub(r"\1\2", page)
+    return FIGURE.sub(r"<!--figure \1-->", page)
+
+
+def figures_of(page: str) -> dict[str, str]:
+    """The insides of a page's figures, by name and digest of what they show."""
+    return {match[1]: match[2] for match in FIGURE.finditer(page)}
 
 
 def _without_directory(message: str) -> str:
@@ -91,10 +107,18 @@ def _counts(sources: Sources) -> list[str]:
     return [plural(count, thing) for count, thing in found if count]
 
 
-def _figure(name: str, caption: str, source: Any, figure: Any) -> Cell | None:
-    if figure is None:
-        return None
-    return {"name": name, "caption": caption, "digest": digest_of(source)[:16], "svg": svg(figure, name)}
+def _figure(
+    name: str, caption: str, source: Any, draw: "Callable[[], Figure | None]", drawn: Mapping[str, str]
+) -> Cell | None:
+    """A figure of what `source` holds, drawn unless it was already; None if there is nothing to show."""
+    digest = digest_of(source)[:16]
+    inside = drawn.get(f"{name} {digest}")
+    if inside is None:
+        figure = draw()
+        if figure is None:
+            return None
+        inside = svg(figure, name)
+    return {"name": name, "caption": caption, "digest": digest, "svg": inside}
 
 
 def _cell(value: float | None, text: str, low: float | None = None, high: float | None = None, **more: Any) -> Cell:
@@ -145,7 +169,7 @@ def _fact(rows: Sequence[Record], model: str, suite: str, benchmark: str, metric
     return max(found, key=lambda row: row["batch_size"] or 0, default=None)
 
 
-def _evaluation(name: str, sources: Sources) -> Cell:
+def _evaluation(name: str, sources: Sources, drawn: Mapping[str, str]) -> Cell:
     result = sources.evaluations[name]
     found = {each["name"]: scores_of(each) for each in result["candidates"]}
     columns = [
@@ -166,7 +190,8 @@ def _evaluation(name: str, sources: Sources) -> Cell:
         rows.append({"name": candidate, "reference": is_control(candidate), "cells": cells})
     here = result["environment"]
     figures = [
-        _figure(f"{slug(name)}-{each}", FIGURES[each], [result, each], draw(result)) for each, draw in PLOTS.items()
+        _figure(f"{slug(name)}-{each}", FIGURES[each], [result, each], partial(draw, result), drawn)
+        for each, draw in PLOTS.items()
     ]
     groups = list(dict.fromkeys(group for _, group in columns))
     return {
@@ -244,7 +269,7 @@ def _gallery(name: str, sources: Sources) -> Cell | None:
     }
 
 
-def _tradeoff(sources: Sources, machines: dict[str, list[Record]]) -> Cell | None:
+def _tradeoff(sources: Sources, machines: dict[str, list[Record]], drawn: Mapping[str, str]) -> Cell | None:
     """Quality against speed and memory: a row a candidate whose model is known, and a figure an evaluation."""
     rows, figures = [], []
     facts = {(machine, heading): where for machine in machines for heading, *where in FACTS}
@@ -269,7 +294,8 @@ def _tradeoff(sources: Sources, machines: dict[str, list[Record]]) -> Cell | Non
             points.append({"name": candidate["name"], "scores": scores, "speeds": speeds})
         source = [[point["name"], point["speeds"], {m: point["scores"].get(m) for m in TRADEOFF}] for point in points]
         caption = f"{name}: error and pooled energy distance against the speed of inference on each machine."
-        figures.append(_figure(f"tradeoff-{slug(name)}", caption, source, tradeoff_figure(result, points)))
+        draw = partial(tradeoff_figure, result, points)
+        figures.append(_figure(f"tradeoff-{slug(name)}", caption, source, draw, drawn))
     if not rows or not machines:
         return None
     columns = [_text_column("candidate"), _text_column("evaluation"), *(_column(m, _title(m)) for m in TRADEOFF)]
@@ -283,7 +309,7 @@ def _tradeoff(sources: Sources, machines: dict[str, list[Record]]) -> Cell | Non
     }
 
 
-def _runs(sources: Sources) -> Cell:
+def _runs(sources: Sources, drawn: Mapping[str, str]) -> Cell:
     columns = ["run", "model", "data", "recipe", "training", "machine"]
     measured = ("rmse_ab", "chroma_ratio", "images_per_second")
     rows = []
@@ -315,7 +341,7 @@ def _runs(sources: Sources) -> Cell:
     for data, runs in groups.items():
         source = {name: [run["history"], run["config"]] for name, run in runs.items()}
         caption = f"Learning curves on {data}: RMSE-ab on the validation crops (dashed: the mean colour), and the loss."
-        figures.append(_figure(f"curves-{slug(data)}", caption, source, curves_figure(runs)))
+        figures.append(_figure(f"curves-{slug(data)}", caption, source, partial(curves_figure, runs), drawn))
     return {"table": table | {"rows": rows}, "figures": [figure for figure in figures if figure]}
 
 
