@@ -109,23 +109,31 @@ def _auto() -> str:
 
 
 class Worker:
-    """A process of `worker.py`; it has called its work once when this returns.
+    """A process of `worker.py`; it has called its work once when this returns, unless `beside` the next is begun.
 
     Between its orders it stands still (where the system can stop a process): a loader that fills its buffers would
     take the processor from the one whose turn it is.
     """
 
-    def __init__(self, **spec: Any) -> None:
+    def __init__(self, beside: bool = False, **spec: Any) -> None:
         self.spec = spec
         command = [sys.executable, str(HERE / "worker.py"), json.dumps(spec)]
         self._process = subprocess.Popen(
             command, cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        self.about = self._answer()
+        if not beside:
+            assert self.about
+
+    @functools.cached_property
+    def about(self) -> dict[str, Any]:
+        """What it says of itself when it has called its work once."""
+        answer = self._answer()
         self._signal("SIGSTOP")
+        return answer
 
     def order(self, order: str, count: int = 0) -> dict[str, Any]:
         assert self._process.stdin
+        assert self.about
         self._signal("SIGCONT")
         self._process.stdin.write(f"{order} {count}\n")
         self._process.stdin.flush()
@@ -153,12 +161,12 @@ class Worker:
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., Worker]]:
-    """Starts workers; ends them with the test."""
+def start(request: pytest.FixtureRequest) -> Iterator[Callable[..., Worker]]:
+    """Starts workers, one after another unless nothing is measured; ends them with the test."""
     workers: list[Worker] = []
 
     def begin(**spec: Any) -> Worker:
-        workers.append(Worker(**spec))
+        workers.append(Worker(beside=request.config.option.quick, **spec))
         return workers[-1]
 
     yield begin

@@ -34,16 +34,22 @@ def test_training_step(measure, model, precision):
     measure(model, precision)
 
 
-def test_plain_hypercolumn(measure, precision):
+def test_plain_hypercolumn(measure, precision, options):
+    if options.quick:
+        pytest.skip("--quick runs one of these")
     measure("hypercolumn", precision, "plain", factored=False)
 
 
-def test_step_of_the_paper_recipe(measure, precision):
+def test_step_of_the_paper_recipe(measure, precision, options):
+    if options.quick:
+        pytest.skip("--quick runs one of these")
     measure("residual", precision, "paper", batch_size=1)
 
 
 @pytest.mark.parametrize("variant", ["factored", "plain"])
 def test_memory_of_hypercolumn(benchmark, record, start, options, precision, variant):
+    if options.quick and variant == "plain":
+        pytest.skip("--quick runs one of these")
     worker = start(
         work="training_step",
         model="hypercolumn",
