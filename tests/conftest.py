@@ -1,5 +1,6 @@
 import importlib.util
 import os
+from collections.abc import Iterator
 
 import pytest
 
@@ -14,3 +15,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         for package in mark.args:
             if importlib.util.find_spec(package) is None:
                 pytest.skip(f"{package} is not installed")
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Iterator[str]:
+    """The name of a network of three layers, known to this process while the module's tests run."""
+    import tiny as network
+
+    from zoo import registry
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+        network.register()
+        yield network.CARD.name

@@ -19,6 +19,7 @@ from zoo.harness.checkpoints import Checkpoints, read_checkpoint
 from zoo.harness.rundir import RunDirectory
 from zoo.harness.trackers import TensorBoard, named_scalars, open_trackers
 
+pytestmark = pytest.mark.usefixtures("tiny")
 FAST = ["--encoder-weights", "none", "--crop", "16", "--batch-size", "2", "--validation-crops", "4"]
 
 
@@ -49,13 +50,13 @@ def data(tmp_path_factory) -> Path:
     return folder
 
 
-def command(data, folder, *more: object, model: str = "residual") -> list[str]:
+def command(data, folder, *more: object, model: str = "tiny") -> list[str]:
     settings = ["--steps", 6, "--validate-every", 2, "--checkpoint-every", 2]
     return [str(a) for a in (model, "--data", data, *FAST, *settings, "--run-dir", folder, *more)]
 
 
 @pytest.fixture(scope="module")
-def untracked(data, tmp_path_factory) -> Path:
+def untracked(data, tmp_path_factory, tiny) -> Path:
     folder = tmp_path_factory.mktemp("untracked") / "run"
     assert train.main(command(data, folder)) == 0
     return folder

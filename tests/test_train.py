@@ -51,7 +51,7 @@ def checkpoint_step(folder: Path) -> int:
     return read_checkpoint(store.path(store.steps()[0]))[0]["step"]
 
 
-def test_the_scores_are_those_of_the_model_that_is_kept(capsys, data, tmp_path, monkeypatch):
+def test_the_scores_are_those_of_the_model_that_is_kept(capsys, tiny, data, tmp_path, monkeypatch):
     from zoo.harness.validation import Validation
 
     scored = Validation.run
@@ -62,7 +62,7 @@ def test_the_scores_are_those_of_the_model_that_is_kept(capsys, data, tmp_path, 
     monkeypatch.setattr(Validation, "run", worse_and_worse)
     folder = tmp_path / "run"
     code, out, err = run(
-        capsys, "residual", "--data", data, *FAST, *("--steps", 4, "--validate-every", 2), "--run-dir", folder
+        capsys, tiny, "--data", data, *FAST, *("--steps", 4, "--validate-every", 2), "--run-dir", folder
     )
     assert code == 0, err
     assert "step 2 of 4" in out
@@ -141,7 +141,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(data, tmp_path):
     assert f"stopped at step {checkpoint_step(folder)} of 100000" in err
 
 
-def test_ctrl_c_at_any_moment_of_a_step_is_saved(capsys, data, tmp_path, monkeypatch):
+def test_ctrl_c_at_any_moment_of_a_step_is_saved(capsys, tiny, data, tmp_path, monkeypatch):
     """The signal comes while step 10 is being logged, after the step has decided that it need not save."""
     folder = tmp_path / "run"
     log = RunDirectory.log
@@ -152,14 +152,14 @@ def test_ctrl_c_at_any_moment_of_a_step_is_saved(capsys, data, tmp_path, monkeyp
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(RunDirectory, "log", interrupted_log)
-    code, _, err = run(capsys, "residual", "--data", data, *FAST, "--steps", 30, "--run-dir", folder)
+    code, _, err = run(capsys, tiny, "--data", data, *FAST, "--steps", 30, "--run-dir", folder)
     assert code == 130
     assert f"stopped at step {checkpoint_step(folder)} of 30" in err
 
 
-def test_a_run_cut_before_its_first_checkpoint_leaves_no_records_twice(capsys, data, tmp_path):
+def test_a_run_cut_before_its_first_checkpoint_leaves_no_records_twice(capsys, tiny, data, tmp_path):
     folder = tmp_path / "run"
-    common = ["residual", "--data", data, *FAST, "--steps", 1, "--run-dir", folder]
+    common = [tiny, "--data", data, *FAST, "--steps", 1, "--run-dir", folder]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Checkpoints, "save", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -168,9 +168,9 @@ def test_a_run_cut_before_its_first_checkpoint_leaves_no_records_twice(capsys, d
     assert [r["step"] for r in records(folder, "validation")] == [0, 1]
 
 
-def test_a_run_cut_after_its_last_checkpoint_leaves_no_records_twice(capsys, data, tmp_path):
+def test_a_run_cut_after_its_last_checkpoint_leaves_no_records_twice(capsys, tiny, data, tmp_path):
     folder = tmp_path / "run"
-    common = ["residual", "--data", data, *FAST, "--steps", 2, "--run-dir", folder]
+    common = [tiny, "--data", data, *FAST, "--steps", 2, "--run-dir", folder]
     code, whole, _ = run(capsys, *common)
     assert code == 0
     (folder / "result.json").unlink()
@@ -181,9 +181,9 @@ def test_a_run_cut_after_its_last_checkpoint_leaves_no_records_twice(capsys, dat
     assert [r["step"] for r in records(folder, "validation")] == [0, 2]
 
 
-def test_another_configuration_is_refused_and_nothing_is_touched(capsys, data, tmp_path):
+def test_another_configuration_is_refused_and_nothing_is_touched(capsys, tiny, data, tmp_path):
     folder = tmp_path / "run"
-    common = ["residual", "--data", data, *FAST, "--steps", 1, "--run-dir", folder]
+    common = [tiny, "--data", data, *FAST, "--steps", 1, "--run-dir", folder]
     assert run(capsys, *common)[0] == 0
     before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
     code, _, err = run(capsys, *common, "--seed", 5)
@@ -225,9 +225,9 @@ def test_a_diverging_run_stops_and_keeps_its_checkpoint(capsys, data, tmp_path):
     assert not (folder / "result.json").exists()
 
 
-def test_a_full_disk_is_reported_and_nothing_is_lost(capsys, data, tmp_path):
+def test_a_full_disk_is_reported_and_nothing_is_lost(capsys, tiny, data, tmp_path):
     folder = tmp_path / "run"
-    common = ["residual", "--data", data, *FAST, "--steps", 4, "--checkpoint-every", 1, "--run-dir", folder]
+    common = [tiny, "--data", data, *FAST, "--steps", 4, "--checkpoint-every", 1, "--run-dir", folder]
     written = []
 
     def full(file, **arrays):
