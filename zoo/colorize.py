@@ -58,7 +58,11 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--seed", type=int, default=0, help="of sampled colours (default: 0)")
     p.add_argument(
-        "--samples", type=int, default=1, metavar="N", help="colour every page N times, with seeds from --seed on"
+        "--samples",
+        type=int,
+        default=1,
+        metavar="N",
+        help="colour every page N times: NAME-1 with the seed --seed, NAME-2 with the next, …",
     )
     p.add_argument(
         "--side",
