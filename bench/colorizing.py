@@ -11,15 +11,16 @@ import tensorflow as tf
 from PIL import Image
 
 import zoo
-from zoo.color import compose, split_luma, to_uint8
-from zoo.coloring.colorizer import SIDE, Colorizer, paint
-from zoo.coloring.job import Job
-from zoo.coloring.look import Look
-from zoo.coloring.pages import Output, find_pages
-from zoo.coloring.scan import Scan
+from zoo.chroma.yuv import compose, split_luma, to_uint8
 from zoo.colorize import BATCH
 from zoo.data.pdf import Renderers
-from zoo.environment import policy_name
+from zoo.pages.colorizer import SIDE, Colorizer, paint
+from zoo.pages.input import find_pages
+from zoo.pages.job import Job
+from zoo.pages.look import Look
+from zoo.pages.output import Output
+from zoo.pages.scan import Scan
+from zoo.support.machine import policy_name
 
 Call = Callable[[], Any]
 
@@ -115,7 +116,7 @@ def bleeding(rgb: np.ndarray, scale: float, reduce: int, *, along_edges: bool) -
         rgb: of a page, uint8 (H, W, 3).
         scale: pixels a cell of the grid.
         reduce: the page is made smaller by this factor first.
-        along_edges: see `zoo.coloring.colorizer.paint`.
+        along_edges: see `zoo.pages.colorizer.paint`.
 
     Returns:
         `ink_chroma_error` and `delta_e00`, means over pixels.

@@ -22,8 +22,8 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo import environment
 from zoo.results import Environment, Row, as_record, machine_name, merge_rows, slug
+from zoo.support import machine as environment
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "reports" / "results"
@@ -103,7 +103,7 @@ def resolve(precision: str) -> str:
 @functools.cache
 def _auto() -> str:
     # Asked in a process of its own: this one must not hold TensorFlow, nor a GPU.
-    code = "from zoo.environment import resolve_precision as r; print(r('auto'))"
+    code = "from zoo.support.machine import resolve_precision as r; print(r('auto'))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return done.stdout.split()[-1]
 
@@ -326,6 +326,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @functools.cache
 def this_environment() -> Environment:
     """The environment columns of `zoo.results`."""
-    code = "import json; from zoo.environment import describe; d = describe('float32');print(json.dumps(d))"
+    code = "import json; from zoo.support.machine import describe; d = describe('float32');print(json.dumps(d))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return Environment.of(json.loads(done.stdout.splitlines()[-1]))

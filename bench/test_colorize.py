@@ -54,8 +54,8 @@ def test_colours_along_ink_lines(benchmark, record, options, scale):
     """The true chroma, reduced by `scale` as the network sees pages, brought back along ink lines or bilinearly."""
     from colorizing import bleeding
 
-    from zoo.data.sources import open_dataset
-    from zoo.evaluation.evaluate import subjects
+    from zoo.data.dataset import open_dataset
+    from zoo.evaluation.scoring import subjects
 
     limit = 1 if options.quick else options.images
     dataset = open_dataset(options.data, crop=32)

@@ -12,14 +12,14 @@ import numpy as np
 import tensorflow as tf
 
 import zoo
+from zoo.data.dataset import Split, open_dataset
 from zoo.data.pipeline import crop_batches, iterate
-from zoo.data.sources import Split, open_dataset
-from zoo.environment import compute_deterministically, policy_name, resolve_precision
-from zoo.harness.config import resolve
-from zoo.harness.optimizers import make_optimizer
-from zoo.harness.step import build_step
-from zoo.losses import get_loss
-from zoo.models.predict import inputs_of, output_of
+from zoo.models.prediction import inputs_of, output_of
+from zoo.support.machine import compute_deterministically, policy_name, resolve_precision
+from zoo.training.config import resolve
+from zoo.training.losses import get_loss
+from zoo.training.optimizers import make_optimizer
+from zoo.training.step import build_step
 
 Call = Callable[[], Any]
 

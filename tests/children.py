@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["zoo.harness.trainer", "zoo.train", "scipy.stats", "skimage.color"])
+CONTEXT.set_forkserver_preload(["zoo.training.trainer", "zoo.train", "scipy.stats", "skimage.color"])
 
 
 @dataclass(frozen=True)
@@ -128,8 +128,8 @@ def _die() -> None:
 def _arm(moment: Moment, folder: Path) -> None:
     import numpy as np
 
-    from zoo.harness.checkpoints import Checkpoints
-    from zoo.harness.rundir import RunDirectory
+    from zoo.training.checkpoints import Checkpoints
+    from zoo.training.rundir import RunDirectory
 
     places = {
         "write": (np, "savez"),

@@ -8,7 +8,7 @@ from PIL import Image
 
 import zoo
 from zoo import colorize
-from zoo.coloring.scan import Scan
+from zoo.pages.scan import Scan
 
 WEIGHTS = np.array([0.299, 0.587, 0.114])
 

@@ -22,7 +22,7 @@ def tiny() -> Iterator[str]:
     """The name of a network of three layers, known to this process while the module's tests run."""
     import tiny as network
 
-    from zoo import registry
+    from zoo.models import registry
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))

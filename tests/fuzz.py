@@ -163,7 +163,7 @@ def feed(folder: Path, seed: int, count: int) -> dict[str, Any]:
     Raises:
         AssertionError: a file vanished without a word, or was refused without its name.
     """
-    from zoo.data.sources import open_dataset
+    from zoo.data.dataset import open_dataset
     from zoo.errors import UsageError
 
     outcome: collections.Counter[str] = collections.Counter()
@@ -234,11 +234,12 @@ def _use(dataset: Any, outcome: collections.Counter[str]) -> None:
 
 def _color(path: Path, folder: Path, outcome: collections.Counter[str]) -> None:
     """Colours a folder or a book as `python -m zoo.colorize` does: every page is there in the end, or named."""
-    from zoo.coloring.job import Job
-    from zoo.coloring.look import Look
-    from zoo.coloring.pages import Output, find_pages
     from zoo.data.pdf import Renderers
     from zoo.errors import UsageError
+    from zoo.pages.input import find_pages
+    from zoo.pages.job import Job
+    from zoo.pages.look import Look
+    from zoo.pages.output import Output
 
     with Renderers() as renderers:
         try:
@@ -269,7 +270,7 @@ def _colorizer() -> Any:
     if not _models:
         import tiny
 
-        from zoo.coloring.colorizer import Colorizer
+        from zoo.pages.colorizer import Colorizer
 
         _models.append(Colorizer(tiny.build(), side=256))
     return _models[0]

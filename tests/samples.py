@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from zoo.evaluation.evaluate import CHROMA_EDGES
-from zoo.evaluation.results import evaluation_result
+from zoo.evaluation.record import evaluation_result
+from zoo.evaluation.scoring import CHROMA_EDGES
 from zoo.metrics import IMAGE_METRICS, INDICES
 from zoo.results import Environment, Record, Result, Row, as_record, save_result
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from zoo.data.procedural import CLASSES, draw_page
+from zoo.evaluation.oracles import ORACLES, PALETTES, ideal_indices
 from zoo.metrics import INDICES, AveragingIndices, regions
-from zoo.oracles import ORACLES, PALETTES, ideal_indices
 
 conditional_mean, sampler = ORACLES["conditional mean"], ORACLES["sampler"]
 PAGES = 6

@@ -3,9 +3,9 @@
 import numpy as np
 from scipy.special import log_softmax
 
-from zoo import coherence
-from zoo.coherence import LEAST, pool, segment
-from zoo.color import split_luma
+from zoo.chroma import regions as coherence
+from zoo.chroma.regions import LEAST, pool, segment
+from zoo.chroma.yuv import split_luma
 from zoo.data.procedural import draw_page
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage.color import rgb2yuv
 
-from zoo.color import U_MAX, V_MAX, compose, rgb_to_yuv, split_luma, to_uint8, yuv_to_rgb
+from zoo.chroma.yuv import U_MAX, V_MAX, compose, rgb_to_yuv, split_luma, to_uint8, yuv_to_rgb
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from coloring import WEIGHTS, luma_error, page, save_models
 from PIL import Image
 from scipy import ndimage
 
-from zoo.color import YUV_TO_RGB, compose
-from zoo.coloring.cleaning import descreened, with_white_paper
-from zoo.coloring.colorizer import Colorizer, paint
-from zoo.coloring.edges import BilinearUpsampler, strokes
-from zoo.coloring.scan import Scan, encode, read_scan
+from zoo.chroma.upsampling import BilinearUpsampler, strokes
+from zoo.chroma.yuv import YUV_TO_RGB, compose
 from zoo.data.decode import ImageError
+from zoo.pages.cleaning import descreened, with_white_paper
+from zoo.pages.colorizer import Colorizer, paint
+from zoo.pages.scan import Scan, encode, read_scan
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +77,9 @@ def test_strips_make_no_difference(models, monkeypatch):
     colorizer = Colorizer(models["tiny"], side=80)
     seen = colorizer.seen(scan)
     whole = colorizer.paint(scan, colorizer.chroma([seen])[0])
-    monkeypatch.setattr("zoo.coloring.colorizer.STRIP_PIXELS", 3000)
-    monkeypatch.setattr("zoo.coloring.colorizer.CACHE_PIXELS", 1000)
-    monkeypatch.setattr("zoo.coloring.edges.CHUNK", 100)
+    monkeypatch.setattr("zoo.pages.colorizer.STRIP_PIXELS", 3000)
+    monkeypatch.setattr("zoo.pages.colorizer.CACHE_PIXELS", 1000)
+    monkeypatch.setattr("zoo.chroma.upsampling.CHUNK", 100)
     np.testing.assert_allclose(colorizer.seen(scan), seen, atol=1e-6)
     strips = colorizer.paint(scan, colorizer.chroma([seen])[0])
     assert np.abs(whole.astype(int) - strips.astype(int)).max() <= 1
@@ -87,7 +87,7 @@ def test_strips_make_no_difference(models, monkeypatch):
 
 @pytest.mark.parametrize("headroom", [0.0, 0.2])
 def test_colours_are_composed_as_everywhere(headroom):
-    """Of what is brought to the page's size, `paint` makes what `zoo.color.compose` would."""
+    """Of what is brought to the page's size, `paint` makes what `zoo.chroma.yuv.compose` would."""
     samples = page(30, 40).copy()
     samples[:5], samples[5:10] = 0, 255
     uv = np.random.default_rng(0).uniform(-0.6, 0.6, (30, 40, 2)).astype(np.float32)

@@ -10,13 +10,14 @@ import pytest
 from coloring import luma_error, page, run, save, save_models
 from PIL import Image
 
-from zoo import cli
-from zoo.coloring.colorizer import Colorizer
-from zoo.coloring.job import Job
-from zoo.coloring.look import Look
-from zoo.coloring.pages import Output, find_pages
-from zoo.coloring.scan import Scan, read_scan
 from zoo.data.pdf import Renderers
+from zoo.pages.colorizer import Colorizer
+from zoo.pages.input import find_pages
+from zoo.pages.job import Job
+from zoo.pages.look import Look
+from zoo.pages.output import Output
+from zoo.pages.scan import Scan, read_scan
+from zoo.support import command as cli
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +194,7 @@ def test_few_large_pages_are_held_at_a_time(tmp_path, models, monkeypatch):
     monkeypatch.setattr(Job, "_write", counted_write)
     peaks = []
     for limit in (page().nbytes, 1 << 30):
-        monkeypatch.setattr("zoo.coloring.job.AHEAD_BYTES", limit)
+        monkeypatch.setattr("zoo.pages.job.AHEAD_BYTES", limit)
         held.clear()
         with Renderers() as renderers:
             pages = find_pages([str(tmp_path / "in")], renderers)
@@ -288,7 +289,7 @@ def test_it_goes_on_where_it_stopped(tmp_path, models, capsys, monkeypatch):
         save(tmp_path / "in" / f"{index}.png", page(seed=index))
     out = tmp_path / "book.cbz"
     command = [models["tiny"], tmp_path / "in", "-o", out, "--batch-size", 1]
-    from zoo.coloring.pages import Output
+    from zoo.pages.output import Output
 
     write, written = Output.write, []
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from samples import HERE, a_row, changed, evaluation, run_result, save_evaluation
 
-from zoo import report
-from zoo.reporting.compare import Comparison, Side, compare, paired_interval, unpaired_interval
+from zoo.report import __main__ as report
+from zoo.report.comparison import Comparison, Side, compare, paired_interval, unpaired_interval
 from zoo.results import Record, Result, Row, as_record, load_result, save_result
 
 IMAGES = 12

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from zoo.errors import UsageError
-from zoo.harness.config import RunConfig, differences, list_recipes, load_recipe, resolve
+from zoo.training.config import RunConfig, differences, list_recipes, load_recipe, resolve
 
 NO_FLAGS: dict = {}
 

@@ -10,8 +10,8 @@ from children import Child, Moment, run_child
 from images import make_images
 
 from zoo.errors import UsageError
-from zoo.harness.checkpoints import Checkpoints, read_checkpoint
-from zoo.harness.devices import read_tf_config
+from zoo.training.checkpoints import Checkpoints, read_checkpoint
+from zoo.training.devices import read_tf_config
 
 FAST = ["--encoder-weights", "none", "--crop", 16, "--batch-size", 6, "--validation-crops", 2, "--flip"]
 COMMON = [
@@ -135,11 +135,11 @@ def overflow_on_the_second_device() -> None:
     import tensorflow as tf
 
     import zoo
-    from zoo.harness.config import RunConfig
-    from zoo.harness.devices import open_devices
-    from zoo.harness.optimizers import make_optimizer
-    from zoo.harness.step import build_step
-    from zoo.losses import mse
+    from zoo.training.config import RunConfig
+    from zoo.training.devices import open_devices
+    from zoo.training.losses import mse
+    from zoo.training.optimizers import make_optimizer
+    from zoo.training.step import build_step
 
     devices = open_devices("mirrored")
     keras.config.set_dtype_policy("mixed_float16")

@@ -38,7 +38,8 @@ def test_commands_are_found():
 @pytest.mark.parametrize(("page", "command"), commands())
 def test_every_command_parses(page, command):
     module, *words = shlex.split(command.partition(" #")[0])
-    name = "zoo.data.__main__" if module == "zoo.data" else module
+    package = (ROOT / module.replace(".", "/")).is_dir()
+    name = f"{module}.__main__" if package else module
     words = ["X" if word.startswith("$") else word for word in words]
     importlib.import_module(name).parser().parse_args(words)
 
@@ -76,8 +77,8 @@ def test_examples_of_extending_run(tmp_path, name, words):
 
 @pytest.mark.needs("onnxruntime", "tf2onnx")
 def test_the_example_of_export_colours_as_we_do(tmp_path, monkeypatch):
-    from zoo import export
-    from zoo.coloring.colorizer import Colorizer
+    from zoo.export import __main__ as export
+    from zoo.pages.colorizer import Colorizer
 
     model = tiny.build()
     for variable in model.trainable_variables:

@@ -21,9 +21,9 @@ from server import BODY, QUICK, Server, serving
 from zoo.data import __main__ as command
 from zoo.data import cards, download, get, web
 from zoo.data.cards import card_files, get_card
+from zoo.data.dataset import open_dataset
 from zoo.data.download import Patience
 from zoo.data.groups import assign
-from zoo.data.sources import open_dataset
 from zoo.errors import RunError, UsageError
 
 

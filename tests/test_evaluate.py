@@ -9,11 +9,11 @@ import zoo
 from zoo import evaluate
 from zoo.data.procedural import CLASSES, draw_page
 from zoo.evaluation.candidates import Constant, Model, Oracle, Subject, Truth
-from zoo.evaluation.evaluate import Evaluation
-from zoo.evaluation.results import load_evaluation
+from zoo.evaluation.oracles import PALETTES
+from zoo.evaluation.record import load_evaluation
+from zoo.evaluation.scoring import Evaluation
 from zoo.metrics import IMAGE_METRICS, INDICES
-from zoo.oracles import PALETTES
-from zoo.reporting.plots import save_plots
+from zoo.report.plots import save_plots
 
 
 @pytest.fixture(scope="module")

@@ -10,16 +10,17 @@ import pytest
 from PIL import Image
 
 import zoo
-from zoo import export
-from zoo.codec import BINS, DECODERS, gumbel_noise
+from zoo.chroma.bins import BINS
+from zoo.chroma.decoders import DECODERS, gumbel_noise
 from zoo.errors import RunError, UsageError
-from zoo.exporting import decoders
-from zoo.exporting.compare import Difference, Reference, check, difference
-from zoo.exporting.formats import FORMATS
-from zoo.exporting.graph import Colorizer, in_float32
-from zoo.models import Predictor, predict
+from zoo.export import __main__ as export
+from zoo.export import decoders
+from zoo.export.agreement import Difference, Reference, check, difference
+from zoo.export.formats import FORMATS
+from zoo.export.graph import Colorizer, in_float32
 from zoo.models.layers import ChromaRange, FusedBatchNormalization, SplitChannels
-from zoo.paths import atomic_folder
+from zoo.models.prediction import Predictor, predict
+from zoo.support.files import atomic_folder
 
 CLASSIFIERS = [name for name in zoo.list_models() if zoo.get_card(name).output == "logits"]
 REGRESSIONS = [name for name in zoo.list_models() if name not in CLASSIFIERS]
@@ -411,7 +412,7 @@ def test_values_beyond_half_precision_stay_as_they_are():
     import onnx
     from onnx.reference import ReferenceEvaluator
 
-    from zoo.exporting.formats import _halve
+    from zoo.export.formats import _halve
 
     weights = {"kernel": np.linspace(-2, 2, 512, dtype=np.float32), "variance": np.full(512, 1e5, np.float32)}
     proto = onnx.helper.make_model(

@@ -8,8 +8,9 @@ from images import make_books
 from PIL import Image
 
 import zoo
-from zoo import gallery, report
-from zoo.reporting.gallery import gallery_page, load_gallery
+from zoo import gallery
+from zoo.report import __main__ as report
+from zoo.report.gallery_page import gallery_page, load_gallery
 
 
 @pytest.fixture(scope="module")

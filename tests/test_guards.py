@@ -15,9 +15,9 @@ from children import Child, run_child
 from images import make_images
 
 from zoo.errors import RunError, StallError
-from zoo.harness import guards
-from zoo.harness.checkpoints import Checkpoints, read_checkpoint
-from zoo.harness.guards import Fetcher, check_losses, some_names
+from zoo.training import guards
+from zoo.training.checkpoints import Checkpoints, read_checkpoint
+from zoo.training.guards import Fetcher, check_losses, some_names
 
 FAST = ["--encoder-weights", "none", "--crop", 16, "--batch-size", 4, "--validation-crops", 2]
 COMMON = [*FAST, "--precision", "float32", "--deterministic", "--checkpoint-every", 2, "--validate-every", 4]
@@ -66,7 +66,7 @@ def test_a_directory_that_nothing_came_of_is_gone_again(data, tmp_path):
 
 
 def raise_in_create() -> None:
-    from zoo.harness import rundir
+    from zoo.training import rundir
 
     def refuse(*_: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
@@ -95,7 +95,7 @@ def test_a_signal_saves_and_the_run_goes_on(data, tmp_path, name, code):
 
 
 def never_ending_validation() -> None:
-    from zoo.harness.validation import Validation
+    from zoo.training.validation import Validation
 
     run = Validation.run
 
@@ -204,11 +204,11 @@ def test_a_stalled_loader_is_an_error_that_names_the_images(monkeypatch):
 
 
 def stalling_pictures() -> None:
-    from zoo.data import sources
+    from zoo.data import files
 
     guards.SILENT_SECONDS, guards.STALL_SECONDS = 1.0, 3.0
     begun = threading.Event()
-    read, count = sources.Source.read, [0]
+    read, count = files.Source.read, [0]
 
     def stuck(self):
         if threading.current_thread().name != "MainThread" and begun.is_set():
@@ -217,7 +217,7 @@ def stalling_pictures() -> None:
                 time.sleep(3600)
         return read(self)
 
-    sources.Source.read = stuck  # type: ignore[method-assign]
+    files.Source.read = stuck  # type: ignore[method-assign]
     begun.set()
 
 
@@ -244,7 +244,7 @@ def out_of_memory(above: int, at: int) -> None:
     """Steps of more than `above` crops at a time are out of memory from call `at` on, after half an update."""
     import tensorflow as tf
 
-    from zoo.harness import trainer
+    from zoo.training import trainer
 
     build = trainer.build_step
 

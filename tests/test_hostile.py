@@ -15,8 +15,9 @@ from fuzz import MEMORY_BOUND, fuzz, good_files, mutants, peak_memory
 from PIL import Image
 
 import zoo
+from zoo.data.dataset import open_dataset
 from zoo.data.decode import MAX_PIXELS, ImageError, decode_rgb, read_header
-from zoo.data.sources import MAX_ARCHIVE_ENTRIES, open_dataset
+from zoo.data.files import MAX_ARCHIVE_ENTRIES
 from zoo.errors import UsageError
 
 

@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 from scipy.ndimage import convolve
 
-from zoo import losses
-from zoo.codec import bin_centers, two_hot
+from zoo.chroma.bins import bin_centers, two_hot
 from zoo.errors import UsageError
-from zoo.losses import chroma_prior, cross_entropy, rebalancing_weights
+from zoo.training import losses
+from zoo.training.losses import chroma_prior, cross_entropy, rebalancing_weights
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from zoo import metrics
-from zoo.codec import WIDTHS, bin_centers, two_hot
+from zoo.chroma.bins import WIDTHS, bin_centers, two_hot
 from zoo.metrics import IMAGE_METRICS, Pair
 from zoo.metrics.bootstrap import intervals, pseudo_values
 from zoo.metrics.classification import CONFIDENCE_BINS, classification_sums, ece, nll_bits

@@ -7,10 +7,10 @@ import tensorflow as tf
 
 import zoo
 from zoo.errors import UsageError
-from zoo.models import HEADS, TRUNKS, Predictor
+from zoo.models.build import HEADS, TRUNKS
 from zoo.models.layers import LeakyReLU, NormalizedConv2D
-from zoo.models.predict import inputs_of, is_conditional
-from zoo.registry import LOGITS_HEADS
+from zoo.models.prediction import Predictor, inputs_of, is_conditional
+from zoo.models.registry import LOGITS_HEADS
 
 MODELS = zoo.list_models()
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from zoo.harness.config import resolve
-from zoo.harness.optimizers import FusedAdam, FusedAdamW, averaged, make_optimizer
+from zoo.training.config import resolve
+from zoo.training.optimizers import FusedAdam, FusedAdamW, averaged, make_optimizer
 
 
 def _trained(kind, start, gradients):

@@ -19,7 +19,7 @@ def test_only_zoo_is_installed():
 
 def test_cards_and_recipes_are_found_from_anywhere(tmp_path):
     code = (
-        "from zoo.data.cards import list_datasets; from zoo.harness.config import list_recipes;"
+        "from zoo.data.cards import list_datasets; from zoo.training.config import list_recipes;"
         "print(*list_datasets(), *list_recipes())"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
@@ -27,7 +27,7 @@ def test_cards_and_recipes_are_found_from_anywhere(tmp_path):
 
 
 def test_the_page_needs_no_file_beside_the_package():
-    templates = {path.name for path in (ROOT / "zoo" / "reporting" / "templates").iterdir()}
+    templates = {path.name for path in (ROOT / "zoo" / "report" / "templates").iterdir()}
     assert templates == {"page.html", "page.css", "page.js"}
 
 

@@ -10,14 +10,14 @@ from skimage.color import rgb2yuv
 
 import zoo
 from zoo.data import procedural
+from zoo.data.dataset import open_dataset
 from zoo.data.pipeline import crop_batches
-from zoo.data.sources import open_dataset
 from zoo.errors import RunError
-from zoo.harness.config import resolve
-from zoo.harness.devices import open_devices
-from zoo.harness.rundir import RunDirectory
-from zoo.harness.trainer import Trainer
-from zoo.weights import cache_file
+from zoo.models.encoder_weights import cache_file
+from zoo.training.config import resolve
+from zoo.training.devices import open_devices
+from zoo.training.rundir import RunDirectory
+from zoo.training.trainer import Trainer
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from zoo.data.cache import DecodedImages
+from zoo.data.dataset import ImageRef, Split, open_dataset
 from zoo.data.pipeline import crop_batches, fixed_crops, iterate, repeat_batches
-from zoo.data.sources import ImageRef, Split, open_dataset
 from zoo.errors import RunError, UsageError
 
 CROP = 24
@@ -228,7 +228,7 @@ def test_a_process_ends_while_pages_are_being_decoded_in_python(tmp_path: Path) 
         Image.fromarray(rgb).save(tmp_path / f"{index}.webp", quality=50)
     code = f"""
 from zoo.data.pipeline import crop_batches, iterate
-from zoo.data.sources import open_dataset
+from zoo.data.dataset import open_dataset
 split = open_dataset({str(tmp_path)!r}, crop={CROP}).splits["train"]
 batches = iterate(crop_batches(split, batch_size=2, crop={CROP}, seed=0), split)
 next(batches)  # still alive, and working ahead, when the interpreter is torn down

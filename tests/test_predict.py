@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo.codec import BINS, CENTERS, decode, encode, gumbel_noise, softmax
-from zoo.coherence import pool, segment
-from zoo.color import split_luma
+from zoo.chroma.bins import BINS, CENTERS, encode, softmax
+from zoo.chroma.decoders import decode, gumbel_noise
+from zoo.chroma.regions import pool, segment
+from zoo.chroma.yuv import split_luma
 from zoo.errors import UsageError
-from zoo.harness.config import resolve
-from zoo.harness.optimizers import make_optimizer
-from zoo.harness.step import build_step
-from zoo.losses import cross_entropy
-from zoo.models import Predictor, predict
+from zoo.models.prediction import Predictor, predict
+from zoo.training.config import resolve
+from zoo.training.losses import cross_entropy
+from zoo.training.optimizers import make_optimizer
+from zoo.training.step import build_step
 
 LUMA = np.random.default_rng(0).random((2, 9, 14, 1)).astype(np.float32)
 RED, BLUE = (213, 99, 50), (46, 146, 246)  # of the very same luma, one half: nothing grey tells them apart
@@ -122,8 +123,8 @@ def test_coherent_decoding_gives_a_region_one_colour(conditional, decoder):
 @pytest.mark.parametrize("decoder", ["mode", "annealed", "mean", "annealed+coherent", "sample+coherent"])
 def test_bands_change_nothing(conditional, decoder, monkeypatch):
     whole = Predictor(conditional)(LUMA).decode(decoder)
-    monkeypatch.setattr(importlib.import_module("zoo.models.predict"), "BAND", 20)
-    monkeypatch.setattr("zoo.coherence.BAND", 20)
+    monkeypatch.setattr(importlib.import_module("zoo.models.prediction"), "BAND", 20)
+    monkeypatch.setattr("zoo.chroma.regions.BAND", 20)
     np.testing.assert_allclose(Predictor(conditional)(LUMA).decode(decoder), whole, atol=1e-5)
 
 

@@ -16,9 +16,9 @@ import pytest
 from PIL import Image
 from preparing import SMALL, archive, content, page, prepared, rows, run, save, works
 
-from zoo.data import pages, prepare
+from zoo.data import originals, prepare
+from zoo.data.dataset import open_dataset
 from zoo.data.groups import split_of
-from zoo.data.sources import open_dataset
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_pages_become_a_data_set(capsys, tmp_path, sources):
 
 def test_it_trains_and_is_evaluated_by_group(capsys, tmp_path):
     from zoo import train
-    from zoo.evaluation.evaluate import subjects
+    from zoo.evaluation.scoring import subjects
 
     target = tmp_path / "out"
     prepared(capsys, works(tmp_path / "pages", 12), target)
@@ -346,9 +346,9 @@ def test_a_full_disk_loses_nothing(capsys, tmp_path, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device")
         return original(path)
 
-    original = pages.atomic_path
+    original = originals.atomic_path
     with monkeypatch.context() as patch:
-        patch.setattr(pages, "atomic_path", full)
+        patch.setattr(originals, "atomic_path", full)
         code, _, err = run(capsys, "prepare", folder, target, *SMALL)
     assert code == 1
     assert "the disk is full; what is done is kept" in err

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from skimage.color import rgb2lab
 
-from zoo.color import yuv_to_rgb
+from zoo.chroma.yuv import yuv_to_rgb
 from zoo.data import procedural
 from zoo.data.canvas import LIGHT, SHADOW, TONE
 from zoo.data.cards import SPLITS, get_card

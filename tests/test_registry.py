@@ -4,8 +4,8 @@ import sys
 import pytest
 
 import zoo
-from zoo import registry
 from zoo.errors import UsageError
+from zoo.models import registry
 
 
 def test_models_of_the_zoo():
@@ -13,7 +13,7 @@ def test_models_of_the_zoo():
 
 
 def test_a_taken_name_raises():
-    with pytest.raises(ValueError, match=r"'residual' is registered already, by zoo\.catalogue"):
+    with pytest.raises(ValueError, match=r"'residual' is registered already, by zoo\.models\.catalogue"):
         zoo.register_model(zoo.get_card("residual"))(lambda: None)
 
 
@@ -40,12 +40,12 @@ def test_a_registered_builder_is_created_with_its_options(monkeypatch):
     "code",
     [
         "import zoo",
-        "import zoo.data.sources, zoo.harness.config",
+        "import zoo.data.dataset, zoo.training.config",
         "import zoo.__main__ as m; m.main([])",
         "import contextlib, zoo.train as t\nwith contextlib.suppress(SystemExit): t.main(['--help'])",
         "import zoo.train as t; assert t.main(['residul']) == 2",
-        "import contextlib, zoo.export as e\nwith contextlib.suppress(SystemExit): e.main(['--help'])",
-        "import zoo.export as e; assert e.main(['x.keras', '--format', 'saved_model']) == 2",
+        "import contextlib, zoo.export.__main__ as e\nwith contextlib.suppress(SystemExit): e.main(['--help'])",
+        "import zoo.export.__main__ as e; assert e.main(['x.keras', '--format', 'saved_model']) == 2",
     ],
 )
 def test_tensorflow_is_not_imported(code):

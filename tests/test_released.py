@@ -12,10 +12,11 @@ import zoo
 from zoo import released, train
 from zoo.errors import UsageError
 from zoo.evaluation.candidates import check
-from zoo.models import predict
-from zoo.registry import model_file, model_name
+from zoo.models import releases
+from zoo.models.encoder_weights import LAYERS
+from zoo.models.loading import model_file, model_name
+from zoo.models.prediction import predict
 from zoo.results import load_result
-from zoo.weights import LAYERS
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def trained(tmp_path_factory, encoder) -> Path:
     data = make_images(folder / "images", train=4, val=2)
     sizes = ["--crop", "16", "--batch-size", "2", "--validation-crops", "2", "--steps", "2", "--precision", "float32"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("zoo.weights.load_encoder_weights", lambda spec, offline=False: encoder)
+        patch.setattr("zoo.models.encoder_weights.load_encoder_weights", lambda spec, offline=False: encoder)
         command = ["residual", "--data", str(data), *sizes, "--option", "output=linear", "--run-dir"]
         assert train.main([*command, str(folder / "run")]) == 0
     return folder / "run"
@@ -44,15 +45,15 @@ def trained(tmp_path_factory, encoder) -> Path:
 @pytest.fixture
 def runs(tmp_path, trained, encoder, monkeypatch) -> Path:
     """A folder with that run, and an empty one for releases."""
-    monkeypatch.setattr("zoo.weights.load_encoder_weights", lambda spec, offline=False: encoder)
-    monkeypatch.setattr(released, "FOLDER", tmp_path / "released")
+    monkeypatch.setattr("zoo.models.encoder_weights.load_encoder_weights", lambda spec, offline=False: encoder)
+    monkeypatch.setattr(releases, "FOLDER", tmp_path / "released")
     shutil.copytree(trained, tmp_path / "run")
     return tmp_path
 
 
-def release(runs: Path, name: str = "comics") -> released.Release:
+def release(runs: Path, name: str = "comics") -> releases.Release:
     about = {"data": "patches", "attribution": "nobody", "licence": "CC0-1.0"}
-    return released.release(runs / "run", name, **about, folder=released.FOLDER)
+    return releases.release(zoo.load(runs / "run"), runs / "run", name, **about, folder=releases.FOLDER)
 
 
 def test_what_is_released_is_what_was_trained(runs, trained):
@@ -67,9 +68,9 @@ def test_what_is_released_is_what_was_trained(runs, trained):
     card = release(runs)
     assert (card.model, card.name, card.licence) == ("residual", "comics", "CC0-1.0")
     assert card.options["output"] == "linear"
-    assert (released.FOLDER / "residual-comics.npz").stat().st_size < 3e6
-    assert released.list_releases("residual") == [card]
-    assert released.list_releases("classifier") == []
+    assert (releases.FOLDER / "residual-comics.npz").stat().st_size < 3e6
+    assert releases.list_releases("residual") == [card]
+    assert releases.list_releases("classifier") == []
     luma = np.random.default_rng(0).random((1, 24, 32, 1), np.float32)
     best = predict(zoo.load(runs / "run"), luma)
     for model in (zoo.create("residual", weights="comics"), zoo.load("residual"), zoo.load("residual:comics")):
@@ -103,7 +104,7 @@ def test_weights_that_are_not_there(runs):
 
 def test_a_damaged_file_is_refused(runs):
     release(runs)
-    path = released.FOLDER / "residual-comics.npz"
+    path = releases.FOLDER / "residual-comics.npz"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
@@ -131,9 +132,10 @@ def test_a_trained_encoder_is_not_released(runs):
         release(runs)
     with pytest.raises(UsageError, match="letters, digits and hyphens"):
         release(runs, "../evil")
+    model = zoo.load(runs / "run")
     shutil.rmtree(runs / "run")
     with pytest.raises(UsageError, match=r"result.json"):
-        release(runs)
+        releases.release(model, runs / "run", "comics", data="", attribution="", licence="")
 
 
 def test_the_table(runs, capsys):
@@ -145,7 +147,7 @@ def test_the_table(runs, capsys):
 
 
 def test_released_weights_are_exported(runs, monkeypatch, capsys):
-    from zoo import export
+    from zoo.export import __main__ as export
 
     release(runs)
     monkeypatch.chdir(runs)
@@ -158,13 +160,13 @@ def test_released_weights_are_exported(runs, monkeypatch, capsys):
 
 
 def test_what_comes_with_the_package_is_whole():
-    cards = released.list_releases()
+    cards = releases.list_releases()
     assert {"comics", "procedural"} <= {card.name for card in cards}
     for card in cards:
-        path = released.FOLDER / f"{card.model}-{card.name}.npz"
-        arrays = released._read_arrays(path, card.sha256)
+        path = releases.FOLDER / f"{card.model}-{card.name}.npz"
+        arrays = releases._read_arrays(path, card.sha256)
         model = zoo.create(card.model, encoder_weights="none", **card.options)
-        variables = released._decoder_variables(model)
+        variables = releases._decoder_variables(model)
         assert {key: tuple(value.shape) for key, value in variables.items()} == {k: v.shape for k, v in arrays.items()}
         assert path.stat().st_size < 5e6
         assert card.attribution

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from samples import benchmark_rows, evaluation, run_result, save_evaluation
 
-from zoo import report
-from zoo.reporting.build import build, csv_table
-from zoo.reporting.figures import averaging_figure
-from zoo.reporting.markdown import changes, run_table
+from zoo.report import __main__ as report
+from zoo.report.figures import averaging_figure
+from zoo.report.markdown import changes, run_table
+from zoo.report.writer import build, csv_table
 from zoo.results import COLUMNS, SCHEMA, Result, load_result, merge_rows, save_result
 
 ROOT = Path(__file__).parents[1]

@@ -8,7 +8,7 @@ import pytest
 from samples import HERE, changed, evaluation, run_result, save_evaluation
 
 from zoo.errors import UsageError
-from zoo.evaluation.results import load_evaluation
+from zoo.evaluation.record import load_evaluation
 from zoo.results import (
     COLUMNS,
     METRICS,

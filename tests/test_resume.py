@@ -9,7 +9,7 @@ import pytest
 from children import Moment, run_child
 from images import make_images
 
-from zoo.harness.checkpoints import Checkpoints, DamagedError, read_checkpoint
+from zoo.training.checkpoints import Checkpoints, DamagedError, read_checkpoint
 
 STEPS = 8
 FAST = ["--encoder-weights", "none", "--crop", 16, "--batch-size", 2, "--validation-crops", 2, "--flip"]

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo.data import cards, sources
+from zoo.data import cards, dataset, files
+from zoo.data.dataset import Dataset, open_dataset
 from zoo.data.get import describe
-from zoo.data.sources import Dataset, open_dataset
 from zoo.errors import UsageError
 
 CROP = 32
@@ -108,7 +108,7 @@ def test_archive_entries_that_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         zipped.writestr("zeros.png", bytes(100_000))
         zipped.writestr("lzma.png", bytes(1000), zipfile.ZIP_LZMA)
         zipped.writestr("a\x1b[31m.png", b"red")
-    monkeypatch.setattr(sources, "MAX_FILE_BYTES", 50_000)
+    monkeypatch.setattr(files, "MAX_FILE_BYTES", 50_000)
     dataset = opened(archive, max_bad=0.5)
     assert dict(dataset.skipped) == {
         "zeros.png": "100000 bytes: a decompression bomb",
@@ -330,7 +330,7 @@ def test_scanning_needs_no_tensorflow(tmp_path: Path) -> None:
     fill(tmp_path, 3)
     code = f"""
 import sys
-from zoo.data.sources import open_dataset
+from zoo.data.dataset import open_dataset
 import zoo.data.pipeline
 open_dataset({str(tmp_path)!r}, crop={CROP})
 assert not {{"tensorflow", "keras"}} & set(sys.modules)
@@ -358,7 +358,7 @@ def local(tmp_path, monkeypatch) -> Path:
         f'digest = "{hashlib.sha256(listed).hexdigest()}"\nkind = "local"\n[pages]\ntrain = 3\nval = 2\ntest = 0\n'
     )
     monkeypatch.setattr(cards, "cards_dir", lambda: folder)
-    monkeypatch.setattr(sources, "cards_dir", lambda: folder)
+    monkeypatch.setattr(dataset, "cards_dir", lambda: folder)
     monkeypatch.chdir(tmp_path)
     return tmp_path / "mine"
 

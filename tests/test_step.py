@@ -9,12 +9,12 @@ import tensorflow as tf
 import tiny
 
 import zoo
-from zoo.harness.augment import as_scans, with_contrast
-from zoo.harness.config import RunConfig
-from zoo.harness.optimizers import make_optimizer
-from zoo.harness.step import build_step, smaller_micro_batch
-from zoo.losses import cross_entropy, mse
 from zoo.models.layers import FusedBatchNormalization
+from zoo.training.augment import as_scans, with_contrast
+from zoo.training.config import RunConfig
+from zoo.training.losses import cross_entropy, mse
+from zoo.training.optimizers import make_optimizer
+from zoo.training.step import build_step, smaller_micro_batch
 
 RGB = tf.constant(np.random.default_rng(0).integers(0, 256, (6, 16, 24, 3), dtype=np.uint8))
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from zoo.harness.summary import GUTTER, TITLE_HEIGHT, summary_image
+from zoo.training.summary import GUTTER, TITLE_HEIGHT, summary_image
 
 
 def test_tiles_are_under_their_titles() -> None:

@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from zoo import train
-from zoo.harness.checkpoints import Checkpoints, read_checkpoint
-from zoo.harness.rundir import RunDirectory
-from zoo.harness.trackers import TensorBoard, named_scalars, open_trackers
+from zoo.training.checkpoints import Checkpoints, read_checkpoint
+from zoo.training.rundir import RunDirectory
+from zoo.training.trackers import TensorBoard, named_scalars, open_trackers
 
 pytestmark = pytest.mark.usefixtures("tiny")
 FAST = ["--encoder-weights", "none", "--crop", "16", "--batch-size", "2", "--validation-crops", "4"]
@@ -296,7 +296,7 @@ def test_another_tracker_is_exit_code_2(capsys):
 
 def test_help_and_the_check_import_no_tracker():
     code = (
-        "import sys; from zoo.harness.trackers import check_trackers, TRACKERS; import zoo.train; zoo.train.parser();"
+        "import sys; from zoo.training.trackers import check_trackers, TRACKERS; import zoo.train; zoo.train.parser();"
         "loaded = {'tensorflow', 'tensorboard', 'wandb'} & set(sys.modules); sys.exit(str(loaded) if loaded else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

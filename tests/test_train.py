@@ -15,9 +15,9 @@ from PIL import Image
 
 import zoo
 from zoo import train
-from zoo.harness.checkpoints import Checkpoints, read_checkpoint
-from zoo.harness.rundir import RunDirectory
 from zoo.results import load_result
+from zoo.training.checkpoints import Checkpoints, read_checkpoint
+from zoo.training.rundir import RunDirectory
 
 FAST = ["--encoder-weights", "none", "--crop", "16", "--batch-size", "2", "--validation-crops", "4"]
 
@@ -52,7 +52,7 @@ def checkpoint_step(folder: Path) -> int:
 
 
 def test_the_scores_are_those_of_the_model_that_is_kept(capsys, tiny, data, tmp_path, monkeypatch):
-    from zoo.harness.validation import Validation
+    from zoo.training.validation import Validation
 
     scored = Validation.run
 
@@ -93,7 +93,7 @@ def test_a_run_leaves_what_it_promises(capsys, data, tmp_path, model):
     assert environment["precision"] in ("float32", "bfloat16")
     assert environment["libraries"]["keras"]
 
-    from zoo.models import predict
+    from zoo.models.prediction import predict
 
     logits = zoo.get_card(model).output == "logits"
     x = np.zeros((1, 9, 11, 1), np.float32)

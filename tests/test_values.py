@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from samples import benchmark_rows, evaluation, run_result, save_evaluation
 
-from zoo import report
 from zoo.errors import UsageError
-from zoo.reporting.sources import Sources, collect
-from zoo.reporting.values import quote, quoted
+from zoo.report import __main__ as report
+from zoo.report.collected import Sources, collect
+from zoo.report.quotes import quote, quoted
 from zoo.results import save_result
 
 

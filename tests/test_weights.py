@@ -19,9 +19,9 @@ import h5py
 import numpy as np
 import pytest
 
-from zoo import weights
 from zoo.errors import UsageError
-from zoo.weights import LAYERS, EncoderWeights, load_encoder_weights
+from zoo.models import encoder_weights as weights
+from zoo.models.encoder_weights import LAYERS, EncoderWeights, load_encoder_weights
 
 REAL_CACHE = weights.cache_file()
 UNREACHABLE = f"http://127.0.0.1:9/{weights.KERAS_FILE}"
@@ -408,7 +408,7 @@ def test_missing_pip_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_import_stays_light() -> None:
-    code = "import sys, zoo.weights; print(*{'tensorflow', 'keras', 'onnx', 'h5py'} & set(sys.modules))"
+    code = "import sys, zoo.models.encoder_weights; print(*{'tensorflow', 'keras', 'onnx', 'h5py'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
 

@@ -4,7 +4,7 @@ It has what matters to training: a head that the harness knows, batch normalisat
 weights that are not trained.
 """
 
-from zoo.registry import ModelCard, register_model
+from zoo.models.registry import ModelCard, register_model
 
 CARD = ModelCard(
     name="tiny",

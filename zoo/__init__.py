@@ -8,11 +8,11 @@
 Importing this package does not import Keras or TensorFlow; building a model does.
 """
 
-from zoo import catalogue as _catalogue  # registers the models
-from zoo.registry import ModelCard, create, get_card, list_models, load, register_model
+from zoo.models import catalogue as _catalogue  # registers the models
+from zoo.models.loading import create, load
+from zoo.models.registry import ModelCard, get_card, list_models, register_model
+from zoo.support.version import __version__
 
-__version__ = "0.1.0"
-
-__all__ = ["ModelCard", "create", "get_card", "list_models", "load", "register_model"]
+__all__ = ["ModelCard", "__version__", "create", "get_card", "list_models", "load", "register_model"]
 
 del _catalogue

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 import zoo
-from zoo.cli import run
+from zoo.support.command import run
 
 
 def show() -> None:

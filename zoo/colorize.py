@@ -8,16 +8,16 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.cli import import_tensorflow, run
-from zoo.codec import DECODERS, PAGE_DECODER, parse_decoder
-from zoo.coloring.look import Look
+from zoo.chroma.decoders import DECODERS, PAGE_DECODER, parse_decoder
 from zoo.errors import InterruptError, RunError, UsageError
-from zoo.registry import model_file, model_name
+from zoo.models.loading import model_file, model_name
+from zoo.pages.look import Look
+from zoo.support.command import import_tensorflow, run
 
 if TYPE_CHECKING:
-    from zoo.coloring.job import Job
-    from zoo.coloring.pages import Output
     from zoo.data.pdf import Renderers
+    from zoo.pages.job import Job
+    from zoo.pages.output import Output
 
 BATCH = 2
 
@@ -132,9 +132,10 @@ def colorize(arguments: argparse.Namespace) -> None:
 
 
 def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
-    from zoo.coloring.pages import Output, find_pages
-    from zoo.harness.progress import scanning, stderr_console
-    from zoo.harness.rundir import disk_error
+    from zoo.pages.input import find_pages
+    from zoo.pages.output import Output
+    from zoo.support.console import scanning, stderr_console
+    from zoo.training.rundir import disk_error
 
     console = stderr_console()
     pages = find_pages(arguments.inputs, renderers)
@@ -158,8 +159,8 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
     output.check_apart(pages, look.extras)
     model_file(arguments.model)  # a mistyped name is to be refused at once
     import_tensorflow()
-    from zoo.coloring.colorizer import Colorizer
-    from zoo.coloring.job import Job
+    from zoo.pages.colorizer import Colorizer
+    from zoo.pages.job import Job
 
     colorizer = Colorizer(
         arguments.model, decode=arguments.decode, side=arguments.side, along_edges=arguments.upsampling == "edges"
@@ -189,7 +190,7 @@ def _report(
     seconds: float,
 ) -> None:
     """Says what was done; raises RunError if pages could not be coloured."""
-    from zoo.harness.progress import stderr_console
+    from zoo.support.console import stderr_console
 
     if arguments.json:
         report = {

@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from zoo.cli import import_tensorflow, run
-from zoo.codec import DECODERS, PAGE_DECODER, parse_decoder
+from zoo.chroma.decoders import DECODERS, PAGE_DECODER, parse_decoder
 from zoo.errors import UsageError
+from zoo.support.command import import_tensorflow, run
 
 SPLITS = ("train", "val", "test")
 CROP = 64  # images smaller than this are left out
@@ -76,15 +76,15 @@ def evaluate(arguments: argparse.Namespace) -> None:
     if arguments.out and arguments.out.exists() and not arguments.out.is_dir():
         raise UsageError(f"--out: {arguments.out} is a file; give a directory")
 
+    from zoo.data.dataset import open_dataset
     from zoo.data.pipeline import fixed_crops
     from zoo.data.procedural import CLASSES
-    from zoo.data.sources import open_dataset
     from zoo.evaluation.candidates import BASELINES, Model, check, parse
-    from zoo.evaluation.evaluate import GAIN_SUBJECTS, Evaluation, ideal_results, matched_gain, subjects
-    from zoo.evaluation.results import evaluation_result
-    from zoo.harness.progress import scanning, stderr_console
-    from zoo.oracles import PALETTES
+    from zoo.evaluation.oracles import PALETTES
+    from zoo.evaluation.record import evaluation_result
+    from zoo.evaluation.scoring import GAIN_SUBJECTS, Evaluation, ideal_results, matched_gain, subjects
     from zoo.results import result_text, save_result
+    from zoo.support.console import scanning, stderr_console
 
     for spec in arguments.candidates:
         check(spec)
@@ -93,8 +93,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
         dataset = open_dataset(arguments.data, crop=CROP, progress=progress)
     console.print(dataset.summary(), markup=False, highlight=False, soft_wrap=True)
     import_tensorflow()
-    from zoo import environment
-    from zoo.harness.validation import mean_chroma
+    from zoo.support import machine
+    from zoo.training.validation import mean_chroma
 
     mean_uv = mean_chroma(fixed_crops(dataset.splits["train"], count=MEAN_COLOR_CROPS, crop=CROP, seed=0))
     specs = [*BASELINES, *(spec for spec in arguments.candidates if spec not in BASELINES)]
@@ -128,7 +128,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         "split": arguments.split,
         "max_side": arguments.max_side,
         "seed": arguments.seed,
-        "environment": environment.describe(environment.resolve_precision("auto")),
+        "environment": machine.describe(machine.resolve_precision("auto")),
         "palettes": {each.name: PALETTES[each.label].tolist() for each in CLASSES},
         "images": evaluation.images,
         "runs": {each.label: each.run for each in candidates if isinstance(each, Model) and each.run},
@@ -137,7 +137,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     }
     if arguments.out:
         from zoo.evaluation.pictures import save_gallery, save_sheet
-        from zoo.reporting.plots import save_plots
+        from zoo.report.plots import save_plots
 
         arguments.out.mkdir(parents=True, exist_ok=True)
         save_result(arguments.out / "results.json", evaluation_result(result))

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from zoo.cli import import_tensorflow, run
-from zoo.codec import PAGE_DECODER, parse_decoder
+from zoo.chroma.decoders import PAGE_DECODER, parse_decoder
 from zoo.data.manifest import read_facts
 from zoo.errors import UsageError
+from zoo.support.command import import_tensorflow, run
 
 RULE = "the images of the split by the SHA-256 of their files, one of every group in turn"
 DEFAULT_DECODERS = f"annealed,{PAGE_DECODER}"
@@ -82,15 +82,15 @@ class Columns:
     """
 
     def __init__(self, models: Sequence[str], decoders: Sequence[str], seed: int) -> None:
-        import zoo
-        from zoo.coloring.colorizer import Colorizer
-        from zoo.models.predict import Predictor
+        from zoo.models.loading import load
+        from zoo.models.prediction import Predictor
+        from zoo.pages.colorizer import Colorizer
 
         self.names: list[str] = []
         self._models: list[tuple[Colorizer, Predictor, list[str | None]]] = []
         self._seed = seed
         for spec in models:
-            network = zoo.load(spec)
+            network = load(spec)
             predictor = Predictor(network)
             label = Path(spec).stem if Path(spec).is_file() else Path(spec).name
             ways: list[str | None] = [*decoders] if predictor.output == "logits" else [None]
@@ -139,9 +139,9 @@ def make(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--out: {out} is a file; give a directory")
     if out.is_dir() and any(out.iterdir()) and not (out / RECORD).is_file():
         raise UsageError(f"--out: {out} holds something else than a gallery; give a new directory")
-    from zoo.data.sources import open_dataset
-    from zoo.harness.progress import scanning, stderr_console
-    from zoo.registry import model_file
+    from zoo.data.dataset import open_dataset
+    from zoo.models.loading import model_file
+    from zoo.support.console import scanning, stderr_console
 
     for spec in arguments.models:
         model_file(spec)
@@ -151,9 +151,9 @@ def make(arguments: argparse.Namespace) -> None:
         dataset = open_dataset(arguments.data, crop=CROP, progress=progress)
     subjects = [*_held_out(dataset, arguments.split, arguments.pages), *scans]
     import_tensorflow()
-    from zoo import environment
     from zoo.evaluation.pictures import save_sheet
-    from zoo.paths import atomic_folder, write_text
+    from zoo.support import machine
+    from zoo.support.files import atomic_folder, write_text
 
     columns = Columns(arguments.models, decoders, arguments.seed)
     titles = ["grey", *columns.names, "truth"]
@@ -179,7 +179,7 @@ def make(arguments: argparse.Namespace) -> None:
             "headroom": arguments.headroom,
             "models": [Path(spec).name for spec in arguments.models],
             "columns": titles,
-            "environment": environment.describe(environment.resolve_precision("auto")),
+            "environment": machine.describe(machine.resolve_precision("auto")),
             "pages": pages,
         }
         write_text(folder / RECORD, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
@@ -199,7 +199,7 @@ def _held_out(dataset: Any, split: str, count: int) -> list[Subject]:
 
 
 def _scans(folder: Path) -> list[Subject]:
-    from zoo.data.sources import files_below, is_image
+    from zoo.data.files import files_below, is_image
 
     if not folder.is_dir():
         raise UsageError(f"--scans: {folder} is no folder")
@@ -214,20 +214,20 @@ def _scans(folder: Path) -> list[Subject]:
 
 
 def _decoded(image: Any) -> Any:
-    from zoo.coloring.scan import scan_of
+    from zoo.pages.scan import scan_of
 
     return scan_of(image.decode())
 
 
 def _read(path: Path) -> Any:
-    from zoo.coloring.scan import read_scan
+    from zoo.pages.scan import read_scan
 
     return read_scan(path.read_bytes())
 
 
 def _row(subject: Subject, columns: Columns, headroom: float) -> list[np.ndarray]:
     """Grey, every column and the truth, if there is one: uint8 RGB (H, W, 3)."""
-    from zoo.coloring.scan import Scan
+    from zoo.pages.scan import Scan
 
     try:
         scan: Scan = subject.read()

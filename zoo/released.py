@@ -1,200 +1,13 @@
-"""`python -m zoo.released`: weights that come with the package, and what is known about them.
-
-A release is two files in `zoo/released_weights`: `MODEL-NAME.npz`, the decoder's variables, kernels in half precision
-(the encoder is VGG16's frozen ImageNet one, which `zoo.weights` finds), and `MODEL-NAME.toml`, its card: digest, data,
-licence, recipe, commit, scores.
-"""
+"""`python -m zoo.released`: lists the weights that come with the package, or makes such weights of a run."""
 
 import argparse
-import dataclasses
-import hashlib
-import json
 import sys
-import tomllib
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from zoo.cli import import_tensorflow, run
-from zoo.errors import UsageError
-from zoo.paths import atomic_path, write_text
-
-FOLDER = Path(__file__).parent / "released_weights"
-DEFAULT = "comics"
-"""What a model's bare name stands for on a command line, if it is released."""
-
-
-@dataclass(frozen=True)
-class Release:
-    """The card of released weights.
-
-    Attributes:
-        model: the registered model.
-        name: what `weights=` takes.
-        sha256: of the `.npz` file.
-        options: the model options they were trained with.
-        data: what they were trained on.
-        attribution: whom the licences of the data want named.
-        licence: of the weights.
-        config: the run's configuration.
-        commit: of this repository, when they were trained.
-        scores: RMSE-ab on the run's validation crops, by decoder.
-    """
-
-    model: str
-    name: str
-    sha256: str
-    options: dict[str, Any]
-    data: str
-    attribution: str
-    licence: str
-    config: dict[str, Any]
-    commit: str
-    scores: dict[str, float]
-
-
-def list_releases(model: str | None = None) -> list[Release]:
-    """The released weights, of one model or of all, by file name."""
-    cards = [_read_card(path) for path in sorted(FOLDER.glob("*.toml"))]
-    return [card for card in cards if model in (None, card.model)]
-
-
-def get_release(model: str, name: str) -> Release:
-    """The card of a model's weights.
-
-    Raises:
-        UsageError: there are none of that name; the message lists what there is.
-    """
-    found = {card.name: card for card in list_releases(model)}
-    if name not in found:
-        known = (
-            f"there are {', '.join(f'{model}:{each}' for each in found)}"
-            if found
-            else "none are released for it: train it, or give a file"
-        )
-        raise UsageError(f"no weights {name!r} for {model}; {known}")
-    return found[name]
-
-
-def create_released(model: str, name: str, *, offline: bool = False, **options: Any) -> Any:
-    """A model with released weights.
-
-    Args:
-        model: a registered model.
-        name: of the weights.
-        offline: never look for the encoder's weights on a network.
-        **options: none but those the weights were trained with.
-
-    Raises:
-        UsageError: no such weights, a file that is not what its card says, or options that do not fit.
-    """
-    from zoo.registry import create
-
-    card = get_release(model, name)
-    for option, value in options.items():
-        if card.options.get(option, value) != value or option not in card.options:
-            raise UsageError(
-                f"weights={name!r} were trained with {card.options or 'default options'}: leave {option} out"
-            )
-    path = FOLDER / f"{model}-{name}.npz"
-    arrays = _read_arrays(path, card.sha256)
-    network = create(model, encoder_weights="imagenet", offline=offline, **card.options)
-    variables = _decoder_variables(network)
-    if set(variables) != set(arrays):
-        raise UsageError(f"{path} is of another version of {model}")
-    for key, variable in variables.items():
-        variable.assign(arrays[key].astype("float32"))
-    return network
-
-
-def release(run_dir: Path, name: str, *, data: str, attribution: str, licence: str, folder: Path = FOLDER) -> Release:
-    """Makes released weights of a finished run's best model.
-
-    Raises:
-        UsageError: the run is not done, trained its encoder, or began from one that others cannot get.
-    """
-    import numpy as np
-
-    import zoo
-    from zoo.results import load_result
-
-    if not name.replace("-", "").isalnum():
-        raise UsageError(f"a name of weights has letters, digits and hyphens: {name!r} has others")
-    result = load_result(run_dir / "result.json", "training")
-    config, environment = result.details["config"], result.details["environment"]
-    if config["train_encoder"] or config["encoder_weights"] != "imagenet":
-        raise UsageError(f"{run_dir}: only decoders on the frozen ImageNet encoder are released, to be a few MB")
-    arrays = {}
-    for key, value in _decoder_variables(zoo.load(run_dir)).items():
-        array = np.asarray(value)
-        # Vectors are few, and the variances of the encoder's maps are beyond half precision.
-        arrays[key] = array if array.ndim < 2 else array.astype(np.float16)
-        if not np.isfinite(arrays[key]).all():
-            raise UsageError(f"{run_dir}: {key} does not fit into half precision")
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{config['model']}-{name}.npz"
-    with atomic_path(path) as temporary:
-        np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
-    scores = {row["name"]: row["rmse_ab"] for row in result.details["scores"]["rows"]}
-    card = Release(
-        model=config["model"],
-        name=name,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        options=config["model_options"],
-        data=data,
-        attribution=attribution,
-        licence=licence,
-        config={key: value for key, value in config.items() if key not in ("data", "model_options", "model")},
-        commit=environment.get("commit") or "unknown",
-        scores=scores,
-    )
-    write_text(path.with_suffix(".toml"), _toml(dataclasses.asdict(card)))
-    return card
-
-
-def _decoder_variables(model: Any) -> dict[str, Any]:
-    """Every variable but the encoder's, by its layer and name."""
-    return {
-        f"{layer.name}/{variable.path.split(layer.name + '/', 1)[-1]}": variable
-        for layer in model.layers
-        if layer.name != "encoder"
-        for variable in layer.variables
-    }
-
-
-def _read_arrays(path: Path, sha256: str) -> dict[str, Any]:
-    import numpy as np
-
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise UsageError(f"{path} is not the file that its card is of (SHA-256 differs): install the package anew")
-    with open(path, "rb") as file, np.load(file) as held:
-        return {key: held[key] for key in held.files}
-
-
-def _read_card(path: Path) -> Release:
-    try:
-        return Release(**tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError) as error:
-        raise UsageError(f"{path} is not a card of released weights: {error}") from None
-
-
-def _toml(values: dict[str, Any]) -> str:
-    """A card as TOML: plain values, then tables of plain values."""
-
-    def line(key: str, value: Any) -> str:
-        return f"{json.dumps(key)} = {json.dumps(value, ensure_ascii=False)}"
-
-    plain = [line(key, value) for key, value in values.items() if not isinstance(value, dict)]
-    tables = [
-        "\n".join([f"\n[{key}]", *(line(k, v) for k, v in value.items())])
-        for key, value in values.items()
-        if isinstance(value, dict)
-    ]
-    return "\n".join([*plain, *tables]) + "\n"
+from zoo.models import releases
+from zoo.models.loading import load
+from zoo.models.releases import list_releases, release
+from zoo.support.command import import_tensorflow, run
 
 
 def show(model: str | None) -> None:
@@ -205,7 +18,7 @@ def show(model: str | None) -> None:
     table = Table("model", "weights", "MB", "trained on", "licence", "RMSE-ab")
     cards = list_releases(model)
     for card in cards:
-        size = (FOLDER / f"{card.model}-{card.name}.npz").stat().st_size / 1e6
+        size = (releases.FOLDER / f"{card.model}-{card.name}.npz").stat().st_size / 1e6
         score = min(card.scores.values(), default=float("nan"))
         table.add_row(card.model, card.name, f"{size:.1f}", card.data, card.licence, f"{score:.2f}")
     console = Console()
@@ -241,9 +54,14 @@ def main(arguments: list[str] | None = None) -> int:
     def add() -> None:
         import_tensorflow()
         card = release(
-            parsed.run, parsed.name, data=parsed.data, attribution=parsed.attribution, licence=parsed.licence
+            load(parsed.run),
+            parsed.run,
+            parsed.name,
+            data=parsed.data,
+            attribution=parsed.attribution,
+            licence=parsed.licence,
         )
-        print(f"{FOLDER / f'{card.model}-{card.name}.npz'}", file=sys.stderr)
+        print(f"{releases.FOLDER / f'{card.model}-{card.name}.npz'}", file=sys.stderr)
 
     return run(add if parsed.command == "add" else lambda: show(parsed.model))
 

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from zoo.errors import UsageError
 from zoo.metrics import IMAGE_METRICS
 from zoo.metrics.image import POOLED_PIXELS
-from zoo.paths import write_text
+from zoo.support.files import write_text
 
 SCHEMA = 2
 KINDS = ("training", "evaluation", "benchmark")
@@ -170,7 +170,7 @@ class Environment:
 
     @classmethod
     def of(cls, described: dict[str, Any]) -> "Environment":
-        """From what `zoo.environment.describe` answers."""
+        """From what `zoo.support.machine.describe` answers."""
         everything = described | described["libraries"]
         return cls(**{each.name: everything.get(each.name) for each in fields(cls)})
 

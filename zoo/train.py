@@ -11,13 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import zoo
-from zoo.cli import import_tensorflow, run
-from zoo.codec import DECODERS
+from zoo.chroma.decoders import DECODERS
 from zoo.data.cache import CACHES
 from zoo.errors import RunError, UsageError
-from zoo.harness.checkpoints import KEEP
-from zoo.harness.config import (
+from zoo.models.registry import get_card, list_models
+from zoo.results import Result
+from zoo.support.command import import_tensorflow, run
+from zoo.training.checkpoints import KEEP
+from zoo.training.config import (
     BATCH_NORMS,
     OPTIMIZERS,
     PRECISIONS,
@@ -28,20 +29,19 @@ from zoo.harness.config import (
     load_recipe,
     resolve,
 )
-from zoo.harness.devices import DISTRIBUTE, read_tf_config
-from zoo.harness.trackers import TRACKERS, check_trackers, open_trackers
-from zoo.results import Result
+from zoo.training.devices import DISTRIBUTE, read_tf_config
+from zoo.training.trackers import TRACKERS, check_trackers, open_trackers
 
 if TYPE_CHECKING:
-    from zoo.data.sources import Dataset
-    from zoo.harness.devices import Devices
-    from zoo.harness.rundir import RunDirectory
+    from zoo.data.dataset import Dataset
+    from zoo.training.devices import Devices
+    from zoo.training.rundir import RunDirectory
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     recipes = "\n".join(f"  {name:8} {load_recipe(name).summary}" for name in list_recipes())
-    models = "\n".join(f"  {name:12} {zoo.get_card(name).summary}" for name in zoo.list_models())
+    models = "\n".join(f"  {name:12} {get_card(name).summary}" for name in list_models())
     p = argparse.ArgumentParser(
         prog="python -m zoo.train",
         description="Trains a colouriser: grey crops in, colour out.",
@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
         " where it stopped.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("model", metavar="MODEL", help=f"one of {', '.join(zoo.list_models())}")
+    p.add_argument("model", metavar="MODEL", help=f"one of {', '.join(list_models())}")
     p.add_argument(
         "--data",
         metavar="NAME|PATH",
@@ -236,9 +236,9 @@ def train(arguments: argparse.Namespace) -> None:
     if together:
         read_tf_config()
 
-    from zoo.data.sources import open_dataset
-    from zoo.harness.progress import scanning, stderr_console
-    from zoo.harness.rundir import RunDirectory, disk_error
+    from zoo.data.dataset import open_dataset
+    from zoo.support.console import scanning, stderr_console
+    from zoo.training.rundir import RunDirectory, disk_error
 
     console = stderr_console()
 
@@ -279,7 +279,7 @@ def train(arguments: argparse.Namespace) -> None:
 
         print(result_text(result), end="")
     else:
-        from zoo.harness.table import print_scores
+        from zoo.training.table import print_scores
 
         print_scores(config, result.details["scores"])
     say(f"summary image: {run_dir.path / 'summary.png'}   model: {run_dir.path / 'best.keras'}")
@@ -291,7 +291,7 @@ def _look(run_dir: "RunDirectory", config: RunConfig, identity: dict[str, Any]) 
         held = run_dir.check(identity)
     except UsageError:
         import_tensorflow()
-        from zoo.harness.trainer import check_model
+        from zoo.training.trainer import check_model
 
         check_model(config)  # a mistyped option is that, not another run
         raise
@@ -347,13 +347,13 @@ def _train(
     console: Any,
 ) -> "Result | None":
     """The result; None after a dry run, and in a worker that is not the chief."""
-    from zoo import environment
+    from zoo.support import machine
 
     if config.deterministic:
-        environment.compute_deterministically()
-    from zoo.harness.results import training_result
-    from zoo.harness.trackers import Trackers
-    from zoo.harness.trainer import Trainer
+        machine.compute_deterministically()
+    from zoo.training.outcome import training_result
+    from zoo.training.trackers import Trackers
+    from zoo.training.trainer import Trainer
 
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -380,7 +380,7 @@ def _train(
     with run_dir.lock():
         if (run_dir.check(identity), run_dir.checkpoints.steps()) != before:
             raise UsageError(f"another process has just trained in {run_dir.path}: give the same command again")
-        here = environment.describe(trainer.precision) | {"replicas": devices.replicas, "workers": devices.workers}
+        here = machine.describe(trainer.precision) | {"replicas": devices.replicas, "workers": devices.workers}
         run_dir.create(identity, here)
         trackers = partial(open_trackers, arguments.log, run_dir, identity, say) if arguments.log else Trackers
         scores = trainer.train(trackers)

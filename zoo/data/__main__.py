@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from zoo.cli import run
 from zoo.data.cards import SPLITS, card_files, get_card
 from zoo.data.download import PARALLEL
 from zoo.data.get import describe, get, get_drawings
@@ -17,6 +16,7 @@ from zoo.data.manifest import DROPPED, check
 from zoo.data.prepare import Settings, prepare, unreadable
 from zoo.data.tfds import PREFIX, get_tfds
 from zoo.errors import RunError, UsageError
+from zoo.support.command import run
 
 SHOWN = 10
 
@@ -128,7 +128,7 @@ def list_command(arguments: argparse.Namespace) -> None:
 
 def get_command(arguments: argparse.Namespace) -> None:
     """`get`."""
-    from zoo.harness.progress import scanning, stderr_console
+    from zoo.support.console import scanning, stderr_console
 
     if not 1 <= arguments.parallel <= 16:
         raise UsageError(f"--parallel must be from 1 to 16, not {arguments.parallel}")
@@ -156,7 +156,7 @@ def get_command(arguments: argparse.Namespace) -> None:
 
 def prepare_command(arguments: argparse.Namespace) -> None:
     """`prepare`."""
-    from zoo.harness.progress import scanning, stderr_console
+    from zoo.support.console import scanning, stderr_console
 
     settings = Settings(**{name: getattr(arguments, name) for name in asdict(Settings())})
     console = stderr_console()
@@ -169,7 +169,7 @@ def prepare_command(arguments: argparse.Namespace) -> None:
 
 def check_command(arguments: argparse.Namespace) -> None:
     """`check`."""
-    from zoo.harness.progress import scanning, stderr_console
+    from zoo.support.console import scanning, stderr_console
 
     console = stderr_console()
     with scanning(console, "checking") as progress:

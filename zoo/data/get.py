@@ -16,14 +16,14 @@ from typing import Any
 from zoo.data.cards import DataCard, DataFile, card_files, get_card, list_datasets
 from zoo.data.download import PARALLEL, Patience, download
 from zoo.data.drawings import fetch_wheel, render_all, require_renderer
+from zoo.data.files import Progress
 from zoo.data.manifest import read_record
 from zoo.data.prepare import Settings, prepare
-from zoo.data.sources import Progress
 from zoo.errors import UsageError
-from zoo.paths import CACHE_VARIABLE, cache_dir, locked
+from zoo.support.files import CACHE_VARIABLE, cache_dir, locked
 
 Show = Callable[[str, str], AbstractContextManager[Progress]]
-"""Given what is done and of which unit, makes a progress, as `zoo.harness.progress.scanning` does on a console."""
+"""Given what is done and of which unit, makes a progress, as `zoo.support.console.scanning` does on a console."""
 
 
 @contextmanager

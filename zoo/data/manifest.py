@@ -21,11 +21,11 @@ import numpy as np
 
 from zoo.data.cards import SPLITS
 from zoo.data.decode import ImageError, decode_rgb
+from zoo.data.files import Progress, Source, files_below, is_image, printable
 from zoo.data.near import near_pairs, perceptual_hash
-from zoo.data.sources import Progress, Source, files_below, is_image, printable
-from zoo.environment import cores
 from zoo.errors import UsageError
-from zoo.paths import write_text
+from zoo.support.files import write_text
+from zoo.support.machine import cores
 
 MANIFEST = "manifest.csv"
 DROPPED = "dropped.csv"

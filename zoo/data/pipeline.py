@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo.data.cache import DecodedImages
+from zoo.data.dataset import ImageRef, Maps, Split
 from zoo.data.decode import ImageError, decode_rgb
-from zoo.data.sources import ImageRef, Maps, Split
-from zoo.environment import cores
 from zoo.errors import RunError, UsageError
+from zoo.support.machine import cores
 
 if TYPE_CHECKING:
     import tensorflow as tf

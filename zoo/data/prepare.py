@@ -22,17 +22,17 @@ from typing import Any, TextIO
 import numpy as np
 import PIL
 
-import zoo
 from zoo.data.cards import SPLITS
+from zoo.data.files import Progress, are_splits
 from zoo.data.groups import GROUPS, assign, join_works
 from zoo.data.manifest import DROPPED, FORMAT, RECORD, Row, files_digest, read_record, write_manifest, write_table
 from zoo.data.near import MAX_DISTANCE, SKETCH, cluster_near, drop_near
-from zoo.data.pages import check_source, convert, list_pages, source_name
+from zoo.data.originals import check_source, convert, list_pages, source_name
 from zoo.data.pdf import Renderers
-from zoo.data.sources import Progress, are_splits
-from zoo.environment import cores
 from zoo.errors import RunError, UsageError
-from zoo.paths import LOCK, locked, write_text
+from zoo.support.files import LOCK, locked, write_text
+from zoo.support.machine import cores
+from zoo.support.version import __version__
 
 FEW = 5
 """Fewer pages to validate or test on are pointed out."""
@@ -330,7 +330,7 @@ def _finish(
     write_table(target / DROPPED, ["page", "reason", "detail"], sorted(dropped, key=lambda row: row["page"]))
     record = {
         "format": FORMAT,
-        "zoo": zoo.__version__,
+        "zoo": __version__,
         "pillow": PIL.__version__,
         "settings": asked,
         "pages": {split: sum(row.split == split for row in rows) for split in SPLITS},

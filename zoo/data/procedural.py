@@ -20,12 +20,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from zoo.color import rgb_to_yuv
+from zoo.chroma.yuv import rgb_to_yuv
 from zoo.data.canvas import Dice, Sketch
 from zoo.data.cards import SPLITS, get_card
 from zoo.data.scenes import SCALE, sketch_page, sketch_sheet
 from zoo.errors import RunError, UsageError
-from zoo.paths import CACHE_VARIABLE, atomic_path, cache_dir
+from zoo.support.files import CACHE_VARIABLE, atomic_path, cache_dir
 
 VERSION = 1
 PAGES_THAT_PAY_A_PROCESS = 16  # starting one takes as long as drawing about ten

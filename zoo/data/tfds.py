@@ -17,13 +17,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from zoo.cli import silence
+from zoo.data.files import Progress, are_splits, folder_split, printable
 from zoo.data.get import Show, prepare_once, require_space, show_nothing
 from zoo.data.manifest import read_record
 from zoo.data.prepare import Settings
-from zoo.data.sources import Progress, are_splits, folder_split, printable
 from zoo.errors import RunError, UsageError
-from zoo.paths import atomic_path, cache_dir
+from zoo.support.command import silence
+from zoo.support.files import atomic_path, cache_dir
 
 PREFIX = "tfds:"
 

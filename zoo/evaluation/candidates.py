@@ -9,13 +9,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from zoo.color import compose, split_luma, to_uint8
-from zoo.data.sources import Maps
+from zoo.chroma.yuv import compose, split_luma, to_uint8
+from zoo.data.dataset import Maps
 from zoo.errors import UsageError
-from zoo.harness.rundir import RunDirectory
 from zoo.metrics import lab
 from zoo.metrics.averaging import lab_of
-from zoo.registry import list_models, model_file, suggestion
+from zoo.models.loading import model_file
+from zoo.models.registry import list_models
+from zoo.support.names import suggestion
+from zoo.training.rundir import RunDirectory
 
 BASELINES = ("truth", "grey", "mean colour")
 
@@ -98,10 +100,10 @@ class Truth:
 
 
 class Oracle:
-    """An oracle of `zoo.oracles`, for pages with maps."""
+    """An oracle of `zoo.evaluation.oracles`, for pages with maps."""
 
     def __init__(self, name: str, seed: int) -> None:
-        from zoo.oracles import ORACLES
+        from zoo.evaluation.oracles import ORACLES
 
         self.names = (name,)
         self._predict, self._seed = ORACLES[name], seed
@@ -131,10 +133,10 @@ class Model:
     """
 
     def __init__(self, path: Path, label: str, decoders: Sequence[str], *, gain: float = 1.0, seed: int = 0) -> None:
-        import zoo
-        from zoo.models.predict import Predictor
+        from zoo.models.loading import load
+        from zoo.models.prediction import Predictor
 
-        self._predictor = Predictor(zoo.load(path))
+        self._predictor = Predictor(load(path))
         self.classifies = self._predictor.output == "logits"
         self.label, self.run = label, _run_of(path)
         self._decoders, self._gain, self._seed = tuple(decoders), gain, seed
@@ -175,7 +177,7 @@ def _run_of(path: Path) -> dict[str, Any] | None:
 
 def check(spec: str) -> None:
     """Raises UsageError if a word of the command line is no baseline, no oracle and no model's path."""
-    from zoo.oracles import ORACLES
+    from zoo.evaluation.oracles import ORACLES
 
     known = (*BASELINES, *ORACLES)
     if spec in known:
@@ -192,7 +194,7 @@ def check(spec: str) -> None:
 
 def parse(spec: str, decoders: Sequence[str], mean_uv: np.ndarray, seed: int) -> Candidate:
     """The candidate that a word of the command line means; see `check`."""
-    from zoo.oracles import ORACLES
+    from zoo.evaluation.oracles import ORACLES
 
     if spec == "truth":
         return Truth()

@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from zoo.paths import atomic_path
+from zoo.support.files import atomic_path
 
 TILE = 192  # pixels a side of the sheet's pictures
 GAP = 4

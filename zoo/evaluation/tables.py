@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from zoo.evaluation.candidates import BASELINES
-from zoo.evaluation.results import CLASSIFICATION
+from zoo.evaluation.record import CLASSIFICATION
 from zoo.metrics import IMAGE_METRICS, INDICES
 from zoo.results import METRICS
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo.color import split_luma, yuv_to_rgb
+from zoo.chroma.yuv import split_luma, yuv_to_rgb
 from zoo.metrics.image import chroma, lab
 
 PIXELS = 64  # a pixel sample of each object, for what is judged a pixel

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from zoo.codec import encode, softmax, two_hot
+from zoo.chroma.bins import encode, softmax, two_hot
 
 CONFIDENCE_BINS = 15
 

@@ -1,6 +1,1 @@
-"""Trunks, heads and layers. Importing this module lets `keras.models.load_model` read the zoo's models."""
-
-from zoo.models.build import HEADS, TRUNKS, colorizer
-from zoo.models.predict import Prediction, Predictor, predict
-
-__all__ = ["HEADS", "TRUNKS", "Prediction", "Predictor", "colorizer", "predict"]
+"""The models: what is known of each, what they are put together from, and how they are loaded."""

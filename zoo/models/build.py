@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from zoo.codec import BINS
+from zoo.chroma.bins import BINS
 from zoo.errors import UsageError
 from zoo.models.conditional import VGivenU
 from zoo.models.encoder import TAPS, assign_weights, vgg16_encoder
@@ -24,7 +24,7 @@ from zoo.models.layers import (
     SplitChannels,
     VGGInput,
 )
-from zoo.registry import LOGITS_HEADS
+from zoo.models.registry import LOGITS_HEADS
 
 ACTIVATIONS = ("leaky_relu", "relu")
 INITIALIZERS = ("truncated_normal", "he_normal", "glorot_uniform")
@@ -242,7 +242,7 @@ def colorizer(
             `v_given_u` (logits of V given a U; the model then has U, (B, H, W, 1), as a second input, and
             `zoo.models.Predictor` chooses it).
         name: the model's name.
-        encoder_weights: `imagenet`, `none` (random) or a file: see `zoo.weights.load_encoder_weights`.
+        encoder_weights: `imagenet`, `none` (random) or a file: see `zoo.models.encoder_weights.load_encoder_weights`.
         train_encoder: whether the encoder's weights are trained; they are frozen otherwise.
         activation: `leaky_relu` with slope 0.01 (the report) or `relu` (Dahl).
         initializer: of the decoder's kernels: `truncated_normal` with standard deviation 0.01 (the report),
@@ -277,7 +277,7 @@ def colorizer(
     encoder = vgg16_encoder(decoder.seed)
     encoder.trainable = train_encoder
     if str(encoder_weights) != "none":
-        from zoo.weights import load_encoder_weights
+        from zoo.models.encoder_weights import load_encoder_weights
 
         assign_weights(encoder, load_encoder_weights(encoder_weights, offline=offline))
     vgg_input = VGGInput(name="vgg_preprocess")(PadToMultiple(8, name="pad")(luma))

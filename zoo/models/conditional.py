@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from zoo.codec import BINS, two_hot_channel
+from zoo.chroma.bins import BINS, two_hot_channel
 from zoo.models.layers import register
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from zoo.color import UV_MAX
+from zoo.chroma.yuv import UV_MAX
 from zoo.models.factored import after, upsample
 
 register = keras.saving.register_keras_serializable("zoo")

@@ -1,0 +1,290 @@
+"""Data sets: a card's name, a folder or an archive of images becomes three splits of usable colour images.
+
+Every file is read once, for its header, digest and a greyscale check. What cannot be used is left out, named and
+counted. Where folders do not say which split an image is in, its content decides.
+"""
+
+import difflib
+import hashlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from zoo.data.cards import SPLITS, DataCard, cards_dir, get_card, list_datasets, local_digests
+from zoo.data.decode import ImageError, decode_rgb, inspect
+from zoo.data.files import READABLE, Progress, Source, archive_images, are_splits, folder_images, folder_split
+from zoo.errors import UsageError
+from zoo.support.machine import cores
+
+HASHED = {"val": (0.0, 0.1), "test": (0.1, 0.2)}
+"""Where a data set does not say: the ranges of the digest, read as a fraction, that go to val and to test."""
+
+Maps = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Class, object and mode of every pixel of a page: three uint8 arrays (height, width)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRef(Source):
+    """An image that was found usable.
+
+    Attributes:
+        width, height: pixels, with the image upright.
+        fast: "jpeg" or "png" when TensorFlow's decoder of that name gives the same pixels.
+        digest: SHA-256 (hex) of the file's bytes.
+    """
+
+    width: int
+    height: int
+    fast: str | None
+    digest: str
+
+    def decode(self) -> np.ndarray:
+        """Returns the image as uint8 RGB (height, width, 3); raises ImageError or OSError."""
+        return decode_rgb(self.read())
+
+
+@dataclass(frozen=True)
+class Split:
+    """The images of one split, ordered by digest, which no renaming changes.
+
+    Attributes:
+        name: "train", "val" or "test".
+        images: may be empty for "test" only.
+        read_maps: for drawn pages: gives the maps of the page at a path.
+    """
+
+    name: str
+    images: tuple[ImageRef, ...]
+    read_maps: Callable[[Path], Maps] | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Three splits with no image in common, and what was left out of them.
+
+    Attributes:
+        name: the card's name, or that of the folder or archive.
+        root: the folder or archive.
+        splits: "train", "val" and "test".
+        skipped: (name, reason) of each file that could not be decoded.
+        small: (name, "width x height") of each image smaller than the crop.
+        gray: names of the greyscale images.
+        duplicates: names of the images whose bytes are those of a kept one.
+        outside: how many images lie beside the split folders.
+        fingerprint: SHA-256 (hex) over the splits' digests: another one means other data.
+    """
+
+    name: str
+    root: Path
+    splits: dict[str, Split]
+    skipped: tuple[tuple[str, str], ...]
+    small: tuple[tuple[str, str], ...]
+    gray: tuple[str, ...]
+    duplicates: tuple[str, ...]
+    outside: int
+    fingerprint: str
+
+    def summary(self) -> str:
+        """One line: the sizes of the splits, and what was left out and why."""
+        sizes = ", ".join(f"{len(self.splits[name].images)} {name}" for name in SPLITS)
+        parts = [
+            f"{len(self.gray)} grey" * bool(self.gray),
+            f"{len(self.skipped)} unreadable ({_some(self.skipped)})" * bool(self.skipped),
+            f"{len(self.small)} smaller than the crop ({_some(self.small)})" * bool(self.small),
+            f"{len(self.duplicates)} duplicate{'s' * (len(self.duplicates) > 1)}" * bool(self.duplicates),
+            f"{self.outside} outside the split folders" * bool(self.outside),
+        ]
+        left_out = ", ".join(filter(None, parts))
+        return f"{self.name}: {sizes} images" + f"; left out: {left_out}" * bool(left_out)
+
+
+def open_dataset(spec: str | Path, *, crop: int, max_bad: float = 0.1, progress: Progress | None = None) -> Dataset:
+    """Opens a data set and checks every image of it.
+
+    Sub-folders called train, val (or valid, validation) and test are the splits, if there is train and one of
+    the others; a missing one is taken from train. Otherwise images are assigned by the hash of their bytes, so
+    that an image stays in its split when others are added.
+
+    Args:
+        spec: a card's name, tfds:NAME of TensorFlow Datasets (see `zoo.data.tfds`), or the path of a folder (searched
+            with its sub-folders) or of a .zip or .cbz file.
+        crop: side of the training crops in pixels; images smaller than that are left out.
+        max_bad: the share of files, from 0 to 1, that may be unreadable or too small.
+        progress: called after each file.
+
+    Raises:
+        UsageError: nothing usable is there, or too much of it is bad; the message says what to do.
+    """
+    if isinstance(spec, str) and spec.startswith("tfds:"):
+        from zoo.data.tfds import tfds_pages
+
+        pages = tfds_pages(spec)
+        return _scan(spec, pages, list(folder_images(pages)), crop, max_bad, progress)
+    if isinstance(spec, str) and spec in list_datasets():
+        return _open_card(spec, crop, max_bad, progress)
+    path = Path(spec).expanduser()
+    if not path.exists():
+        near = difflib.get_close_matches(str(spec), list_datasets(), n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"data sets: {', '.join(list_datasets())}."
+        raise UsageError(
+            f"no data set, folder or file {str(spec)!r}; {hint} A path of a folder, .zip or .cbz file may be given too"
+        )
+    sources = list(folder_images(path) if path.is_dir() else archive_images(path))
+    return _scan(path.resolve().name, path, sources, crop, max_bad, progress)
+
+
+def _open_card(name: str, crop: int, max_bad: float, progress: Progress | None) -> Dataset:
+    from zoo.data import procedural
+
+    card = get_card(name)
+    if card.kind == "local":
+        folder = _local_folder(card)
+        return _scan(name, folder, list(folder_images(folder)), crop, max_bad, progress)
+    if card.kind != "procedural":
+        from zoo.data.get import prepared_pages
+
+        pages = prepared_pages(card)
+        return _scan(name, pages, list(folder_images(pages)), crop, max_bad, progress)
+    pages = procedural.materialise(name=name, progress=progress) / "pages"
+    dataset = _scan(name, pages, list(folder_images(pages)), crop, max_bad, progress)
+    splits = {key: replace(split, read_maps=procedural.read_maps) for key, split in dataset.splits.items()}
+    return replace(dataset, splits=splits)
+
+
+def _local_folder(card: DataCard) -> Path:
+    """The folder of that name in the working directory, if its images are the ones of the card's list."""
+    folder, listed = Path(card.name), local_digests(card)
+    if not folder.is_dir():
+        raise UsageError(
+            f"{card.name} is not distributed (it was {card.source}): {cards_dir() / card.name}.csv lists its"
+            f" {len(listed):,} images, which would be in a folder {card.name}/ here. Give a folder of your own"
+        )
+    found = {source.name: hashlib.sha256(source.read()).hexdigest() for source in folder_images(folder)}
+    other = sorted(name for name in found.keys() | listed.keys() if found.get(name) != listed.get(name))
+    if other:
+        raise UsageError(
+            f"the folder {folder}/ is not {card.name}: {len(other):,} images are missing, changed or not of it"
+            f" ({', '.join(other[:3])}{', …' * (len(other) > 3)}). Give ./{folder} to use it as it is"
+        )
+    return folder
+
+
+def _scan(
+    name: str, root: Path, sources: Sequence[Source], crop: int, max_bad: float, progress: Progress | None
+) -> Dataset:
+    """Examines all sources and makes the data set of the usable ones."""
+    given = _given_splits([source.name for source in sources])
+    wanted = [source for source, split in zip(sources, given, strict=True) if split]
+    if not wanted:
+        raise UsageError(f"{root}: no images in it (looked for {', '.join(sorted(READABLE))})")
+    found: dict[str, list[ImageRef]] = {split: [] for split in SPLITS}
+    skipped, small, gray = [], [], []
+    # No more at a time than can be computed at a time: each may take memory for an image of the largest size.
+    with ThreadPoolExecutor(cores()) as pool:
+        results = zip(wanted, filter(None, given), pool.map(_examine, wanted), strict=True)
+        for done, (source, split, result) in enumerate(results, 1):
+            if isinstance(result, str):
+                skipped.append((source.name, result))
+            elif result is None:
+                gray.append(source.name)
+            elif min(result.width, result.height) < crop:
+                small.append(result)
+            else:
+                found[split].append(result)
+            if progress:
+                progress(done, len(wanted))
+
+    too_small = [(image.name, f"{image.width} x {image.height}") for image in small]
+    bad = len(skipped) + len(small)
+    if bad > max_bad * len(wanted):
+        message = (
+            f"{root}: {bad} of {len(wanted)} images cannot be used, and at most {max_bad:.0%} may be bad: "
+            f"{_some(skipped + too_small)}."
+        )
+        if skipped:
+            message += " Repair or remove what cannot be read, or raise --max-bad."
+        if small:
+            largest = min(min(image.width, image.height) for image in small) // 8 * 8
+            message += f" {len(small)} are smaller than the crop of {crop}"
+            message += f": --crop {largest} would take them all." if largest >= 16 else "."
+        raise UsageError(message)
+    if len(gray) == len(wanted):
+        raise UsageError(f"{root}: all {len(gray)} images are greyscale; colour images are needed")
+    duplicates = _drop_duplicates(found)
+    _fill_missing(found)
+    if not found["train"] or not found["val"]:
+        raise UsageError(
+            f"{root}: {sum(map(len, found.values()))} of {len(wanted)} images are usable ({len(gray)} greyscale, "
+            f"{len(duplicates)} duplicates, {bad} bad); one to train on and one for val are the least"
+        )
+    listing = "".join(f"{split} {image.digest}\n" for split in SPLITS for image in found[split])
+    return Dataset(
+        name=name,
+        root=root,
+        splits={split: Split(split, tuple(found[split])) for split in SPLITS},
+        skipped=tuple(skipped),
+        small=tuple(too_small),
+        gray=tuple(gray),
+        duplicates=duplicates,
+        outside=len(sources) - len(wanted),
+        fingerprint=hashlib.sha256(listing.encode()).hexdigest(),
+    )
+
+
+def _examine(source: Source) -> ImageRef | str | None:
+    """The image; None if it is greyscale; or the reason why it cannot be used."""
+    try:
+        data = source.read()
+        header, gray = inspect(data)
+    except (ImageError, OSError) as error:
+        return getattr(error, "strerror", None) or str(error)
+    if gray:
+        return None
+    digest = hashlib.sha256(data).hexdigest()
+    return ImageRef(**vars(source), width=header.width, height=header.height, fast=header.fast, digest=digest)
+
+
+def _given_splits(names: Sequence[str]) -> list[str | None]:
+    """The split each path is in by its folder, None beside the split folders; all "train" if the folders are none.
+
+    A folder that holds everything, as archives often have, is looked through.
+    """
+    paths = [PurePosixPath(name).parts for name in names]
+    while len({path[0] for path in paths}) == 1 and all(len(path) > 1 for path in paths):
+        paths = [path[1:] for path in paths]
+    given = [folder_split(path[0]) if len(path) > 1 else None for path in paths]
+    return given if are_splits(path[0] for path in paths if len(path) > 1) else ["train"] * len(names)
+
+
+def _drop_duplicates(found: dict[str, list[ImageRef]]) -> tuple[str, ...]:
+    """Keeps one image of each digest, in test rather than val rather than train; sorts by digest."""
+    seen, dropped = set[str](), list[str]()
+    for split in reversed(SPLITS):
+        images, found[split] = sorted(found[split], key=lambda image: (image.digest, image.name)), []
+        for image in images:
+            if image.digest in seen:
+                dropped.append(image.name)
+            else:
+                found[split].append(image)
+            seen.add(image.digest)
+    return tuple(sorted(dropped))
+
+
+def _fill_missing(found: dict[str, list[ImageRef]]) -> None:
+    """Takes an empty val, then an empty test, from train: by hash, or its first image; one is always left."""
+    for split, (low, high) in HASHED.items():
+        if not found[split]:
+            pool = found["train"]
+            hashed = [image for image in pool if low <= int(image.digest[:8], 16) / 2**32 < high]
+            found[split] = (hashed or pool[:1])[: max(0, len(pool) - 1)]
+            taken = {image.digest for image in found[split]}
+            found["train"] = [image for image in pool if image.digest not in taken]
+
+
+def _some(pairs: Sequence[tuple[str, str]], limit: int = 3) -> str:
+    """The first few (name, reason) pairs and how many more there are."""
+    shown = [f"{name}: {reason}" for name, reason in pairs[:limit]]
+    return "; ".join(shown + [f"and {len(pairs) - limit} more"] * (len(pairs) > limit))

@@ -1,0 +1,97 @@
+"""The models of the zoo. Builders import Keras only when called, so that listing them stays instant."""
+
+import inspect
+from typing import Any
+
+from zoo.errors import UsageError
+from zoo.models.registry import ModelCard, register_model
+from zoo.support.names import suggestion
+
+ELSEWHERE = ("name", "encoder_weights", "train_encoder", "seed", "offline")
+"""Arguments of `zoo.models.colorizer` that commands have flags for, or none."""
+
+
+def _colorizer(card: ModelCard, options: dict[str, Any]) -> Any:
+    from zoo.models.build import colorizer
+
+    known = inspect.signature(colorizer).parameters
+    for option in options:
+        if option not in known:
+            own = [each for each in known if each not in ELSEWHERE]
+            raise UsageError(
+                f"unknown model option {option!r}.{suggestion(option, own)} Known options: {', '.join(own)}."
+            )
+    return colorizer(**({"trunk": card.trunk, "head": card.head, "name": card.name} | options))
+
+
+HYPERCOLUMN = ModelCard(
+    name="hypercolumn",
+    summary="VGG16's first four stages and the input, upsampled and stacked to 963 channels; 3×3 convolutions to UV.",
+    source="R. Meda, Colorize Black and White Images, section 3.6 (never run there: out of memory)",
+    trunk="hypercolumn",
+    head="uv",
+    output="uv",
+    parameters=8_820_296,
+    citation="B. Hariharan et al., Hypercolumns for object segmentation and fine-grained localization, CVPR 2015",
+    notes="The 963 channels are never built: the first convolution is computed at each map's own size.",
+)
+
+RESIDUAL = ModelCard(
+    name="residual",
+    summary="VGG16's taps added to a decoder on its way up, ×2 at a time; regression to UV.",
+    source="R. Dahl, Automatic Colorization, 2016, with the changes of R. Meda's report, section 3.7",
+    trunk="residual",
+    head="residual_uv",
+    output="uv",
+    parameters=8_142_515,
+    citation="R. Dahl, Automatic Colorization, 2016, https://tinyclouds.org/colorize",
+    notes="By the recipe paper, output=linear diverges at step 4 and output=normalized at step 8; sigmoid trains.",
+)
+
+CLASSIFIER = ModelCard(
+    name="classifier",
+    summary="The residual encoder with two softmaxes of 64 bins, one for U and one for V, in place of the regression.",
+    source="R. Meda, Colorize Black and White Images, section VI (proposed there, not built)",
+    trunk="residual",
+    head="bins",
+    output="logits",
+    parameters=8_186_048,
+    citation="R. Meda, Colorize Black and White Images; R. Zhang et al., Colorful Image Colorization, ECCV 2016",
+)
+
+
+CONDITIONAL = ModelCard(
+    name="conditional",
+    summary="The classifier with the 64 bins of V predicted given the U that was chosen.",
+    source="the classifier's cure for colours that mix the U of one possible colour with the V of another",
+    trunk="residual",
+    head="v_given_u",
+    output="logits",
+    parameters=8_206_656,
+    citation="A. van den Oord et al., Pixel Recurrent Neural Networks, ICML 2016 (the chain rule over channels)",
+    notes="Trained with the true U as its second input; zoo.models.prediction chooses U, then V given it.",
+)
+
+
+@register_model(HYPERCOLUMN)
+def hypercolumn(**options: Any) -> Any:
+    """The hypercolumn network."""
+    return _colorizer(HYPERCOLUMN, options)
+
+
+@register_model(RESIDUAL)
+def residual(**options: Any) -> Any:
+    """The residual encoder."""
+    return _colorizer(RESIDUAL, options)
+
+
+@register_model(CLASSIFIER)
+def classifier(**options: Any) -> Any:
+    """The 64-bin classifier."""
+    return _colorizer(CLASSIFIER, options)
+
+
+@register_model(CONDITIONAL)
+def conditional(**options: Any) -> Any:
+    """The classifier of V given U."""
+    return _colorizer(CONDITIONAL, options)

@@ -1,0 +1,136 @@
+"""Where pages come from: files, folders, archives, PDF files."""
+
+import glob
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from zoo.data.decode import ImageError
+from zoo.data.files import READABLE, UNREADABLE, Source, files_below, is_image, list_sources, printable
+from zoo.data.pdf import OVERSAMPLING, Renderers
+from zoo.errors import UsageError
+from zoo.pages.scan import Scan, read_scan, scan_of
+
+ARCHIVES = (".cbz", ".zip")
+PDF = ".pdf"
+BOOKS = (*ARCHIVES, PDF)
+
+PDF_SIDE = 4096
+"""The longer side of a page of a PDF, pixels, at most: of a scan, its own; of what is drawn, this."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page to colour.
+
+    Attributes:
+        source: where its bytes are; of a PDF's page, the file.
+        name: its path in the output, without a suffix.
+        index: the page of a PDF, counted from 0.
+        fault: why a book in a folder cannot be opened; it stands for its pages then.
+    """
+
+    source: Source
+    name: PurePosixPath
+    index: int | None = None
+    fault: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return self.source.name if self.index is None else f"{self.source.name}#{self.index + 1}"
+
+    def read(self, renderers: Renderers) -> Scan:
+        """The page's pixels.
+
+        Raises:
+            ImageError: it is damaged or no image; the message says why.
+            OSError: it cannot be read.
+        """
+        if self.fault:
+            raise ImageError(self.fault)
+        if self.index is None:
+            return read_scan(self.source.read())
+        return scan_of(renderers.mine().render(self.source.path, self.index, PDF_SIDE // OVERSAMPLING))
+
+
+def find_pages(inputs: Sequence[str], renderers: Renderers) -> list[Page]:
+    """The pages of the inputs, in order: files as given, folders with their sub-folders and archives by name.
+
+    Args:
+        inputs: paths, or patterns such as `scans/*.png` (`**` for sub-folders).
+        renderers: count the pages of PDF files.
+
+    Raises:
+        UsageError: an input that is not there or holds no image, or two pages that would have one name.
+    """
+    pages: list[Page] = []
+    for text in inputs:
+        path = Path(text).expanduser()
+        paths = [path] if path.exists() else [Path(p) for p in sorted(glob.glob(str(path), recursive=True))]
+        if not paths:
+            raise UsageError(f"{text}: no such file, folder or pattern with a match")
+        for each in paths:
+            pages += _pages_of(each, len(inputs) + len(paths) > 2, renderers)
+    shared = Counter(page.name for page in pages)
+    # Pages that differ in the kind of file alone keep it in their names.
+    pages = [
+        replace(page, name=page.name.with_name(page.name.name + PurePosixPath(page.source.name).suffix))
+        if shared[page.name] > 1
+        else page
+        for page in pages
+    ]
+    names: dict[PurePosixPath, Page] = {}
+    for page in pages:
+        if page.name in names:
+            raise UsageError(
+                f"{page.label} and {names[page.name].label} would both become {page.name}: colour them apart"
+            )
+        names[page.name] = page
+    return pages
+
+
+def _pages_of(path: Path, many: bool, renderers: Renderers) -> Iterator[Page]:
+    """The pages of an input. If there are `many`, those of a folder or book go to a folder of its name."""
+    top = PurePosixPath(path.stem) if many else PurePosixPath()
+    if path.is_dir():
+        files = sorted(files_below(path), key=lambda file: printable(file.relative_to(path).as_posix()))
+        pages = [page for file in files for page in _pages_in(file, path, top, renderers)]
+    elif path.suffix.lower() in (*ARCHIVES, PDF):
+        pages = list(_pages_of_book(path, str(path), top, renderers))
+    elif path.suffix.lower() in UNREADABLE:
+        raise UsageError(f"{path}: {path.suffix} files cannot be read: save the pages as PNG or JPEG first")
+    else:
+        pages = [Page(Source(str(path), path), PurePosixPath(path.stem))]
+    if not pages:
+        raise UsageError(f"{path}: no images in it (looked for {', '.join(sorted(READABLE))})")
+    yield from pages
+
+
+def _pages_in(file: Path, root: Path, top: PurePosixPath, renderers: Renderers) -> Iterator[Page]:
+    """The page or pages of a file in a folder; none of what is neither image nor book."""
+    name = printable(file.relative_to(root).as_posix())
+    stem = top / PurePosixPath(name).with_suffix("")
+    if file.suffix.lower() in (*ARCHIVES, PDF):
+        try:
+            yield from _pages_of_book(file, name, stem, renderers)
+        except UsageError as error:
+            yield Page(Source(name, file), stem, fault=str(error).removeprefix(f"{file}: "))
+    elif is_image(file):
+        yield Page(Source(name, file), stem)
+
+
+def _pages_of_book(path: Path, name: str, top: PurePosixPath, renderers: Renderers) -> Iterator[Page]:
+    if path.suffix.lower() == PDF:
+        try:
+            count = renderers.count(path)
+        except ImageError as error:
+            raise UsageError(f"{path}: {error}") from None
+        for index in range(count):
+            yield Page(Source(name, path), top / f"{index + 1:04}", index)
+        return
+    for source in list_sources(path):
+        # Names of archives lead nowhere: of every part, only what is a plain name is kept.
+        parts = [part for part in PurePosixPath(source.name).parts if part not in ("..", ".", "/")]
+        yield Page(source, top / PurePosixPath(*parts).with_suffix(""))

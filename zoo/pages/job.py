@@ -1,0 +1,157 @@
+"""Colouring many pages: decoded ahead, computed in batches and encoded behind, all at the same time."""
+
+import errno
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from zoo.data.pdf import Renderers
+from zoo.pages.cleaning import descreened, with_white_paper
+from zoo.pages.colorizer import Colorizer
+from zoo.pages.input import Page
+from zoo.pages.look import Look
+from zoo.pages.output import Output
+from zoo.pages.scan import Scan, encode
+from zoo.pages.side_by_side import summary
+
+GREY_SHARE = 0.2
+"""A page of less grey than this is as good as black and white alone."""
+
+_BAD_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)
+
+AHEAD = 2
+"""How many batches are decoded, or encoded, while one is computed."""
+
+AHEAD_BYTES = 256 << 20
+"""Of decoded pages that wait, at most, before and after they are computed each; one waits however large."""
+
+
+class Job:
+    """Colours pages.
+
+    Args:
+        colorizer: computes colours.
+        output: where pages go.
+        renderers: of PDF files.
+        look: how pages are to look.
+        batch_size: pages computed at a time, if they are of one size.
+
+    Attributes:
+        failed: by a page's label, why it could not be coloured.
+        there: how many pages were there already.
+        bilevel: the labels of pages that are black and white but for `GREY_SHARE` of them, which take little colour.
+    """
+
+    def __init__(
+        self, colorizer: Colorizer, output: Output, renderers: Renderers, look: Look, *, batch_size: int
+    ) -> None:
+        self._colorizer, self._output, self._renderers, self._look = colorizer, output, renderers, look
+        self._size = batch_size
+        self.failed: dict[str, str] = {}
+        self.there = 0
+        self.bilevel: list[str] = []
+        self._page_bytes = AHEAD_BYTES  # of the page read last, as those of a book are alike; at first, one at a time
+
+    @property
+    def _ahead(self) -> int:
+        return max(1, min(AHEAD * self._size, AHEAD_BYTES // self._page_bytes))
+
+    def run(self, pages: Sequence[Page], progress: Callable[[int, int], None]) -> int:
+        """Colours what is not there yet; how many pages that were."""
+        todo = [page for page in pages if not all(self._output.has(page.name, extra) for extra in self._look.extras)]
+        self.there = len(pages) - len(todo)
+        done = 0
+        writing: deque[tuple[Page, Future[None]]] = deque()
+        with ThreadPoolExecutor(2, thread_name_prefix="pages") as pool:
+            try:
+                for batch in self._batches(todo, pool):
+                    for page, scan, uvs in self._colored(batch):
+                        writing.append((page, pool.submit(self._write, page, scan, uvs)))
+                    while len(writing) > self._ahead:
+                        done += self._written(*writing.popleft())
+                        progress(done + len(self.failed), len(todo))
+                while writing:
+                    done += self._written(*writing.popleft())
+                    progress(done + len(self.failed), len(todo))
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        return done
+
+    def _batches(
+        self, pages: Sequence[Page], pool: ThreadPoolExecutor
+    ) -> Iterator[list[tuple[Page, Scan, np.ndarray]]]:
+        """Pages of one size at a time, decoded ahead."""
+        reading: deque[tuple[Page, Future[tuple[Scan, np.ndarray]]]] = deque()
+        waiting = deque(pages)
+        batch: list[tuple[Page, Scan, np.ndarray]] = []
+        while waiting or reading:
+            while waiting and len(reading) < self._ahead:
+                page = waiting.popleft()
+                reading.append((page, pool.submit(self._read, page)))
+            page, future = reading.popleft()
+            try:
+                scan, seen = future.result()
+            except (ValueError, OSError, MemoryError) as error:
+                self._fail(page, error)
+                continue
+            self._page_bytes = max(1, scan.samples.nbytes)
+            if batch and (len(batch) >= min(self._size, self._ahead) or batch[0][2].shape != seen.shape):
+                yield batch
+                batch = []
+            batch.append((page, scan, seen))
+        if batch:
+            yield batch
+
+    def _read(self, page: Page) -> tuple[Scan, np.ndarray]:
+        scan = page.read(self._renderers)
+        if scan.colored and not (self._look.desaturate or self._look.white_paper):
+            raise ValueError("it has colours: --desaturate colours it anew, --white-paper takes stains for paper")
+        if self._look.white_paper:
+            scan = with_white_paper(scan)
+        if not self._look.headroom and _is_bilevel(scan):
+            self.bilevel.append(page.label)
+        seen = scan if self._look.descreen is None else descreened(scan, self._look.descreen)
+        return scan, self._colorizer.seen(seen)
+
+    def _colored(self, batch: list[tuple[Page, Scan, np.ndarray]]) -> Iterator[tuple[Page, Scan, list[np.ndarray]]]:
+        seen = [each[2] for each in batch]
+        seeds = range(self._look.seed, self._look.seed + self._look.samples)
+        samples = [self._colorizer.chroma(seen, seed=seed) for seed in seeds]
+        for index, (page, scan, _) in enumerate(batch):
+            yield page, scan, [uvs[index] for uvs in samples]
+
+    def _write(self, page: Page, scan: Scan, uvs: list[np.ndarray]) -> None:
+        for extra, uv in zip(self._look.extras, uvs, strict=True):
+            rgb = self._colorizer.paint(scan, uv, headroom=self._look.headroom)
+            if rgb.dtype == np.uint16 and self._output.kind != "png":
+                rgb = (rgb >> 8).astype(np.uint8)
+            self._output.write(page.name, encode(rgb, scan, self._output.kind, self._look.quality), extra)
+            if self._look.summary:
+                data = encode(summary(scan, rgb), scan, self._output.kind, self._look.quality)
+                self._output.write(page.name, data, f"{extra}-summary")
+
+    def _written(self, page: Page, future: Future[None]) -> int:
+        try:
+            future.result()
+        except (ValueError, MemoryError) as error:
+            self._fail(page, error)
+            return 0
+        except OSError as error:
+            if error.errno not in _BAD_NAME:  # the disk: no page would fare better
+                raise
+            self._fail(page, error)
+            return 0
+        return 1
+
+    def _fail(self, page: Page, error: BaseException) -> None:
+        self.failed[page.label] = getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _is_bilevel(scan: Scan) -> bool:
+    """Whether a page is black and white but for `GREY_SHARE` of it: no colour fits at these lumas."""
+    step = max(1, int(np.sqrt(scan.samples.size / 1e6)))
+    luma = Scan(scan.samples[::step, ::step]).luma()
+    return bool(((luma > 0.02) & (luma < 0.98)).mean() < GREY_SHARE)

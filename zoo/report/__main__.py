@@ -1,0 +1,161 @@
+"""`python -m zoo.report build | compare | add`: reports made of results, and two results side by side."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import RegressionError, UsageError
+from zoo.support.command import run
+from zoo.support.names import suggestion
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(
+        prog="python -m zoo.report", description="Makes reports of results, and compares two results."
+    )
+    commands = p.add_subparsers(dest="command", required=True)
+
+    def command(name: str, words: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.")
+
+    build = command("build", "make pages, tables, figures and index.html of reports/results/, and the README's tables")
+    root: dict[str, Any] = {"type": Path, "default": Path(), "help": "the project's directory (default: here)"}
+    build.add_argument("--root", **root)
+    build.add_argument(
+        "runs", nargs="*", type=Path, metavar="DIR", help="run directories, and evaluations' --out, to show as well"
+    )
+    build.add_argument("--out", type=Path, metavar="DIR", help="write there, not to reports/; leave the README alone")
+    build.add_argument("--check", action="store_true", help="write nothing; exit with 1 if something is stale")
+
+    add = command("add", "keep a run's or an evaluation's result in reports/results/")
+    add.add_argument("source", type=Path, metavar="DIR", help="a run directory, or the --out of zoo.evaluate")
+    add.add_argument("--root", **root)
+    add.add_argument("--replace", action="store_true", help="replace the result of that name")
+    add.add_argument(
+        "--no-pictures", action="store_true", help="leave an evaluation's pictures out, where their licence asks for it"
+    )
+    add.add_argument("name", metavar="NAME", help="what to call it")
+
+    compare = command("compare", "put two results side by side, and say what differs by more than chance")
+    for letter in "ab":
+        compare.add_argument(
+            letter,
+            metavar=letter.upper(),
+            help="a result file, a run directory, an evaluation's --out, or a directory of result files; with ::NAME"
+            " only the candidate of that name",
+        )
+    compare.add_argument(
+        "--fail-on",
+        action="append",
+        default=[],
+        metavar="METRIC:PERCENT",
+        help="exit with 1 if B is worse in it by more than so many percent, and not by chance (by size alone, where no"
+        " spread is known); may be repeated",
+    )
+    compare.add_argument("--metric", action="append", default=[], help="only this one; may be repeated")
+    compare.add_argument("--changed", action="store_true", help="show only what is better, worse or differs")
+    compare.add_argument(
+        "--across", action="store_true", help="compare other machines, metric versions and images too, and mark them"
+    )
+    form = compare.add_mutually_exclusive_group()
+    form.add_argument("--markdown", action="store_true", help="print Markdown, for a pull request")
+    form.add_argument("--json", action="store_true", help="print JSON")
+    return p
+
+
+def build_command(parsed: argparse.Namespace) -> None:
+    """Runs `build`."""
+    if parsed.runs and not parsed.out:
+        raise UsageError("what you name is no part of the project's own report: give --out DIR as well")
+    from zoo.report.writer import build
+
+    built = build(parsed.root, runs=parsed.runs, out=parsed.out, check=parsed.check)
+    names = ", ".join(str(path) for path in built.stale)
+    if names and not parsed.check:
+        print(f"written: {names}", file=sys.stderr)
+    elif not names:
+        print("everything follows from the results", file=sys.stderr)
+    if built.broken:
+        lines = "\n  ".join(built.broken)
+        raise UsageError(f"left out, the rest is {'checked' if parsed.check else 'built'}:\n  {lines}")
+    if names and parsed.check:
+        raise RegressionError(f"stale: {names}; run python -m zoo.report build")
+
+
+def add_command(parsed: argparse.Namespace) -> None:
+    """Runs `add`."""
+    from zoo.report.writer import add
+
+    written = add(parsed.root, parsed.source, parsed.name, pictures=not parsed.no_pictures, replace=parsed.replace)
+    print(f"written: {', '.join(map(str, written))}; now python -m zoo.report build", file=sys.stderr)
+
+
+def limits(words: list[str]) -> dict[str, float]:
+    """Percentages by metric, of METRIC:PERCENT."""
+    from zoo.results import METRICS
+
+    found = {}
+    for word in words:
+        metric, separator, percent = word.partition(":")
+        try:
+            value = float(percent)
+        except ValueError:
+            value = -1.0
+        if not separator or not 0 <= value < float("inf"):
+            raise UsageError(f"--fail-on takes METRIC:PERCENT, such as delta_e00:5, not {word!r}")
+        known_metric(metric, METRICS, "--fail-on")
+        found[metric] = value
+    return found
+
+
+def known_metric(metric: str, known: Iterable[str], option: str) -> None:
+    """Raises UsageError if there is no such metric."""
+    if metric not in known:
+        raise UsageError(f"{option}: no metric {metric!r}.{suggestion(metric, known)} There are {', '.join(known)}")
+
+
+def compare_command(parsed: argparse.Namespace) -> None:
+    """Runs `compare`."""
+    from zoo.report.comparison import compare, failures, load_side, unmatched
+    from zoo.report.comparison_table import about, comparison_markdown, print_comparison
+    from zoo.results import METRICS
+
+    allowed = limits(parsed.fail_on)
+    for metric in parsed.metric:
+        known_metric(metric, METRICS, "--metric")
+    a, b = load_side(parsed.a), load_side(parsed.b)
+    found = compare(a, b, across=parsed.across, metrics=parsed.metric)
+    failed = failures(found, allowed)
+    notes = unmatched(a, b)
+    if parsed.json:
+        told: dict[str, Any] = {
+            letter: {"name": side.name, "about": about(side)} for letter, side in (("a", a), ("b", b))
+        }
+        told |= {"comparisons": [each.as_json() for each in found], "failed": [each.as_json() for each in failed]}
+        print(json.dumps(told, ensure_ascii=False, indent=2))
+    elif parsed.markdown:
+        print(comparison_markdown(found, a, b, notes, changed=parsed.changed), end="")
+    else:
+        print_comparison(found, a, b, notes, changed=parsed.changed)
+    if failed:
+        lines = "\n  ".join(
+            f"{each.what}: {each.metric} {each.a:.4g} → {each.b:.4g} ({each.percent:+.1f} %)" for each in failed
+        )
+        raise RegressionError(f"worse than --fail-on allows:\n  {lines}")
+
+
+COMMANDS = {"build": build_command, "compare": compare_command, "add": add_command}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    parsed = parser().parse_args(arguments)
+    return run(lambda: COMMANDS[parsed.command](parsed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

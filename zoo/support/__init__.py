@@ -1,0 +1,1 @@
+"""What everything else stands on: files, the machine, the console, the command line, names."""

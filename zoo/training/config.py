@@ -1,0 +1,235 @@
+"""What a run is: defaults < recipe (TOML) < flags, every key checked."""
+
+import dataclasses
+import difflib
+import json
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import UsageError
+from zoo.models.registry import LOGITS_HEADS, get_card
+
+RECIPES_DIR = Path(__file__).parent / "recipes"
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+OPTIMIZERS = ("sgd", "adam", "adamw")
+SCHEDULES = ("constant", "cosine")
+BATCH_NORMS = ("sync", "local")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe file: what it is for, what to expect, and the settings it stands for.
+
+    Attributes:
+        name: the file's stem.
+        summary: one line.
+        command: a command that uses it.
+        expected_time: how long that takes, and where it was measured.
+        expected_score: what it reaches.
+        run: settings of `RunConfig`.
+        model: model options for every model.
+        outputs: by kind of output (`uv`, `logits`): the loss, other settings, and model options of such heads.
+    """
+
+    name: str
+    summary: str
+    command: str
+    expected_time: str
+    expected_score: str
+    run: dict[str, Any]
+    model: dict[str, Any]
+    outputs: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides what a run computes. Two runs of equal configuration are the same run.
+
+    Attributes:
+        model: a registered model.
+        data: a data set's name, a folder or an archive.
+        recipe: the recipe the settings began from.
+        steps: optimisation steps.
+        batch_size: crops a step.
+        crop: side of the square crops, pixels, a multiple of 8.
+        flip: mirror half of the crops.
+        zoom: crops are of places up to so many times as large, reduced to the crop's size; at least 1.
+        contrast: how much contrast and brightness change at random, in [0, 1): see `zoo.training.augment`.
+        scans: the share of the crops that are made to look like scans in grey, in [0, 1]: see `zoo.training.augment`.
+        precision: `auto`, `float32`, `bfloat16` or `float16`.
+        seed: of weights and crops.
+        encoder_weights: `imagenet`, `none` or a file.
+        train_encoder: train the encoder too.
+        loss: see `zoo.training.losses`.
+        rebalance: how much rare colours count in a classifier's loss, in [0, 1): `losses.rebalancing_weights`.
+        optimizer: `sgd`, `adam` or `adamw`.
+        learning_rate: its peak.
+        ema: validate and save a moving average of the weights, of this decay; 0 for the weights themselves.
+        schedule: `constant`, or `cosine` to zero with a linear warm-up over the first twentieth of the steps.
+        overfit: train and validate on this many fixed crops; 0 trains on the whole split.
+        validation_crops: fixed crops of the validation split.
+        validate_every: steps between validations.
+        checkpoint_every: steps between checkpoints.
+        decode: the decoder of a classifier's summary images.
+        micro_batch: crops that a device computes at a time; 0 for all of its batch, less should memory run out.
+        batch_norm: `sync` normalises by the whole batch when several devices share it, `local` by each device's part.
+        deterministic: compute the same to the last bit every time, on the same machine.
+        model_options: further options of `zoo.create`.
+    """
+
+    model: str
+    data: str = "procedural"
+    recipe: str = "quick"
+    steps: int = 400
+    batch_size: int = 8
+    crop: int = 128
+    flip: bool = False
+    zoom: float = 1.0
+    contrast: float = 0.0
+    scans: float = 0.0
+    precision: str = "auto"
+    seed: int = 0
+    encoder_weights: str = "imagenet"
+    train_encoder: bool = False
+    loss: str = "mse"
+    rebalance: float = 0.0
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    schedule: str = "constant"
+    ema: float = 0.0
+    overfit: int = 0
+    validation_crops: int = 64
+    validate_every: int = 200
+    checkpoint_every: int = 200
+    decode: str = "annealed"
+    micro_batch: int = 0
+    batch_norm: str = "sync"
+    deterministic: bool = False
+    model_options: dict[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """A dictionary that JSON can hold."""
+        return dataclasses.asdict(self)
+
+
+SETTINGS = tuple(f.name for f in dataclasses.fields(RunConfig) if f.name not in ("model", "recipe", "model_options"))
+"""What a recipe or a flag may set."""
+
+DEFAULTS = RunConfig("").as_json()
+"""Every setting as it is when nothing sets it."""
+
+
+def list_recipes() -> list[str]:
+    """The names of the recipes that come with the package."""
+    return sorted(path.stem for path in RECIPES_DIR.glob("*.toml"))
+
+
+def load_recipe(name: str) -> Recipe:
+    """A recipe by name, or from a `.toml` file.
+
+    Raises:
+        UsageError: no such recipe, a file that is not TOML, or a key it may not hold.
+    """
+    path = Path(name) if name.endswith(".toml") else RECIPES_DIR / f"{name}.toml"
+    if not path.is_file():
+        if name.endswith(".toml"):
+            raise UsageError(f"--recipe {name}: no such file")
+        near = difflib.get_close_matches(name, list_recipes(), n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise UsageError(f"unknown recipe {name!r}.{hint} Known recipes: {', '.join(list_recipes())}, or a .toml file.")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not a TOML file: {error}") from error
+    outputs = {kind: content.pop(kind, {}) for kind in ("uv", "logits")}
+    texts = {key: content.pop(key, "") for key in ("summary", "command", "expected_time", "expected_score")}
+    run, model = content.pop("run", {}), content.pop("model", {})
+    if content:
+        raise UsageError(f"{path}: unknown key {next(iter(content))!r}")
+    for key in run:
+        if key not in SETTINGS or key == "loss":
+            raise UsageError(f"{path}: unknown key {key!r} in [run]")
+    return Recipe(name=name, **texts, run=run, model=model, outputs=outputs)
+
+
+def resolve(model: str, recipe_name: str, flags: dict[str, Any], model_options: dict[str, Any]) -> RunConfig:
+    """The configuration of a run.
+
+    Args:
+        model: a registered model.
+        recipe_name: a recipe's name or file.
+        flags: settings given on the command line, by field of `RunConfig`; None where a flag was not given.
+        model_options: model options given on the command line.
+
+    Raises:
+        UsageError: an unknown model or recipe, or a value out of range.
+    """
+    recipe = load_recipe(recipe_name)
+    output = get_card(model).output
+    if "head" in model_options:
+        output = "logits" if model_options["head"] in LOGITS_HEADS else "uv"
+    of_output = recipe.outputs[output]
+    settings = recipe.run | {key: value for key, value in of_output.items() if key in SETTINGS}
+    settings |= {key: value for key, value in flags.items() if value is not None}
+    options = recipe.model | {key: value for key, value in of_output.items() if key not in SETTINGS} | model_options
+    try:
+        config = RunConfig(model=model, recipe=recipe_name, model_options=options, **settings)
+    except TypeError as error:
+        raise UsageError(str(error)) from error
+    return _checked(config, output)
+
+
+def _checked(config: RunConfig, output: str) -> RunConfig:
+    for name in ("steps", "batch_size", "crop", "validation_crops", "validate_every", "checkpoint_every"):
+        if getattr(config, name) < 1:
+            raise UsageError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(config, name)}")
+    if config.crop % 8 or config.crop < 16:
+        raise UsageError(f"--crop must be a multiple of 8 and at least 16, not {config.crop}")
+    if config.overfit < 0:
+        raise UsageError(f"--overfit takes a number of crops, not {config.overfit}")
+    if config.overfit and config.overfit < config.batch_size:
+        raise UsageError(f"--overfit {config.overfit} is fewer crops than a batch of {config.batch_size}")
+    if not config.learning_rate > 0:
+        raise UsageError(f"--learning-rate must be above 0, not {config.learning_rate}")
+    if not 1 <= config.zoom <= 8:
+        raise UsageError(f"--zoom must be in [1, 8], not {config.zoom}")
+    for name in ("contrast", "ema"):
+        if not 0 <= getattr(config, name) < 1:
+            raise UsageError(f"--{name} must be in [0, 1), not {getattr(config, name)}")
+    if not 0 <= config.scans <= 1:
+        raise UsageError(f"--scans must be in [0, 1], not {config.scans}")
+    if not 0 <= config.rebalance < 1:
+        raise UsageError(f"--rebalance must be in [0, 1), not {config.rebalance}")
+    if config.rebalance and output != "logits":
+        raise UsageError(f"--rebalance is for classifiers, and {config.model} answers with UV")
+    if config.micro_batch < 0:
+        raise UsageError(f"--micro-batch takes a number of crops, not {config.micro_batch}")
+    if config.seed < 0:
+        raise UsageError(f"--seed must not be negative: {config.seed}")
+    for name, value, choices in (
+        ("precision", config.precision, PRECISIONS),
+        ("optimizer", config.optimizer, OPTIMIZERS),
+        ("schedule", config.schedule, SCHEDULES),
+        ("batch-norm", config.batch_norm, BATCH_NORMS),
+    ):
+        if value not in choices:
+            raise UsageError(f"--{name} must be one of {', '.join(choices)}, not {value!r}")
+    from zoo.chroma.decoders import parse_decoder
+
+    try:
+        parse_decoder(config.decode)
+    except UsageError as error:
+        raise UsageError(f"--decode: {error}") from None
+    return config
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """What two configurations differ in, a line a key."""
+    keys = sorted(old.keys() | new.keys())
+    return [
+        f"{key}: {json.dumps(old.get(key))} there, {json.dumps(new.get(key))} asked for"
+        for key in keys
+        if old.get(key) != new.get(key)
+    ]

@@ -1,0 +1,154 @@
+"""The run directory: what a run is, where it got to, and what it made.
+
+config.json       the run's configuration: another one is refused
+environment.json  machine, versions, precision; a list, one entry a start
+metrics.jsonl     one JSON object a line: training losses and validations
+checkpoints/      the last few checkpoints: see `zoo.training.checkpoints`
+best.keras        the model with the lowest validation loss
+last.keras        the model as it was at the newest validation
+summary-*.png     grey | output | truth on validation crops, as training went; summary.png is the last
+result.json       the final scores, once the run is done
+tensorboard/      event files, of a run with `--log tensorboard`
+wandb/, wandb-id  Weights & Biases's files, and the run's id there, of a run with `--log wandb`
+.lock             held by the process that trains here
+"""
+
+import errno
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import RunError, UsageError
+from zoo.results import Result, load_result, save_result
+from zoo.support.files import LOCK, atomic_path, locked, write_text
+from zoo.training.checkpoints import KEEP, Checkpoints
+from zoo.training.config import DEFAULTS, differences
+
+
+class RunDirectory:
+    """One run's files. Nothing is written before `lock`.
+
+    Args:
+        path: of the directory.
+        keep: how many checkpoints to keep.
+    """
+
+    def __init__(self, path: Path, keep: int = KEEP) -> None:
+        self.path = path
+        self.checkpoints = Checkpoints(path / "checkpoints", keep)
+
+    def check(self, identity: dict[str, Any]) -> bool:
+        """Whether the directory already holds this run; False if it holds none.
+
+        Raises:
+            UsageError: it holds another run, something else, or cannot be a directory.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise UsageError(f"--run-dir {self.path} is a file: give a directory")
+        file = self.path / "config.json"
+        if not file.exists():
+            if self.path.is_dir() and any(path.name != LOCK for path in self.path.iterdir()):
+                raise UsageError(f"{self.path} is not empty and holds no run: choose another --run-dir")
+            return False
+        try:
+            held = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{file} cannot be read ({error}): choose another --run-dir") from error
+        # A setting that is younger than the run had its default there.
+        changed = differences(DEFAULTS | held, json.loads(json.dumps(identity)))
+        if changed:
+            lines = "\n  ".join(changed)
+            raise UsageError(
+                f"{self.path} holds a run of another configuration:\n  {lines}\n"
+                "Choose another --run-dir, or ask for what it holds."
+            )
+        return True
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Makes the directory, and keeps other processes from training in it inside the block.
+
+        Raises:
+            UsageError: another process trains here, or the directory cannot be written.
+        """
+        busy = f"another process is training in {self.path}: wait for it, or choose another --run-dir"
+        with locked(self.path, busy):
+            yield
+
+    def create(self, identity: dict[str, Any], environment: dict[str, Any]) -> None:
+        """Records what runs here and on what, and removes what a killed process left half-written.
+
+        Raises:
+            UsageError: environment.json is damaged.
+        """
+        for folder in (self.path, self.checkpoints.folder):
+            for path in folder.glob(".*-*"):  # the temporary files of `atomic_path`
+                path.unlink(missing_ok=True)
+        starts: list[Any] = []
+        file = self.path / "environment.json"
+        if file.exists():
+            try:
+                starts = json.loads(file.read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise UsageError(f"{file} is damaged ({error}): delete it, it is but a record") from error
+        write_text(file, json.dumps([*starts, environment], indent=2) + "\n")
+        # Last, since its presence says that the directory holds a run.
+        write_text(self.path / "config.json", json.dumps(identity, indent=2) + "\n")
+
+    def log(self, **record: Any) -> None:
+        """Appends a line to metrics.jsonl."""
+        with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def records(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl; a last line that a crash cut short is left out."""
+        file = self.path / "metrics.jsonl"
+        if not file.exists():
+            return []
+        records = []
+        for line in file.read_text(encoding="utf-8").splitlines():
+            try:
+                records.append(json.loads(line))
+            except ValueError:
+                break
+        return records
+
+    def rewind(self, step: int) -> list[dict[str, Any]]:
+        """Drops the records after `step`, which are about to be made again; returns what is left."""
+        kept = [record for record in self.records() if record["step"] <= step]
+        write_text(self.path / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in kept))
+        return kept
+
+    def summary_picture(self, step: int) -> Path:
+        """The file of the summary image of a validation."""
+        return self.path / f"summary-{step:06d}.png"
+
+    def save_model(self, model: Any, name: str) -> None:
+        """Writes a model as `name`, atomically."""
+        with atomic_path(self.path / name) as temporary:
+            model.save(temporary)
+
+    def save_result(self, result: Result) -> None:
+        """Writes result.json, atomically: the run is then done."""
+        save_result(self.path / "result.json", result)
+
+    def result(self) -> Result | None:
+        """The final scores, or None while the run is not done.
+
+        Raises:
+            UsageError: result.json is damaged, or of another schema.
+        """
+        file = self.path / "result.json"
+        return load_result(file, "training") if file.exists() else None
+
+
+def disk_error(error: OSError, path: Path) -> RunError:
+    """What to tell the user when a file of the run could not be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return RunError(
+            f"the disk is full: {error.filename or path} could not be written. What was there before is intact;"
+            " free some space and give the same command to go on from the last checkpoint."
+        )
+    return RunError(f"{error.filename or path} could not be written: {error.strerror or error}")

@@ -1,0 +1,138 @@
+"""The training step of every model and loss: on one device or many, in one piece or in micro-batches."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from zoo.chroma.yuv import split_luma
+from zoo.models.prediction import inputs_of
+
+LossFunction = Callable[[Any, Any], Any]
+"""Of (uv, output), the mean over the batch: the mean of micro-batches' losses is then the batch's."""
+
+Augmentation = Callable[[Any, Any, Any, int], Any]
+"""Of (luma, step, place of its first crop in the global batch, size of that batch)."""
+
+
+def build_step(
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    loss_function: LossFunction,
+    *,
+    micro_batch: int | None = None,
+    augment: Augmentation | None = None,
+    jit: bool = False,
+) -> Callable[[Any], Any]:
+    """The training step: uint8 RGB (B, H, W, 3) in, the loss before the update out.
+
+    Under a `tf.distribute.Strategy` it takes what the strategy's data sets give, a batch for each replica, sums the
+    gradients over replicas, and returns the loss of the global batch. It has to be built in the strategy's scope, as
+    the model and the optimizer.
+
+    Args:
+        model: what is trained.
+        optimizer: built for the model's trainable variables.
+        loss_function: of (uv, output), a mean over the batch.
+        micro_batch: crops that a replica computes at a time, a divisor of its batch; the gradients are accumulated, and
+            are those of the whole batch but for batch normalisation, which sees a micro-batch at a time. None
+            computes a replica's batch in one piece.
+        augment: changes the luma that the network sees.
+        jit: compile the step with XLA; on a CPU that makes it slower.
+    """
+    strategy = tf.distribute.get_strategy()
+    replicas = strategy.num_replicas_in_sync
+    variables = [variable.value for variable in model.trainable_variables]
+
+    def gradients(rgb: tf.Tensor, share: float, crops: int, start: Any) -> tuple[Any, Any]:
+        """Loss, and gradients of it (scaled under float16), times `share`, of crops from `start` on of a replica's."""
+        luma, uv = split_luma(tf.cast(rgb, tf.float32) / 255.0)
+        if augment:
+            first = tf.distribute.get_replica_context().replica_id_in_sync_group * crops + start
+            luma = augment(luma, tf.convert_to_tensor(optimizer.iterations), first, crops * replicas)
+        # Watching no more than what is trained keeps a frozen encoder out of the backward pass.
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            loss = loss_function(uv, model(inputs_of(model, luma, uv), training=True))
+            if share != 1:
+                loss = loss * share
+            scaled = optimizer.scale_loss(loss)
+        return loss, tape.gradient(scaled, variables)
+
+    def apply_gradients(gradient: Any) -> None:
+        if replicas > 1 and isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            gradient = _finite_everywhere(gradient)
+        optimizer.apply(gradient, model.trainable_variables)
+
+    def total(losses: Any) -> Any:
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
+
+    @tf.function(jit_compile=jit, autograph=False)
+    def whole(rgb: Any) -> tf.Tensor:
+        def replica(rgb: tf.Tensor) -> tf.Tensor:
+            loss, gradient = gradients(rgb, 1 / replicas, rgb.shape[0], 0)
+            apply_gradients(gradient)
+            return loss
+
+        return total(strategy.run(replica, (rgb,)))
+
+    if micro_batch is None:
+        return whole
+
+    accumulators = [
+        tf.Variable(
+            tf.zeros(variable.shape, variable.dtype),
+            trainable=False,
+            synchronization=tf.VariableSynchronization.ON_READ,
+            aggregation=tf.VariableAggregation.SUM,
+        )
+        for variable in variables
+    ]
+
+    @tf.function(jit_compile=jit, autograph=False)
+    def accumulate(rgb: Any, start: tf.Tensor) -> tf.Tensor:
+        def replica(rgb: tf.Tensor) -> tf.Tensor:
+            part = rgb[start : start + micro_batch]
+            part.set_shape([micro_batch, *rgb.shape[1:]])
+            loss, gradient = gradients(part, micro_batch / (rgb.shape[0] * replicas), rgb.shape[0], start)
+            for accumulator, each in zip(accumulators, gradient, strict=True):
+                accumulator.assign_add(each)
+            return loss
+
+        return total(strategy.run(replica, (rgb,)))
+
+    @tf.function(jit_compile=jit, autograph=False)
+    def apply() -> None:
+        def replica() -> None:
+            apply_gradients([each.read_value() for each in accumulators])
+            for accumulator in accumulators:
+                accumulator.assign(tf.zeros_like(accumulator))
+
+        strategy.run(replica)
+
+    def step(rgb: Any) -> Any:
+        batch = strategy.experimental_local_results(rgb)[0].shape[0]
+        loss = sum(accumulate(rgb, tf.constant(start)) for start in range(0, batch, micro_batch))
+        apply()
+        return loss
+
+    return step
+
+
+def _finite_everywhere(gradient: list[Any]) -> list[Any]:
+    """The gradients of a replica, made infinite if those of another one are not finite.
+
+    Keras's loss scaling asks each replica about its own gradients. Replicas that disagree would apply an infinite
+    update, or wait for each other for ever.
+    """
+    finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(each)) for each in gradient])
+    context = tf.distribute.get_replica_context()
+    bad = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(~finite, tf.float32))
+    return [tf.where(bad > 0, tf.constant(np.inf, each.dtype), each) for each in gradient]
+
+
+def smaller_micro_batch(current: int) -> int | None:
+    """The largest divisor of `current` that is at most half of it; None below one crop."""
+    return next((part for part in range(current // 2, 0, -1) if current % part == 0), None)

@@ -1,0 +1,405 @@
+"""The training loop: one for every model, loss and number of devices."""
+
+import math
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from zoo.chroma.yuv import split_luma
+from zoo.data.dataset import Dataset
+from zoo.data.pipeline import FixedCrop, Share, batch_indices, crop_batches, fixed_crops, iterate, repeat_batches
+from zoo.errors import RunError, StallError, UsageError
+from zoo.models.layers import FusedBatchNormalization
+from zoo.models.loading import create, load
+from zoo.models.prediction import Predictor, output_of
+from zoo.support import machine
+from zoo.support.console import TrainingProgress
+from zoo.training.augment import as_scans, with_contrast
+from zoo.training.config import RunConfig
+from zoo.training.devices import Devices
+from zoo.training.guards import Fetcher, Stop, check_losses
+from zoo.training.losses import chroma_prior, cross_entropy, get_loss, rebalancing_weights
+from zoo.training.optimizers import averaged, make_optimizer
+from zoo.training.rundir import RunDirectory
+from zoo.training.step import Augmentation, build_step, smaller_micro_batch
+from zoo.training.summary import save_png, summary_image
+from zoo.training.trackers import Trackers
+from zoo.training.validation import Scores, Validation, mean_chroma
+
+CHECK_EVERY = 10  # steps between looks at the loss: each look waits for the device
+SUMMARY_CROPS = 8
+MEAN_COLOR_CROPS, PRIOR_CROPS = 64, 256
+# Offsets that keep the crops of training, validation, the mean colour and the prior apart under one seed.
+VALIDATION_SEED, MEAN_COLOR_SEED, OVERFIT_SEED, PRIOR_SEED = 1_000_003, 2_000_003, 3_000_017, 4_000_037
+
+
+class _OutOfMemoryError(Exception):
+    """A step did not fit; the weights may be half-updated."""
+
+
+class Trainer:
+    """One run: builds the model, trains it, and keeps its directory.
+
+    Args:
+        config: what to compute.
+        dataset: where the crops come from.
+        run: where the results go. Only the chief of several workers touches it.
+        console: where messages go.
+        devices: what to compute on.
+        offline: never look for encoder weights on a network.
+        cache: `memory` or `disk` keeps decoded images: see `zoo.data.cache`. It changes no result.
+
+    Raises:
+        UsageError: a setting that does not fit the model or the devices, or encoder weights that cannot be had.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        dataset: Dataset,
+        run: RunDirectory,
+        console: Any,
+        devices: Devices,
+        *,
+        offline: bool = False,
+        cache: str | None = None,
+    ) -> None:
+        self.config, self.dataset, self.run_dir, self._console = config, dataset, run, console
+        self.devices = devices
+        self.precision = machine.resolve_precision(config.precision)
+        self._cache = cache
+        self._share = devices.per_replica(config.batch_size)  # crops of a batch that a device has
+        self._micro_batch = config.micro_batch or self._share
+        if self._share % self._micro_batch:
+            raise UsageError(
+                f"--micro-batch {self._micro_batch} does not divide the {self._share} crops that a device has of a"
+                " batch"
+            )
+        with devices.strategy.scope():
+            self.model = self._build_model(offline)
+            self.optimizer = make_optimizer(config, self.precision)
+            self.optimizer.build(self.model.trainable_variables)
+        self._loss = get_loss(config.loss, output_of(self.model))
+        if config.rebalance:
+            self._loss = self._rebalanced()
+        self._predictor = Predictor(self.model)
+        self._best, self._untrained = math.inf, math.nan
+        self._trackers = Trackers()
+        self._stop = Stop()
+
+    def _build_model(self, offline: bool) -> keras.Model:
+        before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(machine.policy_name(self.precision))
+        try:
+            model = create(
+                self.config.model,
+                # A checkpoint holds the encoder too.
+                encoder_weights="none" if self.run_dir.checkpoints.steps() else self.config.encoder_weights,
+                train_encoder=self.config.train_encoder,
+                seed=self.config.seed,
+                offline=offline,
+                **self.config.model_options,
+            )
+        finally:
+            keras.config.set_dtype_policy(before)
+        for layer in model.layers:
+            if isinstance(layer, FusedBatchNormalization):
+                layer.synchronized = self.config.batch_norm == "sync"
+        return model
+
+    def train(self, open_trackers: Callable[[], Trackers] = Trackers) -> Scores | None:
+        """Trains to the last step, from the newest checkpoint if there is one.
+
+        Args:
+            open_trackers: called once metrics.jsonl is rewound to where training begins. They change no result.
+
+        Returns:
+            The scores of the best model, `best.keras`; None in a worker that is not the chief.
+
+        Raises:
+            InterruptError: Ctrl-C or SIGTERM; the run is saved.
+            RunError: training diverged or does not fit into memory, the loader has stalled, or another worker is gone.
+            OSError: a file could not be written.
+        """
+        with self._stop.listening():
+            while True:
+                start = self._start()
+                try:
+                    with open_trackers() as self._trackers:
+                        return self._train(start)
+                except _OutOfMemoryError:
+                    self._shrink()
+                except tf.errors.OpError as error:
+                    if self.devices.workers == 1:
+                        raise
+                    raise RunError(
+                        f"worker {self.devices.worker} of {self.devices.workers} has lost another one"
+                        f" ({type(error).__name__}): give the same command again on every machine to go"
+                        " on from the last checkpoint"
+                    ) from error
+
+    def _start(self) -> int:
+        """The step to begin after, with the weights of then in every worker."""
+        start = 0
+        if self.devices.chief and self.run_dir.checkpoints.steps():
+            state = self.run_dir.checkpoints.load(self._variables(), self._say)
+            start, self._micro_batch = state["step"], min(self._micro_batch, state["micro_batch"] or self._micro_batch)
+        start, self._micro_batch = (
+            int(value[0]) for value in self.devices.from_chief([np.array([start]), np.array([self._micro_batch])])
+        )
+        if self.devices.workers > 1:
+            sent = self.devices.from_chief([np.asarray(variable) for variable in self._variables()])
+            for variable, value in zip(self._variables(), sent, strict=True):
+                variable.assign(value)
+        if self.devices.chief:
+            kept = self.run_dir.rewind(start)
+            losses = [r["validation"]["loss"] for r in kept if "validation" in r and r["step"]]
+            self._best = min(losses, default=math.inf)
+            self._untrained = next((r["validation"]["loss"] for r in kept if r["step"] == 0), math.nan)
+        if start:
+            self._say(f"going on from step {start} in {self.run_dir.path}")
+        return start
+
+    def _train(self, start: int) -> Scores | None:
+        config = self.config
+        validation = self._validation() if self.devices.chief else None
+        scores: Scores | None = None
+        if validation:
+            if not self.run_dir.checkpoints.steps():
+                self._save(0)
+            recorded = any(r["step"] == start and "validation" in r for r in self.run_dir.records())
+            if not recorded and (start == config.steps or start % config.validate_every == 0):
+                scores = self._validate(start, validation)
+        (self._untrained,) = map(float, self.devices.from_chief([np.float32(self._untrained)]))
+        with self.devices.strategy.scope():
+            micro_batch = self._micro_batch if self._micro_batch < self._share else None
+            step_function = build_step(
+                self.model, self.optimizer, self._loss, micro_batch=micro_batch, augment=self._augmentation()
+            )
+        fetcher = Fetcher(self._batches(start), start, self._image_names, self._say)
+        losses: list[Any] = []
+        step = start
+        try:
+            with TrainingProgress(config.steps, start, config.batch_size, self._console) as progress:
+                while step < config.steps:
+                    with self._stop.deferred():
+                        batch = fetcher.next()
+                        try:
+                            losses.append(step_function(batch))
+                        except tf.errors.ResourceExhaustedError as error:
+                            raise _OutOfMemoryError from error
+                        step += 1
+                        # Asked once a step: a signal that comes after this line is for the next step, which saves.
+                        stopping = self._stop_now(step) and step < config.steps
+                        due = step == config.steps or step % config.validate_every == 0
+                        saving = due or step % config.checkpoint_every == 0 or stopping
+                        if step % CHECK_EVERY == 0 or saving:
+                            self._check(step, losses, progress)
+                            losses.clear()
+                        if saving:
+                            self._save(step)
+                    if stopping:
+                        raise self._stop.error(
+                            f"stopped at step {step} of {config.steps}, saved in {self.run_dir.path}"
+                        )
+                    if due and validation:
+                        began = time.monotonic()
+                        scores = self._validate(step, validation)
+                        progress.say(validation_line(scores))
+                        progress.pause(time.monotonic() - began)
+        except StallError:
+            if losses:
+                self._check(step, losses, progress)
+            self._save(step)
+            raise
+        finally:
+            fetcher.close()
+        return self._score_best(scores, validation) if validation else None
+
+    def _stop_now(self, step: int) -> bool:
+        if self.devices.workers == 1:
+            return self._stop.asked
+        # Asking the other workers takes a message to each.
+        if step % CHECK_EVERY or not self.devices.any(self._stop.asked):
+            return False
+        self._stop.ask()
+        return True
+
+    def _check(self, step: int, losses: list[Any], progress: TrainingProgress) -> None:
+        """Looks at the losses of the last steps, and records them."""
+        values = np.array([float(value) for value in losses])
+        saved = self.run_dir.checkpoints.steps()
+        kept = (
+            f"the checkpoint of step {saved[0]} is intact in {self.run_dir.path}" if saved else "nothing was saved yet"
+        )
+        check_losses(values, step, self._untrained, self._image_names, kept)
+        loss = float(values.mean())
+        progress.update(step, loss)
+        self._log(
+            step=step,
+            loss=loss,
+            images_per_second=progress.images_per_second(step),
+            learning_rate=float(np.asarray(self.optimizer.learning_rate)),  # of the step that comes next
+        )
+
+    def _save(self, step: int) -> None:
+        if self.devices.chief:
+            self.run_dir.checkpoints.save(
+                self._variables(),
+                {
+                    "step": step,
+                    "examples": step * self.config.batch_size,
+                    "micro_batch": self._micro_batch if self._micro_batch < self._share else 0,
+                },
+            )
+
+    def _shrink(self) -> None:
+        smaller = smaller_micro_batch(self._micro_batch)
+        if smaller is None or self.devices.workers > 1:
+            advice = "--crop or another model" if smaller is None else f"--micro-batch {smaller} for all workers"
+            raise RunError(
+                f"a step of {self._micro_batch} crops of {self.config.crop}² on each device is out of memory: try a"
+                f" smaller {advice}. The last checkpoint is intact in {self.run_dir.path}."
+            )
+        self._say(
+            f"out of memory: computing {smaller} crops at a time instead of {self._micro_batch}, and adding their"
+            f" gradients up to batches of {self.config.batch_size} as before; batch normalisation sees {smaller} at a"
+            " time"
+        )
+        self._micro_batch = smaller
+
+    def _image_names(self, step: int) -> list[str]:
+        """The images of the batch of a step, counted from 0."""
+        config = self.config
+        if config.overfit:
+            names = [crop.name for crop in self._fixed_training_crops()]
+        else:
+            names = [image.name for image in self.dataset.splits["train"].images]
+        return [names[i] for i in batch_indices(step, count=len(names), batch_size=config.batch_size, seed=config.seed)]
+
+    def _augmentation(self) -> Augmentation | None:
+        config = self.config
+        if not config.contrast and not config.scans:
+            return None
+
+        def augment(luma: Any, *place: Any) -> Any:
+            if config.contrast:
+                luma = with_contrast(luma, config.contrast, config.seed, *place)
+            return as_scans(luma, config.scans, config.seed, *place) if config.scans else luma
+
+        return augment
+
+    def _rebalanced(self) -> Callable[[Any, Any], Any]:
+        config = self.config
+        crops = fixed_crops(
+            self.dataset.splits["train"], count=PRIOR_CROPS, crop=config.crop, seed=config.seed + PRIOR_SEED
+        )
+        prior = chroma_prior(np.stack([split_luma(crop.rgb / 255.0)[1] for crop in crops]))
+        return partial(cross_entropy, weights=rebalancing_weights(prior, config.rebalance))
+
+    def _fixed_training_crops(self) -> list[FixedCrop]:
+        config = self.config
+        return fixed_crops(
+            self.dataset.splits["train"],
+            count=config.overfit,
+            crop=config.crop,
+            seed=config.seed + OVERFIT_SEED,
+        )
+
+    def _batches(self, start: int) -> Any:
+        config, train = self.config, self.dataset.splits["train"]
+        settings: dict[str, Any] = {"batch_size": config.batch_size, "seed": config.seed, "start_step": start}
+        crops = np.stack([crop.rgb for crop in self._fixed_training_crops()]) if config.overfit else None
+
+        def share_of(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            share = Share(context.input_pipeline_id, context.num_input_pipelines, context.num_replicas_in_sync)
+            if crops is not None:
+                return repeat_batches(crops, share=share, **settings)
+            return crop_batches(
+                train, crop=config.crop, flip=config.flip, zoom=config.zoom, cache=self._cache, share=share, **settings
+            )
+
+        return iterate(self.devices.strategy.distribute_datasets_from_function(share_of), train)
+
+    def _validation(self) -> Validation:
+        config = self.config
+        train = self.dataset.splits["train"]
+        if config.overfit:
+            crops = self._fixed_training_crops()
+            mean_uv = mean_chroma(crops)
+        else:
+            crops = fixed_crops(
+                self.dataset.splits["val"],
+                count=config.validation_crops,
+                crop=config.crop,
+                seed=config.seed + VALIDATION_SEED,
+            )
+            mean_uv = mean_chroma(
+                fixed_crops(train, count=MEAN_COLOR_CROPS, crop=config.crop, seed=config.seed + MEAN_COLOR_SEED)
+            )
+        return Validation(crops, mean_uv)
+
+    def _score_best(self, last: Scores | None, validation: Validation) -> Scores:
+        """The scores of the best model: those of the last validation, if it was the best one."""
+        losses = {r["step"]: r["validation"]["loss"] for r in self.run_dir.records() if "validation" in r and r["step"]}
+        best = min(losses, key=losses.__getitem__)
+        if last and last.step == best:
+            return last
+        model = load(self.run_dir.path)
+        return validation.run(best, Predictor(model), self._loss, self.config.model)
+
+    def _validate(self, step: int, validation: Validation) -> Scores:
+        """Scores, shows and keeps the model. The record comes last: without one, all of it is done again."""
+        with averaged(self.optimizer, self.model):
+            scores = self._show_and_keep(step, validation)
+        if not step:
+            self._untrained = scores.loss
+        self._log(step=step, validation=scores.as_json())
+        return scores
+
+    def _show_and_keep(self, step: int, validation: Validation) -> Scores:
+        scores = validation.run(step, self._predictor, self._loss, self.config.model)
+        shown = slice(0, SUMMARY_CROPS)
+        decoder = self.config.decode if self._predictor.output == "logits" else None
+        uv = self._predictor(validation.luma[shown]).decode(decoder, seed=self.config.seed)
+        picture = summary_image(validation.luma[shown], uv, validation.rgb[shown])
+        save_png(self.run_dir.summary_picture(step), picture)
+        save_png(self.run_dir.path / "summary.png", picture)
+        if step:
+            if scores.loss < self._best:
+                self._best = scores.loss
+                self.run_dir.save_model(self.model, "best.keras")
+            self.run_dir.save_model(self.model, "last.keras")
+        self._trackers.picture(step, picture)
+        return scores
+
+    def _log(self, **record: Any) -> None:
+        if self.devices.chief:
+            self.run_dir.log(**record)
+            self._trackers.record(record)
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def _variables(self) -> list[Any]:
+        return [*self.model.variables, *self.optimizer.variables]
+
+
+def check_model(config: RunConfig) -> None:
+    """Raises UsageError if the model does not take its options, or the loss does not fit what it answers with."""
+    model = create(config.model, encoder_weights="none", **config.model_options)
+    get_loss(config.loss, output_of(model))
+
+
+def validation_line(scores: Scores) -> str:
+    """One line that says how a validation went."""
+    row, (grey, mean) = scores.rows[0], scores.baselines
+    return (
+        f"validation at step {scores.step}: loss {scores.loss:.4g}, RMSE-ab {row.rmse_ab:.2f}"
+        f" (grey image {grey.rmse_ab:.2f}, mean colour {mean.rmse_ab:.2f})"
+    )

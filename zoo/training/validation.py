@@ -1,0 +1,169 @@
+"""Validation on fixed crops, with the baselines a colouriser has to beat beside it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from zoo.chroma.yuv import compose, split_luma, to_uint8
+from zoo.data.pipeline import FixedCrop
+from zoo.metrics import chroma, interval, lab, squared_error_ab
+from zoo.metrics.bootstrap import scored
+from zoo.models.prediction import Prediction, Predictor
+
+PIXELS_A_BATCH = 8 * 128 * 128
+
+
+@dataclass(frozen=True)
+class Row:
+    """One candidate's scores.
+
+    Attributes:
+        name: `grey`, `mean colour`, or the model (with its decoder).
+        rmse_ab: root mean squared error of a* and b*, lower is better.
+        chroma_ratio: ΣC* of the prediction over ΣC* of the truth, near 1 is better; null when the truth is grey.
+        against_grey: RMSE-ab minus that of the grey image, with a paired 95 % bootstrap interval over crops.
+        against_mean: the same against the mean colour.
+        controls: RMSE-ab by single-colour class, where the data set knows its classes.
+        found: of RMSE-ab and chroma ratio what a result row keeps, see `zoo.metrics.bootstrap.scored`.
+    """
+
+    name: str
+    rmse_ab: float
+    chroma_ratio: float | None
+    against_grey: tuple[float, float, float]
+    against_mean: tuple[float, float, float]
+    controls: dict[str, float]
+    found: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A validation: the model's loss, and a row for each baseline and decoder; the first model row is the headline."""
+
+    step: int
+    crops: int
+    loss: float
+    baselines: tuple[Row, Row]
+    rows: tuple[Row, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """A dictionary that JSON can hold; what result rows keep is left out."""
+        return asdict(self, dict_factory=lambda pairs: {key: value for key, value in pairs if key != "found"})
+
+
+class Validation:
+    """Fixed crops and what does not change between validations: truth, baselines, class maps.
+
+    Args:
+        crops: of one size.
+        mean_uv: the mean U and V of the training images, (2,).
+    """
+
+    def __init__(self, crops: Sequence[FixedCrop], mean_uv: np.ndarray) -> None:
+        self.rgb = np.stack([crop.rgb for crop in crops])
+        luma, uv = split_luma(self.rgb.astype(np.float32) / 255.0)
+        self.luma, self.uv = luma.astype(np.float32), uv.astype(np.float32)
+        self._lab = lab(self.rgb).astype(np.float32)
+        self._masks = _control_masks(crops)
+        flat = np.broadcast_to(mean_uv.astype(np.float32), self.uv.shape)
+        self._grey = self._score(np.zeros_like(self.uv))
+        self._mean = self._score(flat)
+        self.baselines = (self._row("grey image", self._grey), self._row("mean colour", self._mean))
+
+    def run(self, step: int, predict: Predictor, loss: Any, label: str) -> Scores:
+        """Scores a model.
+
+        Args:
+            step: the training step, for the record.
+            predict: the model.
+            loss: of (uv, output).
+            label: the model's name in the table.
+        """
+        count, size = self.rgb.shape[0], self.rgb.shape[1]
+        batch = max(1, PIXELS_A_BATCH // size**2)
+        losses: list[float] = []
+        decoded: dict[str, list[np.ndarray]] = {}
+        for start in range(0, count, batch):
+            part = slice(start, start + batch)
+            prediction = predict(self.luma[part])
+            losses.append(float(loss(self.uv[part], prediction.given(self.uv[part]))) * len(self.luma[part]))
+            for name, uv in decodings(prediction, predict.output).items():
+                decoded.setdefault(name, []).append(uv)
+        total = sum(losses) / count
+        rows = [
+            self._row(f"{label}, {name}" if name else label, self._score(np.concatenate(parts)))
+            for name, parts in decoded.items()
+        ]
+        return Scores(step=step, crops=count, loss=total, baselines=self.baselines, rows=tuple(rows))
+
+    def _score(self, uv: np.ndarray) -> dict[str, Any]:
+        error_by_image, total_chroma = [], []
+        by_class: dict[str, list[float]] = {name: [0.0, 0.0] for name in self._masks}
+        for index in range(len(uv)):
+            predicted = lab(to_uint8(compose(self.luma[index], uv[index])[0]))
+            error = squared_error_ab(predicted, self._lab[index])
+            error_by_image.append(float(error.mean()))
+            total_chroma.append(float(chroma(predicted).sum()))
+            for name, masks in self._masks.items():
+                by_class[name][0] += float(error[masks[index]].sum())
+                by_class[name][1] += float(masks[index].sum())
+        return {
+            "mse": np.array(error_by_image),
+            "chroma": np.array(total_chroma),
+            "controls": {name: float(np.sqrt(total / n)) for name, (total, n) in by_class.items() if n},
+        }
+
+    def _row(self, name: str, score: dict[str, Any]) -> Row:
+        true_chroma = chroma(self._lab).sum(axis=(1, 2))
+        crops = range(len(true_chroma))
+
+        def rmse(weights: np.ndarray) -> np.ndarray:
+            return np.sqrt(weights @ score["mse"] / weights.sum(axis=-1))
+
+        def ratio(weights: np.ndarray) -> np.ndarray:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                return (weights @ score["chroma"]) / (weights @ true_chroma)
+
+        coloured = true_chroma.sum() > 0
+        return Row(
+            name=name,
+            rmse_ab=float(np.sqrt(score["mse"].mean())),
+            chroma_ratio=float(score["chroma"].sum() / true_chroma.sum()) if coloured else None,
+            found={"rmse_ab": scored(rmse, crops)} | ({"chroma_ratio": scored(ratio, crops)} if coloured else {}),
+            against_grey=_difference(score["mse"], self._grey["mse"]),
+            against_mean=_difference(score["mse"], self._mean["mse"]),
+            controls=score["controls"],
+        )
+
+
+def _difference(mse: np.ndarray, base: np.ndarray) -> tuple[float, float, float]:
+    """RMSE less that of the base, from the mean squared errors of the crops, with its interval over crops."""
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        total = weights.sum(axis=-1)
+        return np.sqrt(weights @ mse / total) - np.sqrt(weights @ base / total)
+
+    return interval(statistic, range(len(mse)))
+
+
+def decodings(prediction: Prediction, output: str) -> dict[str, np.ndarray]:
+    """UV by decoder: a regression's as it is, under ""; a classifier's by every decoder, mean first."""
+    if output == "uv":
+        return {"": prediction.decode()}
+    return {name: prediction.decode(name) for name in ("mean", "median", "annealed", "mode", "sample")}
+
+
+def mean_chroma(crops: Sequence[FixedCrop]) -> np.ndarray:
+    """The mean U and V (2,) of some crops."""
+    return np.mean([split_luma(crop.rgb / 255.0)[1].mean(axis=(0, 1)) for crop in crops], axis=0)
+
+
+def _control_masks(crops: Sequence[FixedCrop]) -> dict[str, np.ndarray]:
+    if any(crop.maps is None for crop in crops):
+        return {}
+    from zoo.data.procedural import CLASSES
+
+    labels = np.stack([crop.maps[0] for crop in crops if crop.maps is not None])
+    return {c.name: labels == c.label for c in CLASSES if not c.ambiguous and (labels == c.label).any()}
