@@ -14,7 +14,7 @@ import tensorflow as tf
 import zoo
 from zoo.data.dataset import Split, open_dataset
 from zoo.data.pipeline import crop_batches, iterate
-from zoo.models.prediction import inputs_of, output_of
+from zoo.models.contract import contract_of
 from zoo.support.machine import compute_deterministically, policy_name, resolve_precision
 from zoo.training.config import resolve
 from zoo.training.losses import get_loss
@@ -82,7 +82,7 @@ def _step(model, batch_size, crop, precision, train_encoder, jit, micro_batch, m
     config = resolve(model, "modern", {}, {})
     optimizer = make_optimizer(config, resolved)
     optimizer.build(network.trainable_variables)
-    loss = get_loss(config.loss, output_of(network))
+    loss = get_loss(config.loss, contract_of(network).answer)
     step = build_step(network, optimizer, loss, micro_batch=micro_batch, jit=jit)
     shape = tf.TensorSpec((batch_size, crop, crop, 3), tf.uint8)
     return step, {"precision": resolved, "jit": jit, "operations": lambda: _operations(step, shape)}
@@ -94,7 +94,8 @@ def inference(
     """Luma in, UV or logits out; a conditional model is given some U."""
     resolved = resolve_precision(precision)
     network = _create(model, resolved, **model_options)
-    forward = tf.function(lambda luma: network(inputs_of(network, luma, luma), training=False))
+    contract, seed = contract_of(network), tf.zeros(2, tf.int32)
+    forward = tf.function(lambda luma: network(contract.with_truth(luma, luma, seed), training=False))
     luma = tf.constant(_noise(batch_size, crop)[..., :1] / np.float32(255))
     shape = tf.TensorSpec(luma.shape, tf.float32)
     return (lambda: forward(luma).numpy()), {

@@ -22,9 +22,9 @@ def tiny() -> Iterator[str]:
     """The name of a network of three layers, known to this process while the module's tests run."""
     import tiny as network
 
-    from zoo.models import registry
+    from zoo.models.registry import MODELS
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+        patch.setattr(MODELS, "_items", dict(MODELS._items))
         network.register()
         yield network.CARD.name

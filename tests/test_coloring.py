@@ -77,7 +77,7 @@ def test_strips_make_no_difference(models, monkeypatch):
     colorizer = Colorizer(models["tiny"], side=80)
     seen = colorizer.seen(scan)
     whole = colorizer.paint(scan, colorizer.chroma([seen])[0])
-    monkeypatch.setattr("zoo.pages.colorizer.STRIP_PIXELS", 3000)
+    monkeypatch.setattr("zoo.chroma.upsampling.STRIP_PIXELS", 3000)
     monkeypatch.setattr("zoo.pages.colorizer.CACHE_PIXELS", 1000)
     monkeypatch.setattr("zoo.chroma.upsampling.CHUNK", 100)
     np.testing.assert_allclose(colorizer.seen(scan), seen, atol=1e-6)

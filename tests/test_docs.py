@@ -61,7 +61,14 @@ def test_links_lead_somewhere():
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("mine.py", ["mine", "--option", "width=8"]), ("deeper.py", ["residual", "--option", "head=deeper"])],
+    [
+        ("little.py", ["residual", "--encoder", "little", "--train-encoder"]),
+        ("shallow.py", ["classifier", "--option", "trunk=shallow"]),
+        ("deeper.py", ["residual", "--option", "head=deeper"]),
+        ("tinted.py", ["tinted"]),
+        ("strongest.py", ["classifier", "--decode", "strongest:0.3"]),
+        ("mine.py", ["mine", "--option", "width=8"]),
+    ],
 )
 def test_examples_of_extending_run(tmp_path, name, words):
     code = next(block for block in blocks(ROOT / "docs" / "extending.md", "python") if block.startswith(f'"""{name}'))

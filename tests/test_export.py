@@ -14,10 +14,10 @@ from zoo.chroma.bins import BINS
 from zoo.chroma.decoders import DECODERS, gumbel_noise
 from zoo.errors import RunError, UsageError
 from zoo.export import __main__ as export
-from zoo.export import decoders
 from zoo.export.agreement import Difference, Reference, check, difference
+from zoo.export.decoding import chosen_decoder
 from zoo.export.formats import FORMATS
-from zoo.export.graph import Colorizer, in_float32
+from zoo.export.graph import ExportedGraph, in_float32
 from zoo.models.layers import ChromaRange, FusedBatchNormalization, SplitChannels
 from zoo.models.prediction import Predictor, predict
 from zoo.support.files import atomic_folder
@@ -110,33 +110,29 @@ def run(capsys, *arguments: object) -> tuple[int, str, str]:
 def compared(networks, case, runner) -> Difference:
     """The difference between an exported model, as a runner of it, and Keras, whose answer has to vary."""
     name, decoder = case
-    chosen = decoders.parse(decoder) if decoder else None
+    chosen = chosen_decoder(decoder)
     model, predictor = networks[name]
     reference = Reference(predictor, chosen)
     answer = reference(LUMA)
     assert len(np.unique(answer)) > 8
     assert np.ptp(answer) > 0.1
-    found = difference(runner(Colorizer(model, chosen)), reference)
+    found = difference(runner(ExportedGraph(model, chosen)), reference)
     check(found, chosen)
     return found
 
 
 @pytest.mark.parametrize("case", ALL, ids=name_of)
 def test_the_graph_answers_as_keras_does(networks, case):
-    def runner(colorizer):
-        def serve(luma, noise):
-            inputs = (luma,) if noise is None else (luma, noise)
-            return colorizer.serve(*inputs)[colorizer.output].numpy()
-
-        return serve
+    def runner(graph):
+        return lambda inputs: graph.serve(*inputs.values())[graph.output].numpy()
 
     compared(networks, case, runner)
 
 
 def written(networks, tmp_path, form, case) -> None:
-    def runner(colorizer):
+    def runner(graph):
         path = tmp_path / f"exported{FORMATS[form].suffix}"
-        FORMATS[form].write(colorizer, path, "float32")
+        FORMATS[form].write(graph, path, "float32")
         return FORMATS[form].open(path)
 
     compared(networks, case, runner)
@@ -180,8 +176,9 @@ def test_a_command_writes_a_file_and_says_what_it_found(capsys, models, tmp_path
     model = zoo.load(models / "classifier.keras")
     for seed in (5, 6):
         expected = predict(model, LUMA, "sample:0.5", seed=seed)
-        np.testing.assert_allclose(exported(LUMA, gumbel_noise(seed)), expected, atol=1e-6)
-    assert not np.allclose(exported(LUMA, gumbel_noise(5)), exported(LUMA, gumbel_noise(6)))
+        np.testing.assert_allclose(exported({"luma": LUMA, "noise": gumbel_noise(seed)}), expected, atol=1e-6)
+    first, second = (exported({"luma": LUMA, "noise": gumbel_noise(seed)}) for seed in (5, 6))
+    assert not np.allclose(first, second)
 
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     code, _, err = run(capsys, *command)
@@ -192,7 +189,7 @@ def test_a_command_writes_a_file_and_says_what_it_found(capsys, models, tmp_path
     code, out, err = run(capsys, *command, "--decode", "none", "--overwrite")
     assert code == 0, err
     assert "logits by none" in out
-    assert FORMATS[form].open(target)(LUMA, None).shape == (*LUMA.shape[:3], 2, BINS)
+    assert FORMATS[form].open(target)({"luma": LUMA}).shape == (*LUMA.shape[:3], 2, BINS)
     assert list(tmp_path.iterdir()) == [target]
 
 
@@ -248,15 +245,15 @@ def test_an_export_that_answers_otherwise_is_not_kept(capsys, models, tmp_path, 
 
 
 def test_what_counts_as_the_same_answer():
-    reference = Reference(Predictor(small(True)), decoders.parse("mode"))
-    assert difference(lambda luma, noise: reference(luma), reference) == Difference(0.0, 1.0)
+    reference = Reference(Predictor(small(True)), chosen_decoder("mode"))
+    assert difference(lambda inputs: reference(inputs["luma"]), reference) == Difference(0.0, 1.0)
     with pytest.raises(RunError, match="answers luma .1, 1, 1, 1. with .1, 1, 1., not .1, 1, 1, 2."):
-        difference(lambda luma, noise: reference(luma)[..., 0], reference)
+        difference(lambda inputs: reference(inputs["luma"])[..., 0], reference)
     with pytest.raises(RunError, match="not finite"):
-        difference(lambda luma, noise: reference(luma) * np.float32("nan"), reference)
+        difference(lambda inputs: reference(inputs["luma"]) * np.float32("nan"), reference)
 
-    def one_of_ten(luma, noise):
-        answer = reference(luma).copy()
+    def one_of_ten(inputs):
+        answer = reference(inputs["luma"]).copy()
         answer[:, ::10] += 0.1
         return answer
 
@@ -264,10 +261,10 @@ def test_what_counts_as_the_same_answer():
     assert found.largest == pytest.approx(0.1, rel=1e-4)
     assert found.equal == pytest.approx(0.89, abs=0.01)
     with pytest.raises(RunError, match="agrees with Keras at"):
-        check(found, decoders.parse("mode"))
-    check(Difference(0.5, 0.9995), decoders.parse("sample"))
+        check(found, chosen_decoder("mode"))
+    check(Difference(0.5, 0.9995), chosen_decoder("sample"))
     with pytest.raises(RunError, match="by up to 0.5"):
-        check(Difference(0.5, 0.9995), decoders.parse("mean"))
+        check(Difference(0.5, 0.9995), chosen_decoder("mean"))
 
 
 @pytest.mark.parametrize(
@@ -276,7 +273,7 @@ def test_what_counts_as_the_same_answer():
         ("nothing.keras", [], "no model at"),
         ("broken.keras", [], "is not a model of this zoo"),
         ("regression.keras", ["--decode", "mode"], "a regression answers with one colour"),
-        ("classifier.keras", [], "needs a decoder: mode, mean, median, annealed[:T], sample[:T], or none"),
+        ("classifier.keras", [], "needs a decoder: mean, annealed[:T], median, mode, sample[:T], or none"),
         ("classifier.keras", ["--decode", "mod"], "--decode: unknown decoder 'mod'"),
         ("classifier.keras", ["--decode", "sample:0"], "temperature must be above 0"),
         ("classifier.keras", ["--decode", "mode+coherent"], "'mode+coherent' cannot be exported"),
@@ -403,11 +400,12 @@ def test_a_disk_that_takes_nothing_is_said(capsys, models, tmp_path, monkeypatch
 
 def test_unknown_decoders_are_refused_without_a_model():
     with pytest.raises(UsageError, match="unknown decoder"):
-        decoders.parse("nearest")
-    assert decoders.parse("sample:0.5").options == {"temperature": 0.5}
-    assert decoders.parse("annealed").options == {}
+        chosen_decoder("nearest")
+    assert chosen_decoder("sample:0.5").temperature == 0.5
+    assert chosen_decoder("annealed").temperature == 0.38
 
 
+@pytest.mark.needs("onnx")
 def test_values_beyond_half_precision_stay_as_they_are():
     import onnx
     from onnx.reference import ReferenceEvaluator

@@ -248,8 +248,8 @@ def out_of_memory(above: int, at: int) -> None:
 
     build = trainer.build_step
 
-    def limited(model, optimizer, loss, *, micro_batch, augment):
-        step, calls = build(model, optimizer, loss, micro_batch=micro_batch, augment=augment), [0]
+    def limited(model, optimizer, loss, *, micro_batch, **options):
+        step, calls = build(model, optimizer, loss, micro_batch=micro_batch, **options), [0]
 
         def run(batch):
             calls[0] += 1

@@ -7,10 +7,11 @@ import tensorflow as tf
 
 import zoo
 from zoo.errors import UsageError
-from zoo.models.build import HEADS, TRUNKS
+from zoo.models.contract import contract_of
+from zoo.models.heads import HEADS
 from zoo.models.layers import LeakyReLU, NormalizedConv2D
-from zoo.models.prediction import Predictor, inputs_of, is_conditional
-from zoo.models.registry import LOGITS_HEADS
+from zoo.models.prediction import Predictor
+from zoo.models.trunks import TRUNKS
 
 MODELS = zoo.list_models()
 
@@ -21,7 +22,9 @@ def luma(*shape: int, seed: int = 0) -> np.ndarray:
 
 def call(model, x, training):
     """A model of luma, with some U where it takes one."""
-    return model(inputs_of(model, x, 0.4 * x - 0.2), training=training)
+    x = keras.ops.convert_to_tensor(x)
+    uv = keras.ops.concatenate([0.4 * x - 0.2] * 2, axis=-1)
+    return model(contract_of(model).with_truth(x, uv, np.zeros(2, np.int32)), training=training)
 
 
 @pytest.fixture(scope="module", params=MODELS)
@@ -117,6 +120,8 @@ def test_card(name):
     assert all((card.summary, card.source, card.citation))
     assert card.trunk in TRUNKS
     assert card.head in HEADS
+    contract = contract_of(built)
+    assert (contract.inputs, contract.answer, contract.encoder) == (card.inputs, card.output, card.encoder)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -135,10 +140,10 @@ def test_seed_decides_the_weights(name):
 @pytest.mark.parametrize("head", HEADS)
 def test_any_trunk_takes_any_head(trunk, head):
     built = zoo.create("residual", trunk=trunk, head=head, encoder_weights="none")
-    tail = (2, 64) if head in LOGITS_HEADS else (2,)
+    tail = (2, 64) if HEADS[head].answer == "logits" else (2,)
     assert tuple(call(built, luma(1, 8, 16), training=False).shape) == (1, 8, 16, *tail)
-    assert is_conditional(built) == (head == "v_given_u")
-    decoder = "mode" if head in LOGITS_HEADS else None
+    assert contract_of(built).inputs == ("luma", *HEADS[head].inputs)
+    decoder = "mode" if HEADS[head].answer == "logits" else None
     assert Predictor(built)(luma(1, 7, 16)).decode(decoder).shape == (1, 7, 16, 2)
 
 

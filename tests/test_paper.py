@@ -13,7 +13,6 @@ from zoo.data import procedural
 from zoo.data.dataset import open_dataset
 from zoo.data.pipeline import crop_batches
 from zoo.errors import RunError
-from zoo.models.encoder_weights import cache_file
 from zoo.training.config import resolve
 from zoo.training.devices import open_devices
 from zoo.training.rundir import RunDirectory
@@ -73,11 +72,7 @@ def test_small_steps_stay_finite_and_learn(pages, tmp_path):
     finite_and_falling(run, 30)
 
 
-needs_weights = pytest.mark.skipif(not cache_file().exists(), reason="needs the ImageNet weights in the cache")
-
-
 @pytest.mark.slow
-@needs_weights
 @pytest.mark.parametrize("output", ["linear", "normalized"])
 def test_the_readings_that_the_card_warns_of_diverge(output, tmp_path):
     options = {"output": output}
@@ -87,7 +82,6 @@ def test_the_readings_that_the_card_warns_of_diverge(output, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)  # a thousand steps at full size
-@needs_weights
 def test_a_thousand_steps_of_the_recipe_as_it_is_stay_finite_and_learn(tmp_path):
     _, _, run = train_paper("procedural", tmp_path / "run", steps=1000, validate_every=1000)
     finite_and_falling(run, 100)

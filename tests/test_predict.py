@@ -95,7 +95,7 @@ def test_decoders_of_the_other_models():
     np.testing.assert_allclose(predict(regression, LUMA), regression(LUMA, training=False), atol=1e-5)
     with pytest.raises(UsageError, match="decoder 'mode': a regression answers with one colour"):
         predict(regression, LUMA, "mode")
-    with pytest.raises(UsageError, match="needs a decoder: mode, mean"):
+    with pytest.raises(UsageError, match="needs a decoder: mean, annealed"):
         predict(classifier, LUMA)
     for wrong, message in (
         ("mod", "unknown decoder 'mod'"),

@@ -5,7 +5,7 @@ import pytest
 
 import zoo
 from zoo.errors import UsageError
-from zoo.models import registry
+from zoo.models.registry import MODELS
 
 
 def test_models_of_the_zoo():
@@ -13,7 +13,7 @@ def test_models_of_the_zoo():
 
 
 def test_a_taken_name_raises():
-    with pytest.raises(ValueError, match=r"'residual' is registered already, by zoo\.models\.catalogue"):
+    with pytest.raises(ValueError, match=r"model 'residual' is registered already"):
         zoo.register_model(zoo.get_card("residual"))(lambda: None)
 
 
@@ -25,7 +25,7 @@ def test_an_unknown_name_suggests_the_nearest():
 
 
 def test_a_registered_builder_is_created_with_its_options(monkeypatch):
-    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+    monkeypatch.setattr(MODELS, "_items", dict(MODELS._items))
     card = zoo.ModelCard("mine", "s", "s", "residual", "uv", "uv", 1, "c")
 
     @zoo.register_model(card)

@@ -13,39 +13,26 @@ from zoo import released, train
 from zoo.errors import UsageError
 from zoo.evaluation.candidates import check
 from zoo.models import releases
-from zoo.models.encoder_weights import LAYERS
 from zoo.models.loading import model_file, model_name
 from zoo.models.prediction import predict
 from zoo.results import load_result
+from zoo.training import releasing
 
 
 @pytest.fixture(scope="module")
-def encoder() -> dict:
-    """Stands for the ImageNet weights, which a test must not fetch."""
-    rng = np.random.default_rng(0)
-    shapes = {name: ((3, 3, before, after), (after,)) for name, before, after in LAYERS}
-    return {
-        name: tuple(rng.normal(0, 0.02, shape).astype(np.float32) for shape in pair) for name, pair in shapes.items()
-    }
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory, encoder) -> Path:
-    """A finished run on that encoder."""
+def trained(tmp_path_factory) -> Path:
+    """A finished run."""
     folder = tmp_path_factory.mktemp("trained")
     data = make_images(folder / "images", train=4, val=2)
     sizes = ["--crop", "16", "--batch-size", "2", "--validation-crops", "2", "--steps", "2", "--precision", "float32"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("zoo.models.encoder_weights.load_encoder_weights", lambda spec, offline=False: encoder)
-        command = ["residual", "--data", str(data), *sizes, "--option", "output=linear", "--run-dir"]
-        assert train.main([*command, str(folder / "run")]) == 0
+    command = ["residual", "--data", str(data), *sizes, "--option", "output=linear", "--run-dir"]
+    assert train.main([*command, str(folder / "run")]) == 0
     return folder / "run"
 
 
 @pytest.fixture
-def runs(tmp_path, trained, encoder, monkeypatch) -> Path:
+def runs(tmp_path, trained, monkeypatch) -> Path:
     """A folder with that run, and an empty one for releases."""
-    monkeypatch.setattr("zoo.models.encoder_weights.load_encoder_weights", lambda spec, offline=False: encoder)
     monkeypatch.setattr(releases, "FOLDER", tmp_path / "released")
     shutil.copytree(trained, tmp_path / "run")
     return tmp_path
@@ -53,7 +40,7 @@ def runs(tmp_path, trained, encoder, monkeypatch) -> Path:
 
 def release(runs: Path, name: str = "comics") -> releases.Release:
     about = {"data": "patches", "attribution": "nobody", "licence": "CC0-1.0"}
-    return releases.release(zoo.load(runs / "run"), runs / "run", name, **about, folder=releases.FOLDER)
+    return releasing.release(zoo.load(runs / "run"), runs / "run", name, **about, folder=releases.FOLDER)
 
 
 def test_what_is_released_is_what_was_trained(runs, trained):
@@ -117,7 +104,9 @@ def test_a_damaged_file_is_refused(runs):
 
 def test_options_that_do_not_fit_are_refused(runs):
     release(runs)
-    assert zoo.create("residual", weights="comics", output="linear", offline=True)
+    assert zoo.create("residual", weights="comics", output="linear")
+    trainable = zoo.create("residual", weights="comics", train_encoder=True).get_layer("encoder").trainable_variables
+    assert len(trainable) == 20
     for option in ({"output": "sigmoid"}, {"trunk": "hypercolumn"}, {"encoder_weights": "none"}):
         with pytest.raises(UsageError, match=f"leave {next(iter(option))} out"):
             zoo.create("residual", weights="comics", **option)
@@ -135,7 +124,7 @@ def test_a_trained_encoder_is_not_released(runs):
     model = zoo.load(runs / "run")
     shutil.rmtree(runs / "run")
     with pytest.raises(UsageError, match=r"result.json"):
-        releases.release(model, runs / "run", "comics", data="", attribution="", licence="")
+        releasing.release(model, runs / "run", "comics", data="", attribution="", licence="")
 
 
 def test_the_table(runs, capsys):
@@ -166,7 +155,7 @@ def test_what_comes_with_the_package_is_whole():
         path = releases.FOLDER / f"{card.model}-{card.name}.npz"
         arrays = releases._read_arrays(path, card.sha256)
         model = zoo.create(card.model, encoder_weights="none", **card.options)
-        variables = releases._decoder_variables(model)
+        variables = releases.decoder_variables(model)
         assert {key: tuple(value.shape) for key, value in variables.items()} == {k: v.shape for k, v in arrays.items()}
         assert path.stat().st_size < 5e6
         assert card.attribution

@@ -18,7 +18,7 @@ CARD = ModelCard(
 )
 
 
-def build(*, encoder_weights="none", train_encoder=False, seed=0, offline=False, **recipe):
+def build(*, encoder_weights="none", train_encoder=False, seed=0, **recipe):
     import keras
 
     from zoo.models.layers import ChromaRange, FusedBatchNormalization, NormalizedConv2D

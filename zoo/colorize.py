@@ -8,7 +8,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.chroma.decoders import DECODERS, PAGE_DECODER, parse_decoder
+from zoo.chroma.decoders import DECODERS, PAGE_DECODER, Decoder
 from zoo.errors import InterruptError, RunError, UsageError
 from zoo.models.loading import model_file, model_name
 from zoo.pages.look import Look
@@ -121,7 +121,7 @@ def colorize(arguments: argparse.Namespace) -> None:
     if not 0 <= arguments.headroom <= 0.5:
         raise UsageError(f"--headroom must be in 0 … 0.5, not {arguments.headroom}")
     if arguments.decode:
-        parse_decoder(arguments.decode)
+        Decoder.parse(arguments.decode)
     if arguments.samples > 1 and not (arguments.decode or "").startswith("sample"):
         raise UsageError("--samples is for a sampling decoder: give --decode sample too")
 

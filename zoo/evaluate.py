@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from zoo.chroma.decoders import DECODERS, PAGE_DECODER, parse_decoder
+from zoo.chroma.decoders import DECODERS, PAGE_DECODER, Decoder
 from zoo.errors import UsageError
 from zoo.support.command import import_tensorflow, run
 
@@ -70,7 +70,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
             raise UsageError(f"{option} must be at least 1, not {value}")
     for name in decoders:
         try:
-            parse_decoder(name)
+            Decoder.parse(name)
         except UsageError as error:
             raise UsageError(f"--decode: {error}") from None
     if arguments.out and arguments.out.exists() and not arguments.out.is_dir():

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.chroma.decoders import PAGE_DECODER, parse_decoder
+from zoo.chroma.decoders import PAGE_DECODER, Decoder
 from zoo.data.manifest import read_facts
 from zoo.errors import UsageError
 from zoo.support.command import import_tensorflow, run
@@ -93,7 +93,7 @@ class Columns:
             network = load(spec)
             predictor = Predictor(network)
             label = Path(spec).stem if Path(spec).is_file() else Path(spec).name
-            ways: list[str | None] = [*decoders] if predictor.output == "logits" else [None]
+            ways: list[str | None] = [*decoders] if predictor.contract.classifies else [None]
             names = [f"{label}, {way}" if way else label for way in ways]
             if set(names) & set(self.names):
                 raise UsageError(f"two of the models are called {label!r}: rename one")
@@ -124,7 +124,7 @@ def make(arguments: argparse.Namespace) -> None:
     decoders = [word.strip() for word in (arguments.decode or DEFAULT_DECODERS).split(",") if word.strip()]
     for name in decoders:
         try:
-            parse_decoder(name)
+            Decoder.parse(name)
         except UsageError as error:
             raise UsageError(f"--decode: {error}") from None
     for option, value in (("--pages", arguments.pages), ("--strip", arguments.strip)):

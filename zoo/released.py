@@ -6,7 +6,7 @@ from pathlib import Path
 
 from zoo.models import releases
 from zoo.models.loading import load
-from zoo.models.releases import list_releases, release
+from zoo.models.releases import list_releases
 from zoo.support.command import import_tensorflow, run
 
 
@@ -53,6 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     def add() -> None:
         import_tensorflow()
+        from zoo.training.releasing import release
+
         card = release(
             load(parsed.run),
             parsed.run,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.chroma.decoders import DECODERS
 from zoo.data.cache import CACHES
 from zoo.errors import RunError, UsageError
+from zoo.models.encoders import list_encoders
 from zoo.models.registry import get_card, list_models
 from zoo.results import Result
 from zoo.support.command import import_tensorflow, run
@@ -92,9 +93,15 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--seed", type=int, help="of weights and crops (default: 0)")
     p.add_argument(
+        "--encoder",
+        metavar="NAME",
+        help=f"{' | '.join(list_encoders())}, or one of keras.applications as keras:NAME:LAYER,LAYER (default: the"
+        " model's own)",
+    )
+    p.add_argument(
         "--encoder-weights",
         metavar="imagenet|none|FILE",
-        help="where the VGG16 encoder starts: ImageNet (default), random, or an .h5, .keras or .onnx file",
+        help="where the encoder starts: ImageNet (default), random, or a .keras or .weights.h5 file",
     )
     encoder = p.add_mutually_exclusive_group()
     encoder.add_argument(
@@ -107,7 +114,6 @@ def parser() -> argparse.ArgumentParser:
         const=False,
         help="leave the encoder as it is",
     )
-    p.add_argument("--offline", action="store_true", help="never look for encoder weights on a network")
     p.add_argument("--loss", help="euclidean, dahl or mse for UV; cross_entropy for logits")
     p.add_argument(
         "--rebalance",
@@ -359,11 +365,11 @@ def _train(
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     before = (held, run_dir.checkpoints.steps())
-    trainer = Trainer(config, dataset, run_dir, console, devices, offline=arguments.offline, cache=arguments.cache)
+    trainer = Trainer(config, dataset, run_dir, console, devices, cache=arguments.cache)
     shared = f" on each of {devices.replicas} devices" if devices.replicas > 1 else ""
-    how = f" encoder {'trained' if config.train_encoder else 'frozen'} from {config.encoder_weights};"
-    if "encoder" not in (layer.name for layer in trainer.model.layers):  # a model of one's own may have none
-        how = ""
+    encoder = trainer.contract.encoder
+    trained = "trained" if config.train_encoder else "frozen"
+    how = f" encoder {encoder}, {trained} from {config.encoder_weights};" if encoder else ""
     say(
         f"{config.model}: {trainer.model.count_params():,} weights,{how}"
         f" recipe {config.recipe}: {config.steps} steps of {config.batch_size} crops of {config.crop}²,"

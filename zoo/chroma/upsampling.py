@@ -7,7 +7,10 @@ that average less α times the ink's, over 1 − α. Of the four cells around a 
 how alike their lumas are, how even the cell is, and whether a stroke lies between the two.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 from PIL import Image
@@ -26,6 +29,9 @@ THROUGH = 0.01  # what a cell on the other side of a stroke counts still
 LEAST = 0.01  # what any cell counts: where none fits, this is bilinear again
 INK_PRIOR = 0.05  # how much ink, in cells, it takes to believe its local colour rather than the page's
 LOOKS = (0.25, 0.75)  # where, on the way from a pixel to a cell, strokes are looked for
+STRIP_PIXELS = 1_000_000
+"""How much of a page is in memory as floats at once."""
+
 CHUNK = 1 << 15  # pixels computed at once: what fits a processor's cache
 
 
@@ -214,3 +220,86 @@ def ink_chroma(uv: np.ndarray, cover: np.ndarray) -> np.ndarray:
     local = ndimage.uniform_filter(weight, 5)
     colored = np.dstack([ndimage.uniform_filter(uv[..., c] * weight, 5) for c in (0, 1)])
     return (colored + INK_PRIOR * page) / (local + INK_PRIOR)[..., None]
+
+
+class LumaRows(Protocol):
+    """A page's luma, a few rows at a time."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        ...
+
+    def luma(self, rows: slice) -> np.ndarray:
+        """Y of some rows, float32 (rows, W) in [0, 1]."""
+        ...
+
+    def luma8(self, rows: slice) -> np.ndarray:
+        """The same, uint8."""
+        ...
+
+
+@dataclass(frozen=True)
+class Luma:
+    """The luma of an image, (H, W) in [0, 1], as a page."""
+
+    values: np.ndarray
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.values.shape[0], self.values.shape[1]
+
+    def luma(self, rows: slice) -> np.ndarray:
+        """See `LumaRows`."""
+        return self.values[rows].astype(np.float32, copy=False)
+
+    def luma8(self, rows: slice) -> np.ndarray:
+        """See `LumaRows`."""
+        return np.rint(self.luma(rows) * 255).astype(np.uint8)
+
+
+def bring_up(luma: np.ndarray, uv: np.ndarray) -> np.ndarray:
+    """UV (h, w, 2) of an image at the size of its luma (H, W), along its ink lines: (H, W, 2), float32."""
+    upsample = along_edges(Luma(luma), np.ascontiguousarray(uv, np.float32))
+    rows = max(1, STRIP_PIXELS // luma.shape[1])
+    strips = [upsample(luma[first : first + rows], first) for first in range(0, len(luma), rows)]
+    return np.concatenate(strips)
+
+
+def along_edges(scan: LumaRows, uv: np.ndarray) -> Callable[[np.ndarray, int], np.ndarray]:
+    """What brings UV (h, w, 2) of a page to its size along its ink lines, some rows at a time.
+
+    Returns:
+        A function of luma (rows, W) of a strip and its first row, to UV (rows, W, 2): see `EdgeUpsampler.rows`.
+    """
+    height, width = scan.size
+    h, w = uv.shape[:2]
+    scale = max(height / h, width / w)
+    halo = 2 * (int(np.ceil(1.5 * scale)) + 2)
+    stroke = np.empty((height, width), np.uint8)
+    sums = {name: np.zeros((h, w), np.float32) for name in ("cover", "luma", "square")}
+    per_strip = max(1, STRIP_PIXELS * h // (height * width))
+    for low in range(0, h, per_strip):
+        high = min(h, low + per_strip)
+        top, bottom = low * height / h, high * height / h
+        first, last = int(top), min(height, int(np.ceil(bottom)))
+        above, below = max(0, first - halo), min(height, last + halo)
+        found = strokes(scan.luma8(slice(above, below)), scale)[first - above : last - above]
+        stroke[first:last] = found
+        luma = scan.luma(slice(first, last))
+        box = (0, top - first, width, bottom - first)
+        covered = found * np.float32(1 / 255)
+        beside = (1 - covered) * luma
+        for name, values in (("cover", covered), ("luma", beside), ("square", beside * luma)):
+            sums[name][low:high] = cell_means(values, high - low, w, box)
+    part = np.maximum(1 - sums["cover"], 1e-3)
+    mean = sums["luma"] / part
+    variance = np.maximum(0, sums["square"] / part - mean**2)
+    return EdgeUpsampler(stroke, mean, variance, sums["cover"], uv).rows
+
+
+def cell_means(x: np.ndarray, height: int, width: int, box: tuple[float, float, float, float]) -> np.ndarray:
+    """The means of (H, W) over the cells of a grid on a part of it, float32 (height, width)."""
+    image = Image.fromarray(np.ascontiguousarray(x, np.float32))
+    return np.asarray(image.resize((width, height), Image.Resampling.BOX, box=box))

@@ -137,7 +137,7 @@ class Model:
         from zoo.models.prediction import Predictor
 
         self._predictor = Predictor(load(path))
-        self.classifies = self._predictor.output == "logits"
+        self.classifies = self._predictor.contract.classifies
         self.label, self.run = label, _run_of(path)
         self._decoders, self._gain, self._seed = tuple(decoders), gain, seed
         self._last: dict[str, Any] = {}  # shared with what `scaled` makes

@@ -28,6 +28,7 @@ from zoo.metrics import (
 from zoo.metrics.bootstrap import Found, intervals, number, pseudo_values, scored
 from zoo.metrics.bootstrap import found as found_of
 from zoo.metrics.classification import calibration, classification_sums, ece, nll_bits
+from zoo.models.contract import reduced
 
 INDEX_RESAMPLES = 500
 GAIN_SUBJECTS, GAIN_SIDE = 24, 256  # how many images, and how much of their middle, a gain is matched on
@@ -123,7 +124,8 @@ class Evaluation:
                 kept.pooled.add(pair)
                 kept.squeezed.append(answer.squeezed)
                 if answer.logits is not None:
-                    kept.classification.append(classification_sums(answer.logits, uv))
+                    stride = -(-len(uv) // len(answer.logits))
+                    kept.classification.append(classification_sums(answer.logits, reduced(uv[None], stride)[0]))
                 shown = np.minimum(chroma(pair.predicted_lab), CHROMA_EDGES[-1])
                 kept.chroma += np.histogram(shown, CHROMA_EDGES)[0]
                 if len(self._images) <= SHEET_SUBJECTS:

@@ -8,8 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.chroma.decoders import RAW, Decoder
 from zoo.errors import RunError, UsageError
-from zoo.export.decoders import CHOICES, LOGITS, Decoder, parse
+from zoo.export.decoding import check as check_decoder
+from zoo.export.decoding import choices, chosen_decoder
 from zoo.export.formats import FORMATS, VARIANTS, Format
 from zoo.models.loading import model_file
 from zoo.support.command import import_tensorflow, run, silence
@@ -17,7 +19,7 @@ from zoo.support.files import atomic_folder, atomic_path
 
 if TYPE_CHECKING:
     from zoo.evaluation.candidates import Subject
-    from zoo.export.graph import Colorizer
+    from zoo.export.graph import ExportedGraph
 
 DATA, PAGES, MAX_SIDE = "procedural", 4, 256
 CROP = 64  # pages smaller than this are left out
@@ -45,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--decode",
         metavar="NAME[:T]",
-        help=f"a classifier's decoder: {CHOICES}; {LOGITS} for the logits (B, H, W, 2, 64). An exported sample takes"
+        help=f"a classifier's decoder: {choices()}; {RAW} for the logits (B, H, W, 2, 64). An exported sample takes"
         " its Gumbel noise (2, 64) as a second input",
     )
     p.add_argument(
@@ -97,26 +99,28 @@ def export(arguments: argparse.Namespace) -> None:
     pages = _pages(arguments, count) if count else []
 
     import_tensorflow()
-    from zoo.export.graph import Colorizer, in_float32
+    from zoo.export.graph import ExportedGraph, in_float32
+    from zoo.models.contract import contract_of
     from zoo.models.loading import load
 
     model = in_float32(load(arguments.model))
-    colorizer = Colorizer(model, decoder)
+    check_decoder(arguments.decode, contract_of(model))
+    graph = ExportedGraph(model, decoder)
     folder = source.parent if source else Path()
-    target = arguments.output or folder / _default_name(model.name, decoder, arguments.variant, form)
+    target = arguments.output or folder / _default_name(model.name, arguments.decode, arguments.variant, form)
     _check_target(target, form, source, arguments.overwrite)
     result = {
         "file": str(target),
         "format": form.name,
         "variant": arguments.variant,
-        "decoder": decoder.text if decoder else None,
-        "inputs": [spec.name for spec in colorizer.signature],
-        "output": colorizer.output,
+        "decoder": arguments.decode,
+        "inputs": [spec.name for spec in graph.signature],
+        "output": graph.output,
     }
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with (atomic_path if form.suffix else atomic_folder)(target) as temporary:
-            _write(form, colorizer, temporary, arguments.variant)
+            _write(form, graph, temporary, arguments.variant)
             result["bytes"] = _size(temporary)
             result |= _compared(form, temporary, model, decoder, arguments.variant, pages)
     except OSError as error:
@@ -131,7 +135,7 @@ def export(arguments: argparse.Namespace) -> None:
 
 def _decoder(text: str | None) -> Decoder | None:
     try:
-        return parse(text) if text else None
+        return chosen_decoder(text)
     except UsageError as error:
         raise UsageError(f"--decode: {error}") from None
 
@@ -164,8 +168,8 @@ def _pages(arguments: argparse.Namespace, count: int) -> "list[Subject]":
     return list(subjects(dataset, "val", limit=count, max_side=arguments.max_side or MAX_SIDE))
 
 
-def _default_name(model: str, decoder: Decoder | None, variant: str, form: Format) -> str:
-    parts = [model, *([decoder.text] if decoder else []), *([variant] if variant != "float32" else [])]
+def _default_name(model: str, decoder: str | None, variant: str, form: Format) -> str:
+    parts = [model, *([decoder] if decoder else []), *([variant] if variant != "float32" else [])]
     parts += [] if form.suffix else [form.name]
     return re.sub(r"[^\w.-]+", "-", "-".join(parts)) + form.suffix
 
@@ -184,10 +188,10 @@ def _check_target(target: Path, form: Format, source: Path | None, overwrite: bo
         raise UsageError(f"{target} is there already: give --overwrite to replace it, or another -o")
 
 
-def _write(form: Format, colorizer: "Colorizer", path: Path, variant: str) -> None:
+def _write(form: Format, graph: "ExportedGraph", path: Path, variant: str) -> None:
     try:
         with silence():
-            form.write(colorizer, path, variant)
+            form.write(graph, path, variant)
     except OSError:
         raise
     # Converters raise nearly anything, with the whole graph in the message.

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from zoo.chroma.decoders import decode, gumbel_noise
+from zoo.chroma.decoders import Decoder, decode
+from zoo.chroma.upsampling import bring_up
 from zoo.chroma.yuv import split_luma
 from zoo.errors import RunError
 from zoo.evaluation.candidates import Subject, answer_of
-from zoo.export.decoders import LOGITS, Decoder
 from zoo.export.formats import Runner
 from zoo.metrics import IMAGE_METRICS, Pair
+from zoo.models.inputs import LUMA
 from zoo.models.prediction import Predictor
 
 SIZES = ((1, 1, 1), (1, 17, 23), (2, 64, 40))  # batch, height and width that the answers are compared on
@@ -27,22 +28,27 @@ class Reference:
 
     Args:
         predictor: of the model that was exported.
-        decoder: of a classifier; None for a regression.
+        decoder: of a classifier; None for a regression, or for the logits of a classifier.
 
     Attributes:
-        noise: the second input of an exported `sample`, or None.
+        noise: the last input of an exported decoder that draws, or None.
     """
 
     def __init__(self, predictor: Predictor, decoder: Decoder | None) -> None:
         self._predictor, self._decoder = predictor, decoder
-        self.noise = gumbel_noise(SEED) if decoder and decoder.name == "sample" else None
+        self.noise = decoder.noise(SEED) if decoder else None
 
     def __call__(self, luma: np.ndarray) -> np.ndarray:
-        """UV (B, H, W, 2) or logits (B, H, W, 2, 64) for luma (B, H, W, 1)."""
+        """UV (B, h, w, 2) or logits (B, h, w, 2, 64) for luma (B, H, W, 1), of the size of the model's answer."""
         prediction = self._predictor(luma)
-        if self._decoder and self._decoder.name == LOGITS:
-            return prediction.output
-        return prediction.decode(self._decoder.text if self._decoder else None, seed=SEED)
+        return prediction.decode_small(self._decoder, seed=SEED) if self._decoder else prediction.output
+
+    def inputs(self, luma: np.ndarray) -> dict[str, np.ndarray]:
+        """What an exported model is run with: luma, nothing given besides, and noise if the decoder draws."""
+        contract = self._predictor.contract
+        names = [LUMA, *(item.name for item in contract.given)]
+        found = dict(zip(names, contract.with_given(luma), strict=True))
+        return found if self.noise is None else found | {"noise": self.noise}
 
 
 @dataclass(frozen=True)
@@ -68,12 +74,12 @@ def difference(run: Runner, reference: Reference) -> Difference:
     largest, equal, pixels = 0.0, 0, 0
     for size in SIZES:
         luma = rng.random((*size, 1), dtype=np.float32)
-        expected, found = reference(luma), run(luma, reference.noise)
+        expected, found = reference(luma), run(reference.inputs(luma))
         if found.shape != expected.shape:
             raise RunError(f"the exported model answers luma {luma.shape} with {found.shape}, not {expected.shape}")
         if not np.isfinite(found).all():
             raise RunError(f"the exported model answers luma {luma.shape} with values that are not finite")
-        gap = np.abs(found - expected).reshape(size[0] * size[1] * size[2], -1).max(axis=-1)
+        gap = np.abs(found - expected).reshape(*expected.shape[:3], -1).max(axis=-1)
         largest = max(largest, float(gap.max()))
         equal += int((gap <= TOLERANCE).sum())
         pixels += gap.size
@@ -86,7 +92,7 @@ def check(found: Difference, decoder: Decoder | None) -> None:
     A decoder that may jump is asked for the same answer at `LEAST_EQUAL` of the pixels, the others for no difference
     above `TOLERANCE` anywhere.
     """
-    if decoder and decoder.jumps:
+    if decoder and decoder.kind.jumps:
         if found.equal < LEAST_EQUAL:
             raise RunError(
                 f"the exported model agrees with Keras at {found.equal:.2%} of the pixels only; {LEAST_EQUAL:.1%} are"
@@ -108,7 +114,7 @@ def on_pages(run: Runner, reference: Reference, pages: Iterable[Subject]) -> dic
         `pages`, their number; `delta_e00`, the mean CIEDE2000 over their pixels; `images_per_second` and that of
         Keras, `keras_images_per_second`.
     """
-    answers: tuple[Callable[[np.ndarray], np.ndarray], ...] = (lambda luma: run(luma, reference.noise), reference)
+    answers: tuple[Callable[[np.ndarray], np.ndarray], ...] = (lambda luma: run(reference.inputs(luma)), reference)
     metric = IMAGE_METRICS["delta_e00"]
     sums = []
     seconds = np.zeros(2)
@@ -120,8 +126,9 @@ def on_pages(run: Runner, reference: Reference, pages: Iterable[Subject]) -> dic
             began = time.perf_counter()
             found = answer(luma[None])
             seconds[which] += time.perf_counter() - began
-            uv = decode(found, "annealed") if found.ndim == 5 else found
-            pictures.append(answer_of(luma, uv[0]).rgb)
+            uv = (decode(found, "annealed") if found.ndim == 5 else found)[0]
+            uv = uv if uv.shape[:2] == luma.shape[:2] else bring_up(luma[..., 0], uv)
+            pictures.append(answer_of(luma, uv).rgb)
         sums.append(metric.sums(Pair(page.name, *pictures)))
     speed, keras_speed = len(sums) / seconds
     return {

@@ -1,7 +1,7 @@
 """Writing a colouriser in each format, and running what was written.
 
-A writer gets a `zoo.export.graph.Colorizer`, the path of a file or folder that it makes, and the variant. A runner
-gets the path, and gives a function from luma (B, H, W, 1) and noise (2, 64), or None, to UV or logits, NumPy arrays.
+A writer gets a `zoo.export.graph.ExportedGraph`, the path of a file or folder that it makes, and the variant. A runner
+gets the path, and gives a function from the inputs by name to UV or logits, NumPy arrays.
 """
 
 import importlib.util
@@ -16,13 +16,14 @@ import numpy as np
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
-    from zoo.export.graph import Colorizer
+    from zoo.export.graph import ExportedGraph
 
 VARIANTS = ("float32", "float16", "int8")
 OPSET = 18  # of ONNX: what tf2onnx knows, and runtimes of 2023 and later
 LEAST_HALVED = 256  # smaller constants stay in float32: they are few, and some are sizes
 
-Runner = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
+Inputs = dict[str, np.ndarray]
+Runner = Callable[[Inputs], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Format:
     variants: tuple[str, ...]
     writes: tuple[str, ...]
     runs: tuple[str, ...]
-    write: "Callable[[Colorizer, Path, str], None]"
+    write: "Callable[[ExportedGraph, Path, str], None]"
     open: Callable[[Path], Runner]
 
     def check(self, variant: str) -> None:
@@ -70,16 +71,16 @@ def _missing(packages: tuple[str, ...]) -> list[str]:
     return [name for name in packages if importlib.util.find_spec(name) is None]
 
 
-def _save(colorizer: Any, path: Path) -> None:
+def _save(graph: Any, path: Path) -> None:
     import tensorflow as tf
 
     # Gradients are of no use here, and some are made of tensors of another graph, which cannot be saved.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-    tf.saved_model.save(colorizer, str(path), signatures=colorizer.serve, options=options)
+    tf.saved_model.save(graph, str(path), signatures=graph.serve, options=options)
 
 
-def _write_saved_model(colorizer: "Colorizer", path: Path, variant: str) -> None:
-    _save(colorizer, path)
+def _write_saved_model(graph: "ExportedGraph", path: Path, variant: str) -> None:
+    _save(graph, path)
 
 
 def _open_saved_model(path: Path) -> Runner:
@@ -88,28 +89,22 @@ def _open_saved_model(path: Path) -> Runner:
     loaded = tf.saved_model.load(str(path))
     serve = loaded.signatures["serving_default"]
 
-    def run(luma: np.ndarray, noise: np.ndarray | None) -> np.ndarray:
+    def run(inputs: Inputs) -> np.ndarray:
         _ = loaded  # the function does not keep the variables alive
-        given = {name: tf.constant(value) for name, value in _inputs(luma, noise).items()}
+        given = {name: tf.constant(value) for name, value in inputs.items()}
         return next(iter(serve(**given).values())).numpy()
 
     return run
 
 
-def _inputs(luma: np.ndarray, noise: np.ndarray | None) -> dict[str, np.ndarray]:
-    return {"luma": luma} if noise is None else {"luma": luma, "noise": noise}
-
-
-def _write_litert(colorizer: "Colorizer", path: Path, variant: str) -> None:
+def _write_litert(graph: "ExportedGraph", path: Path, variant: str) -> None:
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     # The converter leaves the variables of a Keras model without values: they are made constants first.
-    frozen = convert_variables_to_constants_v2(colorizer.serve.get_concrete_function())
+    frozen = convert_variables_to_constants_v2(graph.serve.get_concrete_function())
     constant = tf.Module()
-    constant.serve = tf.function(
-        lambda *inputs: {colorizer.output: frozen(*inputs)[0]}, input_signature=colorizer.signature
-    )
+    constant.serve = tf.function(lambda *inputs: {graph.output: frozen(*inputs)[0]}, input_signature=graph.signature)
     with tempfile.TemporaryDirectory() as folder:
         _save(constant, Path(folder))
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
@@ -125,17 +120,14 @@ def _open_litert(path: Path) -> Runner:
 
     run = Interpreter(model_path=str(path)).get_signature_runner()
 
-    def answer(luma: np.ndarray, noise: np.ndarray | None) -> np.ndarray:
-        return next(iter(run(**_inputs(luma, noise)).values()))
-
-    return answer
+    return lambda inputs: next(iter(run(**inputs).values()))
 
 
-def _write_onnx(colorizer: "Colorizer", path: Path, variant: str) -> None:
+def _write_onnx(graph: "ExportedGraph", path: Path, variant: str) -> None:
     import onnx
     import tf2onnx
 
-    proto, _ = tf2onnx.convert.from_function(colorizer.serve, input_signature=colorizer.signature, opset=OPSET)
+    proto, _ = tf2onnx.convert.from_function(graph.serve, input_signature=graph.signature, opset=OPSET)
     for each in (*proto.graph.input, *proto.graph.output):
         for name, size in zip(("batch", "height", "width"), each.type.tensor_type.shape.dim, strict=False):
             if not size.HasField("dim_value"):
@@ -173,7 +165,7 @@ def _open_onnx(path: Path) -> Runner:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return lambda luma, noise: session.run(None, _inputs(luma, noise))[0]
+    return lambda inputs: session.run(None, inputs)[0]
 
 
 FORMATS = {

@@ -4,11 +4,12 @@ import inspect
 from typing import Any
 
 from zoo.errors import UsageError
+from zoo.models.inputs import LUMA
 from zoo.models.registry import ModelCard, register_model
 from zoo.support.names import suggestion
 
-ELSEWHERE = ("name", "encoder_weights", "train_encoder", "seed", "offline")
-"""Arguments of `zoo.models.colorizer` that commands have flags for, or none."""
+ELSEWHERE = ("name", "encoder", "encoder_weights", "train_encoder", "seed")
+"""Arguments of `zoo.models.build.colorizer` that commands have flags for, or none."""
 
 
 def _colorizer(card: ModelCard, options: dict[str, Any]) -> Any:
@@ -21,16 +22,17 @@ def _colorizer(card: ModelCard, options: dict[str, Any]) -> Any:
             raise UsageError(
                 f"unknown model option {option!r}.{suggestion(option, own)} Known options: {', '.join(own)}."
             )
-    return colorizer(**({"trunk": card.trunk, "head": card.head, "name": card.name} | options))
+    return colorizer(**({"trunk": card.trunk, "head": card.head, "name": card.name, "encoder": card.encoder} | options))
 
 
 HYPERCOLUMN = ModelCard(
     name="hypercolumn",
-    summary="VGG16's first four stages and the input, upsampled and stacked to 963 channels; 3×3 convolutions to UV.",
+    summary="The image and the encoder's maps, upsampled and stacked (963 channels of VGG16); 3×3 convolutions to UV.",
     source="R. Meda, Colorize Black and White Images, section 3.6 (never run there: out of memory)",
     trunk="hypercolumn",
     head="uv",
     output="uv",
+    encoder="vgg16",
     parameters=8_820_296,
     citation="B. Hariharan et al., Hypercolumns for object segmentation and fine-grained localization, CVPR 2015",
     notes="The 963 channels are never built: the first convolution is computed at each map's own size.",
@@ -38,11 +40,12 @@ HYPERCOLUMN = ModelCard(
 
 RESIDUAL = ModelCard(
     name="residual",
-    summary="VGG16's taps added to a decoder on its way up, ×2 at a time; regression to UV.",
+    summary="The encoder's maps added to a decoder on its way up, ×2 at a time; regression to UV.",
     source="R. Dahl, Automatic Colorization, 2016, with the changes of R. Meda's report, section 3.7",
     trunk="residual",
     head="residual_uv",
     output="uv",
+    encoder="vgg16",
     parameters=8_142_515,
     citation="R. Dahl, Automatic Colorization, 2016, https://tinyclouds.org/colorize",
     notes="By the recipe paper, output=linear diverges at step 4 and output=normalized at step 8; sigmoid trains.",
@@ -55,6 +58,7 @@ CLASSIFIER = ModelCard(
     trunk="residual",
     head="bins",
     output="logits",
+    encoder="vgg16",
     parameters=8_186_048,
     citation="R. Meda, Colorize Black and White Images; R. Zhang et al., Colorful Image Colorization, ECCV 2016",
 )
@@ -67,9 +71,11 @@ CONDITIONAL = ModelCard(
     trunk="residual",
     head="v_given_u",
     output="logits",
+    encoder="vgg16",
     parameters=8_206_656,
     citation="A. van den Oord et al., Pixel Recurrent Neural Networks, ICML 2016 (the chain rule over channels)",
     notes="Trained with the true U as its second input; zoo.models.prediction chooses U, then V given it.",
+    inputs=(LUMA, "u"),
 )
 
 

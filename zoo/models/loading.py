@@ -16,8 +16,8 @@ def create(name: str, *, weights: str | None = None, **options: Any) -> Any:
     Args:
         name: one of `list_models()`.
         weights: released ones, such as `comics`: see `python -m zoo.released list`. None begins anew.
-        **options: those of `zoo.models.colorizer`: `encoder_weights`, `train_encoder`, `trunk`, `head`, `activation`,
-            `initializer`, `output`, `momentum`, `seed`, …
+        **options: those of `zoo.models.build.colorizer`: `encoder`, `encoder_weights`, `train_encoder`, `trunk`,
+            `head`, `activation`, `initializer`, `output`, `momentum`, `stride`, `seed`, …
 
     Returns:
         A `keras.Model` from luma (B, H, W, 1) in [0, 1] to UV (B, H, W, 2), or to logits (B, H, W, 2, 64).
@@ -83,14 +83,15 @@ def load(path: str | Path) -> Any:
         return create(name, weights=weights or DEFAULT)
     import keras
 
-    import zoo.models.layers  # noqa: F401  (registers them)
+    from zoo.models.model import with_contract  # registers the layers too
 
     try:
         # In safe mode: a model file must not bring code of its own.
-        return keras.saving.load_model(file, compile=False, safe_mode=True)
+        model = keras.saving.load_model(file, compile=False, safe_mode=True)
     # Damaged and hostile files raise nearly anything.
     except Exception as error:
         raise UsageError(f"{file} is not a model of this zoo: {error}") from error
+    return with_contract(model)
 
 
 def _load_from_hub(address: str) -> Any:
@@ -100,9 +101,10 @@ def _load_from_hub(address: str) -> Any:
         raise UsageError(f"{address} needs the package huggingface_hub: pip install huggingface_hub")
     import keras
 
-    import zoo.models.layers  # noqa: F401  (registers them)
+    from zoo.models.model import with_contract  # registers the layers too
 
     try:
-        return keras.saving.load_model(address, compile=False, safe_mode=True)
+        model = keras.saving.load_model(address, compile=False, safe_mode=True)
     except Exception as error:  # of the network, the hub, or a damaged or hostile file
         raise UsageError(f"{address} could not be loaded: {error}") from error
+    return with_contract(model)

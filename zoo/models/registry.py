@@ -1,11 +1,11 @@
-"""The registry: plain builder functions by name, one card each. Free of Keras until a model is built."""
+"""The registry of models: plain builder functions by name, one card each. Free of Keras until a model is built."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from zoo.errors import UsageError
-from zoo.support.names import suggestion
+from zoo.models.inputs import LUMA
+from zoo.support.names import Registry
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class ModelCard:
         parameters: number of weights, the encoder's included.
         citation: what to cite.
         notes: what a user should know before training it.
+        encoder: the default encoder; empty of a model without one.
+        inputs: what the model takes, `luma` first: see `zoo.models.inputs`.
     """
 
     name: str
@@ -33,13 +35,22 @@ class ModelCard:
     parameters: int
     citation: str
     notes: str = ""
+    encoder: str = ""
+    inputs: tuple[str, ...] = (LUMA,)
 
-
-LOGITS_HEADS = ("bins", "v_given_u")
-"""The heads that answer with logits; the others answer with UV."""
 
 Builder = Callable[..., Any]
-_REGISTRY: dict[str, tuple[ModelCard, Builder]] = {}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered model."""
+
+    card: ModelCard
+    builder: Builder
+
+
+MODELS: Registry[Entry] = Registry("model")
 
 
 def register_model(card: ModelCard) -> Callable[[Builder], Builder]:
@@ -52,10 +63,7 @@ def register_model(card: ModelCard) -> Callable[[Builder], Builder]:
     """
 
     def decorate(builder: Builder) -> Builder:
-        if card.name in _REGISTRY:
-            taken = _REGISTRY[card.name][1]
-            raise ValueError(f"a model named {card.name!r} is registered already, by {taken.__module__}")
-        _REGISTRY[card.name] = (card, builder)
+        MODELS.add(card.name, Entry(card, builder))
         return builder
 
     return decorate
@@ -63,7 +71,7 @@ def register_model(card: ModelCard) -> Callable[[Builder], Builder]:
 
 def list_models() -> list[str]:
     """The names of the registered models, in the order of their registration."""
-    return list(_REGISTRY)
+    return list(MODELS)
 
 
 def get_card(name: str) -> ModelCard:
@@ -72,14 +80,7 @@ def get_card(name: str) -> ModelCard:
     Raises:
         UsageError: no such model; the message suggests the nearest name.
     """
-    return _lookup(name)[0]
-
-
-def _lookup(name: str) -> tuple[ModelCard, Builder]:
-    if name not in _REGISTRY:
-        known = ", ".join(_REGISTRY)
-        raise UsageError(f"unknown model {name!r}.{suggestion(name, _REGISTRY)} Known models: {known}.")
-    return _REGISTRY[name]
+    return MODELS[name].card
 
 
 def build(name: str, **options: Any) -> Any:
@@ -88,4 +89,4 @@ def build(name: str, **options: Any) -> Any:
     Raises:
         UsageError: an unknown name or option, or encoder weights that cannot be had.
     """
-    return _lookup(name)[1](**options)
+    return MODELS[name].builder(**options)

@@ -5,17 +5,14 @@ A release is two files in `zoo/weights/released`: `MODEL-NAME.npz`, the decoder'
 licence, recipe, commit, scores.
 """
 
-import dataclasses
 import hashlib
-import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import UsageError
-from zoo.models.registry import build
-from zoo.support.files import atomic_path, write_text
+from zoo.models.registry import build, get_card
 
 FOLDER = Path(__file__).parents[1] / "weights" / "released"
 DEFAULT = "comics"
@@ -74,19 +71,19 @@ def get_release(model: str, name: str) -> Release:
     return found[name]
 
 
-def create_released(model: str, name: str, *, offline: bool = False, **options: Any) -> Any:
+def create_released(model: str, name: str, **options: Any) -> Any:
     """A model with released weights.
 
     Args:
         model: a registered model.
         name: of the weights.
-        offline: never look for the encoder's weights on a network.
-        **options: none but those the weights were trained with.
+        **options: `train_encoder`; of the others none but those the weights were trained with.
 
     Raises:
         UsageError: no such weights, a file that is not what its card says, or options that do not fit.
     """
     card = get_release(model, name)
+    train_encoder = bool(options.pop("train_encoder", False))
     for option, value in options.items():
         if card.options.get(option, value) != value or option not in card.options:
             raise UsageError(
@@ -94,8 +91,9 @@ def create_released(model: str, name: str, *, offline: bool = False, **options: 
             )
     path = FOLDER / f"{model}-{name}.npz"
     arrays = _read_arrays(path, card.sha256)
-    network = build(model, encoder_weights="imagenet", offline=offline, **card.options)
-    variables = _decoder_variables(network)
+    encoder = card.config.get("encoder") or get_card(model).encoder  # older cards name none
+    network = build(model, encoder=encoder, encoder_weights="imagenet", train_encoder=train_encoder, **card.options)
+    variables = decoder_variables(network)
     if set(variables) != set(arrays):
         raise UsageError(f"{path} is of another version of {model}")
     for key, variable in variables.items():
@@ -103,62 +101,7 @@ def create_released(model: str, name: str, *, offline: bool = False, **options: 
     return network
 
 
-def release(
-    network: Any, run_dir: Path, name: str, *, data: str, attribution: str, licence: str, folder: Path = FOLDER
-) -> Release:
-    """Makes released weights of a finished run's best model.
-
-    Args:
-        network: that model.
-        run_dir: the run directory.
-        name: what `weights=` takes.
-        data: what the run was trained on.
-        attribution: whom the licences of the data want named.
-        licence: of the weights.
-        folder: where to.
-
-    Raises:
-        UsageError: the run is not done, trained its encoder, or began from one that others cannot get.
-    """
-    import numpy as np
-
-    from zoo.results import load_result
-
-    if not name.replace("-", "").isalnum():
-        raise UsageError(f"a name of weights has letters, digits and hyphens: {name!r} has others")
-    result = load_result(run_dir / "result.json", "training")
-    config, environment = result.details["config"], result.details["environment"]
-    if config["train_encoder"] or config["encoder_weights"] != "imagenet":
-        raise UsageError(f"{run_dir}: only decoders on the frozen ImageNet encoder are released, to be a few MB")
-    arrays = {}
-    for key, value in _decoder_variables(network).items():
-        array = np.asarray(value)
-        # Vectors are few, and the variances of the encoder's maps are beyond half precision.
-        arrays[key] = array if array.ndim < 2 else array.astype(np.float16)
-        if not np.isfinite(arrays[key]).all():
-            raise UsageError(f"{run_dir}: {key} does not fit into half precision")
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{config['model']}-{name}.npz"
-    with atomic_path(path) as temporary:
-        np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
-    scores = {row["name"]: row["rmse_ab"] for row in result.details["scores"]["rows"]}
-    card = Release(
-        model=config["model"],
-        name=name,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        options=config["model_options"],
-        data=data,
-        attribution=attribution,
-        licence=licence,
-        config={key: value for key, value in config.items() if key not in ("data", "model_options", "model")},
-        commit=environment.get("commit") or "unknown",
-        scores=scores,
-    )
-    write_text(path.with_suffix(".toml"), _toml(dataclasses.asdict(card)))
-    return card
-
-
-def _decoder_variables(model: Any) -> dict[str, Any]:
+def decoder_variables(model: Any) -> dict[str, Any]:
     """Every variable but the encoder's, by its layer and name."""
     return {
         f"{layer.name}/{variable.path.split(layer.name + '/', 1)[-1]}": variable
@@ -186,18 +129,3 @@ def _read_card(path: Path) -> Release:
         return Release(**tomllib.loads(path.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError) as error:
         raise UsageError(f"{path} is not a card of released weights: {error}") from None
-
-
-def _toml(values: dict[str, Any]) -> str:
-    """A card as TOML: plain values, then tables of plain values."""
-
-    def line(key: str, value: Any) -> str:
-        return f"{json.dumps(key)} = {json.dumps(value, ensure_ascii=False)}"
-
-    plain = [line(key, value) for key, value in values.items() if not isinstance(value, dict)]
-    tables = [
-        "\n".join([f"\n[{key}]", *(line(k, v) for k, v in value.items())])
-        for key, value in values.items()
-        if isinstance(value, dict)
-    ]
-    return "\n".join([*plain, *tables]) + "\n"

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from zoo.chroma import upsampling
-from zoo.chroma.decoders import PAGE_DECODER, parse_decoder
+from zoo.chroma.decoders import PAGE_DECODER, Decoder
 from zoo.chroma.yuv import YUV_TO_RGB
 from zoo.errors import UsageError
 from zoo.models.loading import load
@@ -19,9 +18,6 @@ SIDE = 1024
 """The longer side of what the network sees, pixels: pages it was trained on are about as large."""
 
 MULTIPLE = 8
-
-STRIP_PIXELS = 1_000_000
-"""How much of a page is in memory as floats at once."""
 
 CACHE_PIXELS = 1 << 18
 """How much of a page is coloured at once: what fits a processor's cache."""
@@ -48,11 +44,10 @@ class Colorizer:
             raise UsageError(f"--side must be at least {MULTIPLE}, not {side}")
         network = load(model) if isinstance(model, (str, Path)) else model
         self._predictor = Predictor(network)
-        if self._predictor.output == "uv" and decode is not None:
+        classifies = self._predictor.contract.classifies
+        if not classifies and decode is not None:
             raise UsageError(f"--decode {decode}: this model answers with one colour; leave --decode out")
-        self.decode = (decode or PAGE_DECODER) if self._predictor.output == "logits" else None
-        if self.decode:
-            parse_decoder(self.decode)
+        self.decode = Decoder.parse(decode or PAGE_DECODER).text if classifies else None
         self.side, self._along_edges = side, along_edges
 
     def __call__(self, luma: np.ndarray, *, seed: int = 0) -> np.ndarray:
@@ -89,7 +84,7 @@ class Colorizer:
         size = self.size(height, width)
         parts = []
         # Strips of whole cells, so that a huge page is never in memory as floats.
-        per_strip = max(1, STRIP_PIXELS * size[0] // (height * width))
+        per_strip = max(1, upsampling.STRIP_PIXELS * size[0] // (height * width))
         for low in range(0, size[0], per_strip):
             high = min(size[0], low + per_strip)
             top, bottom = low * height / size[0], high * height / size[0]
@@ -99,7 +94,7 @@ class Colorizer:
                 alpha = scan.alpha[first:last].astype(np.float32) / np.iinfo(scan.alpha.dtype).max
                 luma = luma * alpha + (1 - alpha)
             box = (0, top - first, width, bottom - first)
-            parts.append(_resized(luma, high - low, size[1], box))
+            parts.append(upsampling.cell_means(luma, high - low, size[1], box))
         return np.concatenate(parts)[..., None]
 
     def chroma(self, seen: Sequence[np.ndarray], *, seed: int | Sequence[int] = 0) -> list[np.ndarray]:
@@ -139,40 +134,7 @@ def _upsampling(scan: Scan, uv: np.ndarray, along_edges: bool) -> Any:
         return lambda luma, first: uv[first : first + len(luma)]
     if not along_edges:
         return upsampling.BilinearUpsampler(uv, height, width).rows
-    return _along_edges(scan, uv)
-
-
-def _along_edges(scan: Scan, uv: np.ndarray) -> Any:
-    height, width = scan.samples.shape[:2]
-    h, w = uv.shape[:2]
-    scale = max(height / h, width / w)
-    halo = 2 * (int(np.ceil(1.5 * scale)) + 2)
-    stroke = np.empty((height, width), np.uint8)
-    sums = {name: np.zeros((h, w), np.float32) for name in ("cover", "luma", "square")}
-    per_strip = max(1, STRIP_PIXELS * h // (height * width))
-    for low in range(0, h, per_strip):
-        high = min(h, low + per_strip)
-        top, bottom = low * height / h, high * height / h
-        first, last = int(top), min(height, int(np.ceil(bottom)))
-        above, below = max(0, first - halo), min(height, last + halo)
-        found = upsampling.strokes(scan.luma8(slice(above, below)), scale)[first - above : last - above]
-        stroke[first:last] = found
-        luma = scan.luma(slice(first, last))
-        box = (0, top - first, width, bottom - first)
-        covered = found * np.float32(1 / 255)
-        beside = (1 - covered) * luma
-        for name, values in (("cover", covered), ("luma", beside), ("square", beside * luma)):
-            sums[name][low:high] = _resized(values, high - low, w, box)
-    part = np.maximum(1 - sums["cover"], 1e-3)
-    mean = sums["luma"] / part
-    variance = np.maximum(0, sums["square"] / part - mean**2)
-    return upsampling.EdgeUpsampler(stroke, mean, variance, sums["cover"], uv).rows
-
-
-def _resized(x: np.ndarray, height: int, width: int, box: tuple[float, float, float, float]) -> np.ndarray:
-    """The means of (H, W) over the cells of a grid on a part of it, float32 (height, width)."""
-    image = Image.fromarray(np.ascontiguousarray(x, np.float32))
-    return np.asarray(image.resize((width, height), Image.Resampling.BOX, box=box))
+    return upsampling.along_edges(scan, uv)
 
 
 _TINY = np.float32(1e-12)

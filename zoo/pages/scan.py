@@ -33,6 +33,11 @@ class Scan:
     profile: bytes = b""
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.samples.shape[0], self.samples.shape[1]
+
+    @property
     def levels(self) -> int:
         """The largest sample: 255 or 65535."""
         return int(np.iinfo(self.samples.dtype).max)

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import UsageError
-from zoo.models.registry import LOGITS_HEADS, get_card
+from zoo.models.application import APPLICATION
+from zoo.models.encoders import ENCODERS
+from zoo.models.heads import HEADS
+from zoo.models.registry import get_card
 
 RECIPES_DIR = Path(__file__).parent / "recipes"
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
@@ -60,6 +63,7 @@ class RunConfig:
         scans: the share of the crops that are made to look like scans in grey, in [0, 1]: see `zoo.training.augment`.
         precision: `auto`, `float32`, `bfloat16` or `float16`.
         seed: of weights and crops.
+        encoder: of `zoo.list_encoders()`, or one of `keras.applications`; empty of a model without one.
         encoder_weights: `imagenet`, `none` or a file.
         train_encoder: train the encoder too.
         loss: see `zoo.training.losses`.
@@ -91,6 +95,7 @@ class RunConfig:
     scans: float = 0.0
     precision: str = "auto"
     seed: int = 0
+    encoder: str = "vgg16"
     encoder_weights: str = "imagenet"
     train_encoder: bool = False
     loss: str = "mse"
@@ -167,12 +172,13 @@ def resolve(model: str, recipe_name: str, flags: dict[str, Any], model_options: 
         UsageError: an unknown model or recipe, or a value out of range.
     """
     recipe = load_recipe(recipe_name)
-    output = get_card(model).output
+    card = get_card(model)
+    output = card.output
     if "head" in model_options:
-        output = "logits" if model_options["head"] in LOGITS_HEADS else "uv"
+        output = HEADS[model_options["head"]].answer
     of_output = recipe.outputs[output]
     settings = recipe.run | {key: value for key, value in of_output.items() if key in SETTINGS}
-    settings |= {key: value for key, value in flags.items() if value is not None}
+    settings = {"encoder": card.encoder} | settings | {k: value for k, value in flags.items() if value is not None}
     options = recipe.model | {key: value for key, value in of_output.items() if key not in SETTINGS} | model_options
     try:
         config = RunConfig(model=model, recipe=recipe_name, model_options=options, **settings)
@@ -185,6 +191,8 @@ def _checked(config: RunConfig, output: str) -> RunConfig:
     for name in ("steps", "batch_size", "crop", "validation_crops", "validate_every", "checkpoint_every"):
         if getattr(config, name) < 1:
             raise UsageError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(config, name)}")
+    if config.encoder and not config.encoder.startswith(APPLICATION):
+        ENCODERS[config.encoder]  # an unknown one is refused
     if config.crop % 8 or config.crop < 16:
         raise UsageError(f"--crop must be a multiple of 8 and at least 16, not {config.crop}")
     if config.overfit < 0:
@@ -216,10 +224,10 @@ def _checked(config: RunConfig, output: str) -> RunConfig:
     ):
         if value not in choices:
             raise UsageError(f"--{name} must be one of {', '.join(choices)}, not {value!r}")
-    from zoo.chroma.decoders import parse_decoder
+    from zoo.chroma.decoders import Decoder
 
     try:
-        parse_decoder(config.decode)
+        Decoder.parse(config.decode)
     except UsageError as error:
         raise UsageError(f"--decode: {error}") from None
     return config

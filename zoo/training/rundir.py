@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import RunError, UsageError
+from zoo.models.registry import MODELS, get_card
 from zoo.results import Result, load_result, save_result
 from zoo.support.files import LOCK, atomic_path, locked, write_text
 from zoo.training.checkpoints import KEEP, Checkpoints
@@ -57,7 +58,9 @@ class RunDirectory:
         except (OSError, ValueError) as error:
             raise UsageError(f"{file} cannot be read ({error}): choose another --run-dir") from error
         # A setting that is younger than the run had its default there.
-        changed = differences(DEFAULTS | held, json.loads(json.dumps(identity)))
+        model = str(held.get("model"))
+        encoder = {"encoder": get_card(model).encoder} if model in MODELS else {}
+        changed = differences(DEFAULTS | encoder | held, json.loads(json.dumps(identity)))
         if changed:
             lines = "\n  ".join(changed)
             raise UsageError(

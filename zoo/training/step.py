@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.chroma.yuv import split_luma
-from zoo.models.prediction import inputs_of
+from zoo.models.contract import contract_of
+from zoo.models.model import call
 
 LossFunction = Callable[[Any, Any], Any]
 """Of (uv, output), the mean over the batch: the mean of micro-batches' losses is then the batch's."""
@@ -24,6 +25,7 @@ def build_step(
     *,
     micro_batch: int | None = None,
     augment: Augmentation | None = None,
+    seed: int = 0,
     jit: bool = False,
 ) -> Callable[[Any], Any]:
     """The training step: uint8 RGB (B, H, W, 3) in, the loss before the update out.
@@ -40,8 +42,10 @@ def build_step(
             are those of the whole batch but for batch normalisation, which sees a micro-batch at a time. None
             computes a replica's batch in one piece.
         augment: changes the luma that the network sees.
+        seed: of what the model's further inputs draw at random.
         jit: compile the step with XLA; on a CPU that makes it slower.
     """
+    contract = contract_of(model)
     strategy = tf.distribute.get_strategy()
     replicas = strategy.num_replicas_in_sync
     variables = [variable.value for variable in model.trainable_variables]
@@ -49,13 +53,17 @@ def build_step(
     def gradients(rgb: tf.Tensor, share: float, crops: int, start: Any) -> tuple[Any, Any]:
         """Loss, and gradients of it (scaled under float16), times `share`, of crops from `start` on of a replica's."""
         luma, uv = split_luma(tf.cast(rgb, tf.float32) / 255.0)
+        first = tf.distribute.get_replica_context().replica_id_in_sync_group * crops + start
+        step = tf.convert_to_tensor(optimizer.iterations)
         if augment:
-            first = tf.distribute.get_replica_context().replica_id_in_sync_group * crops + start
-            luma = augment(luma, tf.convert_to_tensor(optimizer.iterations), first, crops * replicas)
+            luma = augment(luma, step, first, crops * replicas)
+        # Of what a model's further inputs draw at random: other for every step and crop.
+        draw = tf.stack([tf.constant(seed), tf.cast(step, tf.int32) * (crops * replicas) + first])
         # Watching no more than what is trained keeps a frozen encoder out of the backward pass.
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            loss = loss_function(uv, model(inputs_of(model, luma, uv), training=True))
+            answer = call(model, contract, contract.with_truth(luma, uv, draw), training=True)
+            loss = loss_function(contract.reduced(uv), answer)
             if share != 1:
                 loss = loss * share
             scaled = optimizer.scale_loss(loss)

@@ -10,13 +10,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from zoo.chroma.bins import BINS
 from zoo.chroma.yuv import split_luma
 from zoo.data.dataset import Dataset
 from zoo.data.pipeline import FixedCrop, Share, batch_indices, crop_batches, fixed_crops, iterate, repeat_batches
 from zoo.errors import RunError, StallError, UsageError
+from zoo.models.contract import Contract, contract_of
 from zoo.models.layers import FusedBatchNormalization
 from zoo.models.loading import create, load
-from zoo.models.prediction import Predictor, output_of
+from zoo.models.model import call
+from zoo.models.prediction import Predictor
+from zoo.models.registry import get_card
 from zoo.support import machine
 from zoo.support.console import TrainingProgress
 from zoo.training.augment import as_scans, with_contrast
@@ -51,7 +55,6 @@ class Trainer:
         run: where the results go. Only the chief of several workers touches it.
         console: where messages go.
         devices: what to compute on.
-        offline: never look for encoder weights on a network.
         cache: `memory` or `disk` keeps decoded images: see `zoo.data.cache`. It changes no result.
 
     Raises:
@@ -66,7 +69,6 @@ class Trainer:
         console: Any,
         devices: Devices,
         *,
-        offline: bool = False,
         cache: str | None = None,
     ) -> None:
         self.config, self.dataset, self.run_dir, self._console = config, dataset, run, console
@@ -81,18 +83,24 @@ class Trainer:
                 " batch"
             )
         with devices.strategy.scope():
-            self.model = self._build_model(offline)
+            self.model = self._build_model()
             self.optimizer = make_optimizer(config, self.precision)
             self.optimizer.build(self.model.trainable_variables)
-        self._loss = get_loss(config.loss, output_of(self.model))
+        self._predictor = Predictor(self.model)
+        check_answer(self.model, self._predictor.contract, config.crop)
+        self._loss = get_loss(config.loss, self._predictor.contract.answer)
         if config.rebalance:
             self._loss = self._rebalanced()
-        self._predictor = Predictor(self.model)
         self._best, self._untrained = math.inf, math.nan
         self._trackers = Trackers()
         self._stop = Stop()
 
-    def _build_model(self, offline: bool) -> keras.Model:
+    @property
+    def contract(self) -> Contract:
+        """What the model takes and answers with."""
+        return self._predictor.contract
+
+    def _build_model(self) -> keras.Model:
         before = keras.config.dtype_policy()
         keras.config.set_dtype_policy(machine.policy_name(self.precision))
         try:
@@ -102,7 +110,11 @@ class Trainer:
                 encoder_weights="none" if self.run_dir.checkpoints.steps() else self.config.encoder_weights,
                 train_encoder=self.config.train_encoder,
                 seed=self.config.seed,
-                offline=offline,
+                **(
+                    {"encoder": self.config.encoder}
+                    if self.config.encoder != get_card(self.config.model).encoder
+                    else {}
+                ),
                 **self.config.model_options,
             )
         finally:
@@ -179,7 +191,12 @@ class Trainer:
         with self.devices.strategy.scope():
             micro_batch = self._micro_batch if self._micro_batch < self._share else None
             step_function = build_step(
-                self.model, self.optimizer, self._loss, micro_batch=micro_batch, augment=self._augmentation()
+                self.model,
+                self.optimizer,
+                self._loss,
+                micro_batch=micro_batch,
+                augment=self._augmentation(),
+                seed=config.seed,
             )
         fetcher = Fetcher(self._batches(start), start, self._image_names, self._say)
         losses: list[Any] = []
@@ -365,7 +382,7 @@ class Trainer:
     def _show_and_keep(self, step: int, validation: Validation) -> Scores:
         scores = validation.run(step, self._predictor, self._loss, self.config.model)
         shown = slice(0, SUMMARY_CROPS)
-        decoder = self.config.decode if self._predictor.output == "logits" else None
+        decoder = self.config.decode if self._predictor.contract.classifies else None
         uv = self._predictor(validation.luma[shown]).decode(decoder, seed=self.config.seed)
         picture = summary_image(validation.luma[shown], uv, validation.rgb[shown])
         save_png(self.run_dir.summary_picture(step), picture)
@@ -390,10 +407,29 @@ class Trainer:
         return [*self.model.variables, *self.optimizer.variables]
 
 
+def check_answer(model: keras.Model, contract: Contract, crop: int) -> None:
+    """Raises UsageError if the model does not answer luma of a crop's size as its contract says."""
+    side = -(-crop // contract.stride)
+    wanted = (1, side, side, 2) if contract.answer == "uv" else (1, side, side, 2, BINS)
+    inputs = [tf.zeros((1, crop, crop, 1)), *(tf.zeros((1, crop, crop, item.channels)) for item in contract.given)]
+    if contract.chooses:
+        return  # a head of the zoo's, which is tested
+    try:
+        shape = tuple(call(model, contract, inputs if len(inputs) > 1 else inputs[0], training=False).shape)
+    except Exception as error:  # of whatever a model of one's own is made of
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UsageError(f"the model cannot be called with luma (1, {crop}, {crop}, 1): {reason}") from error
+    if shape != wanted:
+        raise UsageError(
+            f"the model answers luma (1, {crop}, {crop}, 1) with {shape}, where {wanted} is expected: it has to answer"
+            " for every pixel, with U and V or with logits of their bins"
+        )
+
+
 def check_model(config: RunConfig) -> None:
     """Raises UsageError if the model does not take its options, or the loss does not fit what it answers with."""
     model = create(config.model, encoder_weights="none", **config.model_options)
-    get_loss(config.loss, output_of(model))
+    get_loss(config.loss, contract_of(model).answer)
 
 
 def validation_line(scores: Scores) -> str:

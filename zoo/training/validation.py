@@ -88,8 +88,9 @@ class Validation:
         for start in range(0, count, batch):
             part = slice(start, start + batch)
             prediction = predict(self.luma[part])
-            losses.append(float(loss(self.uv[part], prediction.given(self.uv[part]))) * len(self.luma[part]))
-            for name, uv in decodings(prediction, predict.output).items():
+            truth = predict.contract.reduced(self.uv[part])
+            losses.append(float(loss(truth, prediction.given(self.uv[part]))) * len(self.luma[part]))
+            for name, uv in decodings(prediction, predict.contract.classifies).items():
                 decoded.setdefault(name, []).append(uv)
         total = sum(losses) / count
         rows = [
@@ -148,9 +149,9 @@ def _difference(mse: np.ndarray, base: np.ndarray) -> tuple[float, float, float]
     return interval(statistic, range(len(mse)))
 
 
-def decodings(prediction: Prediction, output: str) -> dict[str, np.ndarray]:
+def decodings(prediction: Prediction, classifies: bool) -> dict[str, np.ndarray]:
     """UV by decoder: a regression's as it is, under ""; a classifier's by every decoder, mean first."""
-    if output == "uv":
+    if not classifies:
         return {"": prediction.decode()}
     return {name: prediction.decode(name) for name in ("mean", "median", "annealed", "mode", "sample")}
 

@@ -1,57 +1,20 @@
-"""Convolutions over upsampled maps that are never built, and the bilinear upsampling that they agree with.
+"""Convolutions over upsampled maps that are never built.
 
 A convolution is linear, and so is bilinear upsampling. "Upsample, shift by one pixel, zero beyond the edge" is one
 constant matrix along each axis, so a coarse map can be projected to the nine taps of a 3×3 kernel at its own size, and
 then go through two such matrices: dense products, forward and backward.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
-register = keras.saving.register_keras_serializable("zoo")
-
-
-def upsample(x: Any, factor: int) -> Any:
-    """Bilinear upsampling of (B, H, W, C) by `factor`, half-pixel centres, in the type of `x`."""
-    if tf.as_dtype(x.dtype).size != 2:
-        # A fifth to a half of the time of the same sums written with slices or matrices.
-        return resize(x, factor)
-    # In half precision as a product along each axis: `resize` answers in float32, and takes 1.5 times as long with
-    # the two casts, forward and backward (64 channels, 112² to 224², bfloat16 with AMX).
-    _, height, width, channels = ops.shape(x)
-    rows = ops.reshape(x, (-1, height, width * channels))
-    rows = ops.matmul(upsampling_matrix(height, factor, x.dtype), rows)
-    rows = ops.reshape(rows, (-1, height * factor, width, channels))
-    return ops.matmul(upsampling_matrix(width, factor, x.dtype), rows)
-
-
-def resize(x: Any, factor: int) -> Any:
-    """The same by TensorFlow's own operation, as `keras.layers.UpSampling2D` does it."""
-    _, height, width, _ = ops.shape(x)
-    return ops.cast(tf.image.resize(x, (height * factor, width * factor)), x.dtype)
-
-
-def upsampling_matrix(coarse: Any, factor: int, dtype: Any, shift: int = 0) -> Any:
-    """The matrix (factor·coarse, coarse) of "upsample bilinearly, then shift by `shift`, zeros beyond the edge"."""
-    size = coarse * factor
-    columns = ops.cast(ops.arange(coarse), "float32")
-    row = ops.arange(size) + shift
-    inside = ops.cast(ops.logical_and(row >= 0, row < size), "float32")
-    source = (ops.cast(row, "float32") + 0.5) / factor - 0.5
-    source = ops.clip(source, 0.0, ops.cast(coarse - 1, "float32"))
-    weight = ops.maximum(1.0 - ops.abs(source[:, None] - columns[None, :]), 0.0)
-    return ops.cast(weight * inside[:, None], dtype)
-
-
-def upsample_and_shift(coarse: Any, factor: int, dtype: Any) -> Any:
-    """The matrix (factor·coarse, 3·coarse) of upsampling with shifts by −1, 0 and 1, side by side."""
-    return ops.concatenate([upsampling_matrix(coarse, factor, dtype, shift) for shift in (-1, 0, 1)], axis=1)
+from zoo.models.layers.sizes import resize, upsample, upsample_and_shift
+from zoo.models.layers.switch import accelerated, register
 
 
 @register
@@ -68,17 +31,23 @@ class HypercolumnConv(keras.layers.Layer):
         filters: output channels.
         factored: False computes the plain form, upsample and concatenate; the weights are the same.
         kernel_initializer: of the one kernel (3, 3, channels, filters).
+        factors: by how much each map is smaller than the output, rising; None for 1, 1, 2, 4, 8, …
 
-    Inputs are a list of (B, H/f, W/f, C) maps, two at full size and the others at f = 2, 4, 8, …; the output is
-    (B, H, W, filters).
+    Inputs are a list of (B, H/f, W/f, C) maps, the first at full size; the output is (B, H, W, filters).
     """
 
     def __init__(
-        self, filters: int, factored: bool = True, kernel_initializer: Any = "glorot_uniform", **kwargs: Any
+        self,
+        filters: int,
+        factored: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        factors: Sequence[int] | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.filters = filters
         self.factored = factored
+        self.factors = None if factors is None else [int(each) for each in factors]
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape: Any) -> None:
@@ -88,21 +57,24 @@ class HypercolumnConv(keras.layers.Layer):
         )
 
     def call(self, inputs: Any) -> Any:
-        # Power-of-two factors from the ranks of the pyramid: sizes may be unknown while a graph is traced.
-        factors = [2 ** max(0, position - 1) for position in range(len(inputs))]
+        factors = self.factors or [2 ** max(0, position - 1) for position in range(len(inputs))]
         if not self.factored:
             columns = [x if f == 1 else resize(x, f) for x, f in zip(inputs, factors, strict=True)]
             return ops.conv(ops.concatenate(columns, axis=-1), self.kernel, padding="same")
         kernels = ops.split(self.kernel, np.cumsum([x.shape[-1] for x in inputs])[:-1].tolist(), axis=2)
-        coarse = [
+        full, half = factors.count(1), factors.count(2)
+        parts: list[tuple[Any, Any, Any]] = [
             (partial(_conv_of_coarse, factor=factors[level]), inputs[level : level + 1], kernels[level : level + 1])
-            for level in range(3, len(inputs))
+            for level in range(full + half, len(inputs))
         ]
-        return _sum_in_turn(
-            *coarse,
-            (_conv_of_half, inputs[2:3], kernels[2:3]),
-            (_conv_of_full, inputs[:2], kernels[:2]),
-        )
+        if half:
+            parts.append((_conv_of_half, inputs[full : full + half], kernels[full : full + half]))
+        parts.append((_conv_of_full, inputs[:full], kernels[:full]))
+        if accelerated():
+            from zoo.models.layers import twins
+
+            return twins.sum_in_turn(*parts)
+        return sum(compute(maps, kernel) for compute, maps, kernel in parts)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape[0][:-1], self.filters)
@@ -111,59 +83,9 @@ class HypercolumnConv(keras.layers.Layer):
         return super().get_config() | {
             "filters": self.filters,
             "factored": self.factored,
+            "factors": self.factors,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
         }
-
-
-Part = tuple[Callable[[Sequence[Any], Sequence[Any]], Any], Sequence[Any], Sequence[Any]]
-
-
-def _sum_in_turn(*parts: Part) -> Any:
-    """The sum of `compute(maps, kernels)` over the parts, each begun when the one before it is done.
-
-    All at once, forward or backward, they would take half as much memory again. What a part makes on its way is made
-    anew for the backward pass, which goes through the parts in the same order; it waits for the gradient of a kernel,
-    since that of a frozen encoder's map is not computed.
-    """
-    counts = [len(maps) for _, maps, _ in parts]
-    ends = np.cumsum(counts)
-
-    @tf.custom_gradient
-    def compute_all(*arguments: Any) -> tuple[Any, Callable[..., Any]]:
-        half = len(arguments) // 2
-        steps = [
-            (compute, arguments[end - count : end], arguments[half + end - count : half + end])
-            for (compute, _, _), count, end in zip(parts, counts, ends, strict=True)
-        ]
-        total = None
-        for compute, maps, kernels in steps:
-            part = compute(after(total, maps), kernels)
-            total = part if total is None else total + part
-
-        def gradient(upstream: Any) -> list[Any]:
-            of_maps: list[Any] = []
-            of_kernels: list[Any] = []
-            done = upstream
-            for compute, maps, kernels in steps:
-                again, (seed,) = after(done, maps), after(done, [upstream])
-                with tf.GradientTape() as tape:
-                    tape.watch([*again, *kernels])
-                    part = compute(again, kernels)
-                found = tape.gradient(part, [*again, *kernels], seed)
-                done = found[-1]
-                of_maps += found[: len(maps)]
-                of_kernels += found[len(maps) :]
-            return [*of_maps, *of_kernels]
-
-        return total, gradient
-
-    return compute_all(*(x for _, maps, _ in parts for x in maps), *(k for _, _, kernels in parts for k in kernels))
-
-
-def after(done: Any, tensors: Sequence[Any]) -> list[Any]:
-    """The tensors, for operations that must not begin before `done` is there."""
-    with tf.control_dependencies([] if done is None else [done]):
-        return [tf.identity(tensor) for tensor in tensors]
 
 
 def _conv_of_full(maps: Sequence[Any], kernels: Sequence[Any]) -> Any:
@@ -171,7 +93,7 @@ def _conv_of_full(maps: Sequence[Any], kernels: Sequence[Any]) -> Any:
 
 
 def _conv_of_half(maps: Sequence[Any], kernels: Sequence[Any]) -> Any:
-    return ops.conv(upsample(maps[0], 2), kernels[0], padding="same")
+    return _conv_of_full([upsample(x, 2) for x in maps], kernels)
 
 
 def _conv_of_coarse(maps: Sequence[Any], kernels: Sequence[Any], factor: int) -> Any:

@@ -3,11 +3,10 @@
 from typing import Any
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 from zoo.chroma.bins import BINS, two_hot_channel
-from zoo.models.layers import register
+from zoo.models.layers.switch import register
 
 
 @register
@@ -54,14 +53,39 @@ class VGivenU(keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         features, u = inputs
         shape = ops.shape(features)[:3]
-        rows = tf.reshape(ops.cast(features, self.compute_dtype), (-1, features.shape[-1]))
-        labels = tf.reshape(ops.cast(two_hot_channel(u, 0), self.compute_dtype), (-1, BINS))
+        rows = ops.reshape(ops.cast(features, self.compute_dtype), (-1, features.shape[-1]))
+        labels = ops.reshape(ops.cast(two_hot_channel(u, 0), self.compute_dtype), (-1, BINS))
         # One product of both side by side is one pass over the hidden layer.
         weights = ops.concatenate([self.kernel, self.embedding], axis=0)
-        hidden = tf.matmul(ops.concatenate([rows, labels], axis=-1), ops.cast(weights, self.compute_dtype))
-        hidden = tf.nn.relu(hidden + ops.cast(self.bias, self.compute_dtype))
-        logits = tf.matmul(ops.cast(hidden, "float32"), ops.cast(self.last_kernel, "float32"))
-        return tf.reshape(logits + ops.cast(self.last_bias, "float32"), (*shape, BINS))
+        hidden = ops.matmul(ops.concatenate([rows, labels], axis=-1), ops.cast(weights, self.compute_dtype))
+        hidden = ops.relu(hidden + ops.cast(self.bias, self.compute_dtype))
+        logits = ops.matmul(ops.cast(hidden, "float32"), ops.cast(self.last_kernel, "float32"))
+        return ops.reshape(logits + ops.cast(self.last_bias, "float32"), (*shape, BINS))
+
+    def marginal(self, features: Any, p_u: Any, least: float) -> Any:
+        """p(V) = Σ p(U) p(V | U) over the bins of U, (B, H, W, 64), float32.
+
+        Args:
+            features: (B, H, W, C).
+            p_u: (B, H, W, 64). Shares up to `least` count as none.
+            least: see `p_u`.
+        """
+        flat = ops.reshape(p_u, (-1, BINS))
+        shares = ops.where(flat > least, flat, 0.0)
+        # At the centre of a bin the embedding of U is one row: its product with the features is the same for all bins.
+        rows = (
+            ops.matmul(ops.reshape(features, (-1, features.shape[-1])), ops.convert_to_tensor(self.kernel)) + self.bias
+        )
+        embedding, kernel, bias = (ops.convert_to_tensor(w) for w in (self.embedding, self.last_kernel, self.last_bias))
+
+        def add(index: Any, total: Any) -> Any:
+            hidden = ops.relu(rows + ops.take(embedding, index, axis=0))
+            share = ops.take(shares, index, axis=1)[:, None]
+            return total + share * ops.softmax(ops.matmul(hidden, kernel) + bias)
+
+        # A loop: sixty-four hidden layers at once would take the memory of all of them.
+        total = ops.fori_loop(0, BINS, add, ops.zeros_like(flat))
+        return ops.reshape(total / ops.sum(total, axis=-1, keepdims=True), ops.shape(p_u))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape[0][:3], BINS)

@@ -1,0 +1,28 @@
+"""The layers that Keras lacks, written with `keras.ops`, and their accelerated twins for TensorFlow.
+
+Importing this package registers them, so that Keras can load a saved model.
+"""
+
+from zoo.models.layers.answers import ChromaRange, SplitChannels
+from zoo.models.layers.chain_rule import VGivenU
+from zoo.models.layers.factored import HypercolumnConv, SumConv
+from zoo.models.layers.normalization import FusedBatchNormalization, LeakyReLU, NormalizedConv2D
+from zoo.models.layers.preprocessing import ApplicationInput, ScaledImage, VGGInput
+from zoo.models.layers.sizes import BilinearUpsampling, CropLike, PadToMultiple
+
+__all__ = [
+    "ApplicationInput",
+    "BilinearUpsampling",
+    "ChromaRange",
+    "CropLike",
+    "FusedBatchNormalization",
+    "HypercolumnConv",
+    "LeakyReLU",
+    "NormalizedConv2D",
+    "PadToMultiple",
+    "ScaledImage",
+    "SplitChannels",
+    "SumConv",
+    "VGGInput",
+    "VGivenU",
+]
