@@ -12,7 +12,7 @@ from zoo.chroma.decoders import DECODERS, PAGE_DECODER, parse_decoder
 from zoo.errors import InterruptError, RunError, UsageError
 from zoo.models.loading import model_file, model_name
 from zoo.pages.look import Look
-from zoo.support.command import import_tensorflow, run
+from zoo.support.command import Parser, import_tensorflow, run
 
 if TYPE_CHECKING:
     from zoo.data.pdf import Renderers
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 BATCH = 2
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m zoo.colorize",
+    p = Parser(
+        "colorize",
         usage="%(prog)s MODEL INPUT [INPUT …] -o OUT [options]",
         description="Colours black-and-white pages. Every page keeps its luma: in PNG, all but the rounding.",
         epilog="A call that was interrupted goes on where it stopped; pages that are there already stay as they are.",
@@ -56,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
         help=f"of a classifier: {', '.join(DECODERS)}, with a temperature as in sample:0.5, and +coherent for one"
         f" colour a region of even luma and alike answers (default: {PAGE_DECODER})",
     )
-    p.add_argument("--seed", type=int, default=0, help="of sampled colours (default: 0)")
+    p.add_argument("--seed", type=int, default=0, help="of sampled colours")
     p.add_argument(
         "--samples",
         type=int,
@@ -69,13 +69,13 @@ def parser() -> argparse.ArgumentParser:
         type=int,
         default=1024,
         metavar="PIXELS",
-        help="the longer side of what the network sees; the page keeps its size (default: 1024)",
+        help="the longer side of what the network sees; the page keeps its size",
     )
     p.add_argument(
         "--upsampling",
         choices=("edges", "bilinear"),
         default="edges",
-        help="how colours get to the page's size: along ink lines (default), or across them, which is faster",
+        help="how colours get to the page's size: along ink lines, or across them, which is faster",
     )
     p.add_argument(
         "--descreen", type=float, metavar="PIXELS", help="smooth away a screen of this period in what the network sees"
@@ -89,18 +89,18 @@ def parser() -> argparse.ArgumentParser:
         default=0.0,
         metavar="SHARE",
         help="let light areas get darker by up to this, so that colours fit into them: for line art and 1-bit scans,"
-        " 0.2 or so (default: 0, luma is kept)",
+        " 0.2 or so; at 0 luma is kept",
     )
     p.add_argument("--desaturate", action="store_true", help="colour pages anew that have colours")
     p.add_argument("--format", choices=("png", "jpg", "webp"), help="of the images in a folder or book (default: png)")
-    p.add_argument("--quality", type=int, default=92, help="of jpg and webp (default: 92)")
+    p.add_argument("--quality", type=int, default=92, help="of jpg and webp")
     p.add_argument(
         "--summary",
         action="store_true",
         help="also write NAME-summary, unless OUT is a book: grey, colour and, with --desaturate, truth",
     )
     p.add_argument("--overwrite", action="store_true", help="make anew what is there already")
-    p.add_argument("--batch-size", type=int, default=BATCH, help=f"pages computed at a time (default: {BATCH})")
+    p.add_argument("--batch-size", type=int, default=BATCH, help="pages computed at a time")
     p.add_argument("--json", action="store_true", help="print what was done as JSON")
     return p
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from zoo.chroma.decoders import DECODERS, PAGE_DECODER, parse_decoder
 from zoo.errors import UsageError
-from zoo.support.command import import_tensorflow, run
+from zoo.support.command import Parser, import_tensorflow, run
 
 SPLITS = ("train", "val", "test")
 CROP = 64  # images smaller than this are left out
@@ -15,14 +15,13 @@ MEAN_COLOR_CROPS = 256
 DEFAULT_DECODERS = f"mean,annealed,mode,sample,{PAGE_DECODER}"
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m zoo.evaluate",
+    p = Parser(
+        "evaluate",
         description="Colours the images of a split with every candidate, and prints metrics beside the truth's, the"
         " grey image's and the mean colour's.",
         epilog="oracles, on drawn pages only: conditional mean, mode, sampler, faded truth, saturated mean",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument(
         "candidates",
@@ -34,25 +33,26 @@ def parser() -> argparse.ArgumentParser:
         "--data",
         default="procedural",
         metavar="NAME|PATH",
-        help="a data set's name, tfds:NAME, a folder of images, or a .zip/.cbz (default: procedural)",
+        help="a data set's name, tfds:NAME, a folder of images, or a .zip/.cbz",
     )
-    p.add_argument("--split", choices=SPLITS, default="test", help="(default: test)")
+    p.add_argument("--split", choices=SPLITS, default="test", help="of the data set")
     p.add_argument(
         "--decode",
         metavar="NAMES",
         help=f"a classifier's decoders, of {', '.join(DECODERS)}; with a temperature, annealed:0.2 or sample:0.5,"
         f" and +coherent for one colour a region of even luma and alike answers (default: {DEFAULT_DECODERS})",
     )
-    p.add_argument("--seed", type=int, default=0, help="of sampling (default: 0)")
+    p.add_argument("--seed", type=int, default=0, help="of sampling")
     p.add_argument("--limit", type=int, metavar="N", help="no more than the first N images")
     p.add_argument(
         "--max-side",
         type=int,
         default=1024,
         metavar="PIXELS",
-        help="of larger images the middle part of this size (default: 1024)",
+        help="of larger images the middle part of this size",
     )
     p.add_argument(
+        "-o",
         "--out",
         type=Path,
         metavar="DIR",

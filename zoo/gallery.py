@@ -16,7 +16,7 @@ import numpy as np
 from zoo.chroma.decoders import PAGE_DECODER, parse_decoder
 from zoo.data.manifest import read_facts
 from zoo.errors import UsageError
-from zoo.support.command import import_tensorflow, run
+from zoo.support.command import Parser, import_tensorflow, run
 
 RULE = "the images of the split by the SHA-256 of their files, one of every group in turn"
 DEFAULT_DECODERS = f"annealed,{PAGE_DECODER}"
@@ -34,10 +34,10 @@ def choose(groups: Sequence[str], count: int) -> list[int]:
     return [place for _, place in sorted(order)[:count]]
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m zoo.gallery",
+    p = Parser(
+        "gallery",
         description="Colours pages of a split that a rule chooses, and shows each in grey, in every model's colours and"
         f" as it is. The rule: {RULE}.",
     )
@@ -48,8 +48,8 @@ def parser() -> argparse.ArgumentParser:
         help="a run directory, a .keras file, or the name of a model with released weights",
     )
     p.add_argument("--data", required=True, metavar="NAME|PATH", help="a data set's name, a folder, or a .zip/.cbz")
-    p.add_argument("--split", choices=("train", "val", "test"), default="test", help="(default: test)")
-    p.add_argument("--pages", type=int, default=24, metavar="N", help="how many pages (default: 24)")
+    p.add_argument("--split", choices=("train", "val", "test"), default="test", help="of the data set")
+    p.add_argument("--pages", type=int, default=24, metavar="N", help="how many pages")
     p.add_argument(
         "--scans", type=Path, metavar="DIR", help="a folder of black-and-white pages to show as well, without truth"
     )
@@ -58,14 +58,14 @@ def parser() -> argparse.ArgumentParser:
         type=float,
         default=0.0,
         metavar="LUMA",
-        help="of the scans: how much luma, of 1, may be lowered where a colour does not fit (default: 0)",
+        help="of the scans: how much luma, of 1, may be lowered where a colour does not fit",
     )
     p.add_argument(
         "--decode", metavar="NAMES", help=f"a classifier's decoders, a column each (default: {DEFAULT_DECODERS})"
     )
-    p.add_argument("--seed", type=int, default=0, help="of sampling (default: 0)")
-    p.add_argument("--strip", type=int, default=4, metavar="N", help="pages on strip.webp, the first ones (default: 4)")
-    p.add_argument("--out", type=Path, required=True, metavar="DIR", help="a picture a page, and gallery.json")
+    p.add_argument("--seed", type=int, default=0, help="of sampling")
+    p.add_argument("--strip", type=int, default=4, metavar="N", help="pages on strip.webp, the first ones")
+    p.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="a picture a page, and gallery.json")
     return p
 
 

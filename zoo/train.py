@@ -16,7 +16,7 @@ from zoo.data.cache import CACHES
 from zoo.errors import RunError, UsageError
 from zoo.models.registry import get_card, list_models
 from zoo.results import Result
-from zoo.support.command import import_tensorflow, run
+from zoo.support.command import Parser, import_tensorflow, run
 from zoo.training.checkpoints import KEEP
 from zoo.training.config import (
     BATCH_NORMS,
@@ -38,17 +38,16 @@ if TYPE_CHECKING:
     from zoo.training.rundir import RunDirectory
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line."""
     recipes = "\n".join(f"  {name:8} {load_recipe(name).summary}" for name in list_recipes())
     models = "\n".join(f"  {name:12} {get_card(name).summary}" for name in list_models())
-    p = argparse.ArgumentParser(
-        prog="python -m zoo.train",
+    p = Parser(
+        "train",
         description="Trains a colouriser: grey crops in, colour out.",
         epilog=f"models:\n{models}\n\nrecipes:\n{recipes}\n\n"
         "Settings come from the recipe; flags change them. The same command in the same run directory goes on"
         " where it stopped.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("model", metavar="MODEL", help=f"one of {', '.join(list_models())}")
     p.add_argument(
@@ -60,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
         "--recipe",
         default="quick",
         metavar="NAME|FILE",
-        help=f"{' | '.join(list_recipes())}, or a .toml file (default: quick)",
+        help=f"{' | '.join(list_recipes())}, or a .toml file",
     )
     p.add_argument("--run-dir", type=Path, help="where results go (default: runs/MODEL-DATA-RECIPE-seedN)")
     p.add_argument("--steps", type=int, help="optimisation steps")
@@ -145,7 +144,7 @@ def parser() -> argparse.ArgumentParser:
         type=int,
         default=KEEP,
         metavar="N",
-        help=f"the last N stay; should the newest be damaged, the run goes on from the one before (default: {KEEP})",
+        help="the last N stay; should the newest be damaged, the run goes on from the one before",
     )
     p.add_argument(
         "--distribute",
@@ -181,7 +180,7 @@ def parser() -> argparse.ArgumentParser:
         type=float,
         default=0.1,
         metavar="SHARE",
-        help="stop when more than this share of the files cannot be used (default: 0.1)",
+        help="stop when more than this share of the files cannot be used",
     )
     p.add_argument(
         "--cache",

@@ -16,15 +16,15 @@ from zoo.data.manifest import DROPPED, check
 from zoo.data.prepare import Settings, prepare, unreadable
 from zoo.data.tfds import PREFIX, get_tfds
 from zoo.errors import RunError, UsageError
-from zoo.support.command import run
+from zoo.support.command import Parser, run
 
 SHOWN = 10
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m zoo.data",
+    p = Parser(
+        "data",
         description="Lists, downloads, prepares and checks data sets.",
     )
     commands = p.add_subparsers(required=True, metavar="COMMAND")
@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
         type=int,
         default=PARALLEL,
         metavar="N",
-        help=f"downloads at a time, 1 to 16 (default: {PARALLEL})",
+        help="downloads at a time, 1 to 16",
     )
     one.set_defaults(command=get_command)
 
@@ -66,21 +66,19 @@ def parser() -> argparse.ArgumentParser:
     )
     one.add_argument("sources", nargs="+", type=Path, metavar="SOURCE", help="a folder, a .zip or .cbz archive, a PDF")
     one.add_argument("target", type=Path, metavar="DIR", help="where to: a new folder, or the one that was begun")
-    one.add_argument("--quality", type=int, help="of the JPEGs, 1 to 95 (default: %(default)s)")
-    one.add_argument(
-        "--longest", type=int, metavar="PIXELS", help="larger pages are reduced to this (default: %(default)s)"
-    )
+    one.add_argument("--quality", type=int, help="of the JPEGs, 1 to 95")
+    one.add_argument("--longest", type=int, metavar="PIXELS", help="larger pages are reduced to this")
     one.add_argument(
         "--shortest",
         type=int,
         metavar="PIXELS",
-        help="pages whose shorter side is less, once reduced, are dropped (default: %(default)s)",
+        help="pages whose shorter side is less, once reduced, are dropped",
     )
     one.add_argument(
         "--near",
         type=int,
         metavar="BITS",
-        help="near-duplicates are pages whose hashes differ in no more of 64 bits, 0 to 16 (default: %(default)s)",
+        help="near-duplicates are pages whose hashes differ in no more of 64 bits, 0 to 16",
     )
     one.add_argument(
         "--group",
@@ -89,8 +87,8 @@ def parser() -> argparse.ArgumentParser:
         " none: every page, with what looks like it; split: as none, but pages stay in the split whose folder (train,"
         " val, test) they are in, less near-duplicates of those in test or val",
     )
-    one.add_argument("--val", type=float, metavar="SHARE", help="of the works (default: %(default)s)")
-    one.add_argument("--test", type=float, metavar="SHARE", help="of the works (default: %(default)s)")
+    one.add_argument("--val", type=float, metavar="SHARE", help="of the works")
+    one.add_argument("--test", type=float, metavar="SHARE", help="of the works")
     one.add_argument("--licence", metavar="TEXT", help="of the pages, for the manifest")
     one.set_defaults(command=prepare_command, **asdict(Settings()))
 

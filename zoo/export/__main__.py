@@ -12,7 +12,7 @@ from zoo.errors import RunError, UsageError
 from zoo.export.decoders import CHOICES, LOGITS, Decoder, parse
 from zoo.export.formats import FORMATS, VARIANTS, Format
 from zoo.models.loading import model_file
-from zoo.support.command import import_tensorflow, run, silence
+from zoo.support.command import Parser, import_tensorflow, run, silence
 from zoo.support.files import atomic_folder, atomic_path
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ DATA, PAGES, MAX_SIDE = "procedural", 4, 256
 CROP = 64  # pages smaller than this are left out
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m zoo.export",
+    p = Parser(
+        "export",
         description="Writes a model for other runtimes: luma (B, H, W, 1) in [0, 1] in, U and V (B, H, W, 2) out, the"
         " decoder of a classifier included, for any batch, height and width. What was written is compared with Keras at"
         " once, and not kept if it differs.",
@@ -52,15 +52,16 @@ def parser() -> argparse.ArgumentParser:
         "--variant",
         choices=VARIANTS,
         default="float32",
-        help="float16: weights of half the size; int8: of a quarter (default: float32)",
+        help="float16: weights of half the size; int8: of a quarter",
     )
     p.add_argument(
         "-o",
-        "--output",
+        "--out",
         type=Path,
         metavar="PATH",
-        help="(default: beside the model's file, named after it, the decoder and the variant)",
+        help="where to (default: beside the model's file, named after it, the decoder and the variant)",
     )
+    p.add_argument("--output", dest="out", type=Path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)  # as it was
     p.add_argument("--overwrite", action="store_true", help="replace an earlier export")
     p.add_argument(
         "--pages",
@@ -91,8 +92,8 @@ def export(arguments: argparse.Namespace) -> None:
     decoder = _decoder(arguments.decode)
     count = _count_of_pages(arguments, form)
     source = model_file(arguments.model)
-    if arguments.output:
-        _check_target(arguments.output, form, source, arguments.overwrite)
+    if arguments.out:
+        _check_target(arguments.out, form, source, arguments.overwrite)
     # Before TensorFlow is there: pages are drawn in processes of their own.
     pages = _pages(arguments, count) if count else []
 
@@ -103,7 +104,7 @@ def export(arguments: argparse.Namespace) -> None:
     model = in_float32(load(arguments.model))
     colorizer = Colorizer(model, decoder)
     folder = source.parent if source else Path()
-    target = arguments.output or folder / _default_name(model.name, decoder, arguments.variant, form)
+    target = arguments.out or folder / _default_name(model.name, decoder, arguments.variant, form)
     _check_target(target, form, source, arguments.overwrite)
     result = {
         "file": str(target),
