@@ -83,7 +83,7 @@ def load(path: str | Path) -> Any:
         return create(name, weights=weights or DEFAULT)
     import keras
 
-    import zoo.models.layers  # noqa: F401  (registers them)
+    import zoo.models.build  # noqa: F401  (registers all layers)
 
     try:
         # In safe mode: a model file must not bring code of its own.
@@ -100,7 +100,7 @@ def _load_from_hub(address: str) -> Any:
         raise UsageError(f"{address} needs the package huggingface_hub: pip install huggingface_hub")
     import keras
 
-    import zoo.models.layers  # noqa: F401  (registers them)
+    import zoo.models.build  # noqa: F401  (registers all layers)
 
     try:
         return keras.saving.load_model(address, compile=False, safe_mode=True)
