@@ -50,6 +50,12 @@ def test_a_registered_builder_is_created_with_its_options(monkeypatch):
         "import zoo.train as t; assert t.main(['residul']) == 2",
         *(f"import zoo.__main__ as m\ntry: m.main([{name!r}, '--help'])\nexcept SystemExit: pass" for name in COMMANDS),
         "import zoo.export.__main__ as e; assert e.main(['x.keras', '--format', 'saved_model']) == 2",
+        "import zoo.export.__main__ as e; assert e.main(['residual', '--format', 'litert', '--decode', 'mode']) == 2",
+        "import zoo.export.__main__ as e; assert e.main(['classifier', '--format', 'saved_model']) == 2",
+        "import zoo.evaluate as e; assert e.main(['residual', 'grey', '--decode', 'mode']) == 2",
+        "import zoo.gallery as g; assert g.main(['residual', '--data', 'x', '--decode', 'mode', '-o', 'nowhere']) == 2",
+        "import zoo.released as r; assert r.main('add x y --data x --attribution x --licence x'.split()) == 2",
+        "import zoo.train as t; assert t.main(['residual', '--decode', 'mode']) == 2",
     ],
 )
 def test_tensorflow_is_not_imported(code):

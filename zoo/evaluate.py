@@ -7,7 +7,8 @@ from typing import Any
 
 from zoo.chroma.decoders import DECODERS, PAGE_DECODER, parse_decoder
 from zoo.errors import UsageError
-from zoo.support.command import Parser, import_tensorflow, run
+from zoo.models.kinds import answers_with
+from zoo.support.command import Parser, import_tensorflow, naming, run
 
 SPLITS = ("train", "val", "test")
 CROP = 64  # images smaller than this are left out
@@ -69,10 +70,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
         if value is not None and value < 1:
             raise UsageError(f"{option} must be at least 1, not {value}")
     for name in decoders:
-        try:
+        with naming("--decode"):
             parse_decoder(name)
-        except UsageError as error:
-            raise UsageError(f"--decode: {error}") from None
     if arguments.out and arguments.out.exists() and not arguments.out.is_dir():
         raise UsageError(f"--out: {arguments.out} is a file; give a directory")
 
@@ -80,7 +79,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     from zoo.data.pipeline import fixed_crops
     from zoo.data.procedural import CLASSES
     from zoo.evaluation.candidates import BASELINES, Model, check, parse
-    from zoo.evaluation.oracles import PALETTES
+    from zoo.evaluation.oracles import ORACLES, PALETTES
     from zoo.evaluation.record import evaluation_result
     from zoo.evaluation.scoring import GAIN_SUBJECTS, Evaluation, ideal_results, matched_gain, subjects
     from zoo.results import result_text, save_result
@@ -88,6 +87,10 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
     for spec in arguments.candidates:
         check(spec)
+    models = [spec for spec in arguments.candidates if spec not in (*BASELINES, *ORACLES)]
+    no_classifier = f"--decode {arguments.decode}: none of the candidates is a classifier"
+    if arguments.decode and all(answers_with(spec) == "uv" for spec in models):
+        raise UsageError(no_classifier)
     console = stderr_console()
     with scanning(console) as progress:
         dataset = open_dataset(arguments.data, crop=CROP, progress=progress)
@@ -101,7 +104,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     candidates = [parse(spec, decoders, mean_uv, arguments.seed) for spec in specs]
 
     if arguments.decode and not any(isinstance(each, Model) and each.classifies for each in candidates):
-        raise UsageError(f"--decode {arguments.decode}: none of the candidates is a classifier")
+        raise UsageError(no_classifier)
 
     def images(limit: int | None) -> Any:
         return subjects(dataset, arguments.split, limit=limit, max_side=arguments.max_side)

@@ -16,7 +16,8 @@ import numpy as np
 from zoo.chroma.decoders import PAGE_DECODER, parse_decoder
 from zoo.data.manifest import read_facts
 from zoo.errors import UsageError
-from zoo.support.command import Parser, import_tensorflow, run
+from zoo.models.kinds import answers_with
+from zoo.support.command import Parser, import_tensorflow, naming, run
 
 RULE = "the images of the split by the SHA-256 of their files, one of every group in turn"
 DEFAULT_DECODERS = f"annealed,{PAGE_DECODER}"
@@ -123,10 +124,8 @@ def make(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     decoders = [word.strip() for word in (arguments.decode or DEFAULT_DECODERS).split(",") if word.strip()]
     for name in decoders:
-        try:
+        with naming("--decode"):
             parse_decoder(name)
-        except UsageError as error:
-            raise UsageError(f"--decode: {error}") from None
     for option, value in (("--pages", arguments.pages), ("--strip", arguments.strip)):
         if value < 1:
             raise UsageError(f"{option} must be at least 1, not {value}")
@@ -140,11 +139,11 @@ def make(arguments: argparse.Namespace) -> None:
     if out.is_dir() and any(out.iterdir()) and not (out / RECORD).is_file():
         raise UsageError(f"--out: {out} holds something else than a gallery; give a new directory")
     from zoo.data.dataset import open_dataset
-    from zoo.models.loading import model_file
     from zoo.support.console import scanning, stderr_console
 
-    for spec in arguments.models:
-        model_file(spec)
+    answers = {answers_with(spec) for spec in arguments.models}  # a mistyped name is to be refused at once
+    if arguments.decode and answers == {"uv"}:
+        raise UsageError(f"--decode {arguments.decode}: none of the models is a classifier")
     scans = _scans(arguments.scans) if arguments.scans else []
     console = stderr_console()
     with scanning(console) as progress:

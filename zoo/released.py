@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from zoo.models import releases
-from zoo.models.loading import load
+from zoo.models.loading import load, model_file
 from zoo.models.releases import list_releases, release
 from zoo.support.command import Parser, import_tensorflow, run
 
@@ -51,6 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = parser().parse_args(arguments)
 
     def add() -> None:
+        model_file(parsed.run)  # a mistyped name is to be refused at once
         import_tensorflow()
         card = release(
             load(parsed.run),

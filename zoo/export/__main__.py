@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.errors import RunError, UsageError
 from zoo.export.decoders import CHOICES, LOGITS, Decoder, parse
+from zoo.export.decoders import check as check_decoder
 from zoo.export.formats import FORMATS, VARIANTS, Format
+from zoo.models.kinds import answers_with
 from zoo.models.loading import model_file
-from zoo.support.command import Parser, import_tensorflow, run, silence
+from zoo.support.command import Parser, import_tensorflow, naming, run, silence
 from zoo.support.files import atomic_folder, atomic_path
 
 if TYPE_CHECKING:
@@ -92,6 +94,9 @@ def export(arguments: argparse.Namespace) -> None:
     decoder = _decoder(arguments.decode)
     count = _count_of_pages(arguments, form)
     source = model_file(arguments.model)
+    answer = answers_with(arguments.model)
+    if answer:
+        check_decoder(decoder, answer, conditional=False)
     if arguments.out:
         _check_target(arguments.out, form, source, arguments.overwrite)
     # Before TensorFlow is there: pages are drawn in processes of their own.
@@ -131,10 +136,8 @@ def export(arguments: argparse.Namespace) -> None:
 
 
 def _decoder(text: str | None) -> Decoder | None:
-    try:
+    with naming("--decode"):
         return parse(text) if text else None
-    except UsageError as error:
-        raise UsageError(f"--decode: {error}") from None
 
 
 def _count_of_pages(arguments: argparse.Namespace, form: Format) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import InterruptError, StallError, ZooError
+from zoo.errors import InterruptError, StallError, UsageError, ZooError
 from zoo.support.names import suggestion
 
 
@@ -112,6 +112,15 @@ def _run(command: Callable[[], None]) -> int:
 
 
 @contextlib.contextmanager
+def naming(flag: str) -> Iterator[None]:
+    """Puts a flag in front of what is found wrong with its value."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"{flag}: {error}") from None
+
+
+@contextlib.contextmanager
 def silence() -> Iterator[None]:
     """Throws away what is written to standard error, by libraries below Python too; exceptions still come through."""
     sys.stderr.flush()
@@ -138,8 +147,11 @@ def import_tensorflow(distribute: str | None = None) -> Any:
     Returns:
         The `zoo.training.devices.Devices`.
     """
+    from zoo.support.console import stderr_console, working
+
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with silence():
+    known = "tensorflow" in sys.modules
+    with contextlib.nullcontext() if known else working(stderr_console(), "loading TensorFlow"), silence():
         import keras  # noqa: F401
         import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Progress on standard error: a bar on a terminal, plain lines elsewhere."""
+"""What a command is doing, on standard error: a bar on a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 SECONDS_BETWEEN_LINES = 10.0
+SECONDS_BEFORE_TIME_LEFT = 5.0
 
 
 class TrainingProgress:
@@ -79,20 +80,36 @@ def _clock(seconds: float) -> str:
 
 
 @contextmanager
+def working(console: Console, what: str) -> Iterator[None]:
+    """Says what takes a while: a status on a terminal, a line elsewhere."""
+    if not console.is_terminal:
+        console.print(what, markup=False, highlight=False, soft_wrap=True)
+    with console.status(what):
+        yield
+
+
+@contextmanager
 def scanning(
     console: Console, what: str = "reading the data set", unit: str = "images"
 ) -> Iterator[Callable[[int, int], None]]:
-    """A callback (done, all) that shows how many images `what` is done with, on a terminal or every ten seconds."""
-    shown = time.monotonic()
+    """A callback (done, all) that shows how far `what` is and the time left, on a terminal or every ten seconds."""
+    began = shown = time.monotonic()
+    first: int | None = None
     with console.status(what) as status:
 
         def progress(done: int, total: int) -> None:
-            nonlocal shown
+            nonlocal began, shown, first
+            now = time.monotonic()
+            if first is None:  # what was done before takes no time
+                began, first = (began, 0) if done <= 1 else (now, done)
+            line = f"{what}: {done} of {total} {unit}"
+            if done > first and now - began >= SECONDS_BEFORE_TIME_LEFT:
+                line += f", {_clock((now - began) * (total - done) / (done - first))} left"
             if console.is_terminal:
-                status.update(f"{what}: {done} of {total} {unit}")
-            elif time.monotonic() - shown >= SECONDS_BETWEEN_LINES:
-                shown = time.monotonic()
-                console.print(f"{what}: {done} of {total} {unit}", highlight=False)
+                status.update(line)
+            elif now - shown >= SECONDS_BETWEEN_LINES:
+                shown = now
+                console.print(line, highlight=False)
 
         yield progress
 
