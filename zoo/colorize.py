@@ -137,10 +137,9 @@ def colorize(arguments: argparse.Namespace) -> None:
 def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
     from zoo.pages.input import find_pages
     from zoo.pages.output import Output
-    from zoo.support.console import scanning, stderr_console, working
+    from zoo.support.console import say, scanning, stderr_console
     from zoo.training.rundir import disk_error
 
-    console = stderr_console()
     pages = find_pages(arguments.inputs, renderers)
     kind = arguments.format or "png"
     if len(pages) == 1 and arguments.out.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp"):
@@ -174,16 +173,16 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
             from zoo.pages.job import Job
 
             along_edges = arguments.upsampling == "edges"
-            with working(console, f"loading {used['model']}"):
-                colorizer = Colorizer(
-                    arguments.model, decode=arguments.decode, side=arguments.side, along_edges=along_edges
-                )
+            say(f"loading {used['model']}")
+            colorizer = Colorizer(
+                arguments.model, decode=arguments.decode, side=arguments.side, along_edges=along_edges
+            )
             used["decode"] = colorizer.decode
             output.begin(pages, look.extras)  # now that nothing can be found wrong any more
             job = Job(colorizer, output, renderers, look, batch_size=arguments.batch_size)
             began = time.monotonic()
             try:
-                with scanning(console, "colouring") as progress:
+                with scanning(stderr_console(), "colouring") as progress:
                     report["coloured"] = job.run(pages, progress)
             finally:
                 output.record()
@@ -218,10 +217,7 @@ def _unusable(pages: "list[Page]", renderers: "Renderers", look: Look) -> dict[s
 
 def _report(report: dict[str, Any], as_json: bool, is_book: bool) -> None:
     """Says what was done; raises RunError if pages could not be coloured."""
-    from zoo.support.console import stderr_console
-
-    def say(line: str) -> None:
-        stderr_console().print(line, markup=False, highlight=False, soft_wrap=True)
+    from zoo.support.console import say
 
     count, done, there, failed, out = (report[key] for key in ("pages", "coloured", "already there", "failed", "out"))
     by = ", ".join(filter(None, (report["model"], report["decode"])))

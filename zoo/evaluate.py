@@ -83,7 +83,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     from zoo.evaluation.record import evaluation_result
     from zoo.evaluation.scoring import GAIN_SUBJECTS, Evaluation, ideal_results, matched_gain, subjects
     from zoo.results import result_text, save_result
-    from zoo.support.console import scanning, stderr_console
+    from zoo.support.console import say, scanning, stderr_console
 
     for spec in arguments.candidates:
         check(spec)
@@ -94,13 +94,15 @@ def evaluate(arguments: argparse.Namespace) -> None:
     console = stderr_console()
     with scanning(console) as progress:
         dataset = open_dataset(arguments.data, crop=CROP, progress=progress)
-    console.print(dataset.summary(), markup=False, highlight=False, soft_wrap=True)
+    say(dataset.summary())
     import_tensorflow()
     from zoo.support import machine
     from zoo.training.validation import mean_chroma
 
     mean_uv = mean_chroma(fixed_crops(dataset.splits["train"], count=MEAN_COLOR_CROPS, crop=CROP, seed=0))
     specs = [*BASELINES, *(spec for spec in arguments.candidates if spec not in BASELINES)]
+    if models:
+        say("loading the models")
     candidates = [parse(spec, decoders, mean_uv, arguments.seed) for spec in specs]
 
     if arguments.decode and not any(isinstance(each, Model) and each.classifies for each in candidates):
@@ -114,7 +116,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
             some = list(images(min(arguments.limit or GAIN_SUBJECTS, GAIN_SUBJECTS)))
             gain = matched_gain(candidate, some)
             if gain is None:
-                console.print(f"{spec}: no gain makes it as colourful as the truth", markup=False, highlight=False)
+                say(f"{spec}: no gain makes it as colourful as the truth")
                 continue
             name = f"{candidate.names[0]} × {gain:.2f}"
             candidates.append(candidate.scaled(name, gain))
@@ -122,6 +124,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     evaluation = Evaluation(PALETTES, {each.label: each.name for each in CLASSES})
     count = min(arguments.limit or sys.maxsize, len(dataset.splits[arguments.split].images))
     with scanning(console, "colouring and measuring") as progress:
+        progress(0, count)
         for done, subject in enumerate(images(arguments.limit), 1):
             evaluation.add(subject, candidates)
             progress(done, count)
@@ -150,7 +153,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         titles = [*pictures, "truth"]
         save_sheet(arguments.out / "sheet.png", list(zip(*pictures.values(), truth, strict=True)), titles)
         save_plots(arguments.out, "", result)
-        console.print(f"written: results, sheet, plots and pictures in {arguments.out}", markup=False, highlight=False)
+        say(f"written: results, sheet, plots and pictures in {arguments.out}")
     if arguments.json:
         print(result_text(evaluation_result(result)), end="")
     else:

@@ -139,7 +139,7 @@ def make(arguments: argparse.Namespace) -> None:
     if out.is_dir() and any(out.iterdir()) and not (out / RECORD).is_file():
         raise UsageError(f"--out: {out} holds something else than a gallery; give a new directory")
     from zoo.data.dataset import open_dataset
-    from zoo.support.console import scanning, stderr_console
+    from zoo.support.console import say, scanning, stderr_console
 
     answers = {answers_with(spec) for spec in arguments.models}  # a mistyped name is to be refused at once
     if arguments.decode and answers == {"uv"}:
@@ -154,11 +154,13 @@ def make(arguments: argparse.Namespace) -> None:
     from zoo.support import machine
     from zoo.support.files import atomic_folder, write_text
 
+    say("loading the models")
     columns = Columns(arguments.models, decoders, arguments.seed)
     titles = ["grey", *columns.names, "truth"]
     pages, strip = [], []
     out.parent.mkdir(parents=True, exist_ok=True)
     with scanning(console, "colouring") as progress, atomic_folder(out) as folder:
+        progress(0, len(subjects))
         for number, subject in enumerate(subjects, 1):
             row = _row(subject, columns, 0 if subject.truth else arguments.headroom)
             picture = f"{number:02}.webp"
@@ -182,7 +184,7 @@ def make(arguments: argparse.Namespace) -> None:
             "pages": pages,
         }
         write_text(folder / RECORD, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
-    console.print(f"written: {len(pages)} pages in {out}", markup=False, highlight=False)
+    say(f"written: {len(pages)} pages in {out}")
 
 
 def _held_out(dataset: Any, split: str, count: int) -> list[Subject]:

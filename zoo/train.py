@@ -236,14 +236,10 @@ def train(arguments: argparse.Namespace) -> None:
         read_tf_config()
 
     from zoo.data.dataset import open_dataset
-    from zoo.support.console import scanning, stderr_console
+    from zoo.support.console import say, scanning, stderr_console
     from zoo.training.rundir import RunDirectory, disk_error
 
     console = stderr_console()
-
-    def say(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
-
     run_dir = RunDirectory(arguments.run_dir or default_run_dir(config), arguments.keep_checkpoints)
     with scanning(console) as progress:
         dataset = open_dataset(config.data, crop=config.crop, max_bad=arguments.max_bad, progress=progress)
@@ -347,6 +343,7 @@ def _train(
 ) -> "Result | None":
     """The result; None after a dry run, and in a worker that is not the chief."""
     from zoo.support import machine
+    from zoo.support.console import say
 
     if config.deterministic:
         machine.compute_deterministically()
@@ -354,10 +351,8 @@ def _train(
     from zoo.training.trackers import Trackers
     from zoo.training.trainer import Trainer
 
-    def say(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
-
     before = (held, run_dir.checkpoints.steps())
+    say("building the model")
     trainer = Trainer(config, dataset, run_dir, console, devices, offline=arguments.offline, cache=arguments.cache)
     shared = f" on each of {devices.replicas} devices" if devices.replicas > 1 else ""
     how = f" encoder {'trained' if config.train_encoder else 'frozen'} from {config.encoder_weights};"
@@ -381,7 +376,11 @@ def _train(
             raise UsageError(f"another process has just trained in {run_dir.path}: give the same command again")
         here = machine.describe(trainer.precision) | {"replicas": devices.replicas, "workers": devices.workers}
         run_dir.create(identity, here)
-        trackers = partial(open_trackers, arguments.log, run_dir, identity, say) if arguments.log else Trackers
+        trackers = (
+            partial(open_trackers, arguments.log, run_dir, identity, partial(say, console=console))
+            if arguments.log
+            else Trackers
+        )
         scores = trainer.train(trackers)
         assert scores is not None
         result = training_result(identity, here, scores, run_dir.records())

