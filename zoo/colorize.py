@@ -13,7 +13,7 @@ from zoo.errors import InterruptError, RunError, UsageError
 from zoo.models.kinds import answers_with, weights_digest
 from zoo.models.loading import model_name
 from zoo.pages.look import Look
-from zoo.support.command import Parser, import_tensorflow, naming, run, silence
+from zoo.support.command import Parser, import_tensorflow, naming, program, run, silence
 
 if TYPE_CHECKING:
     from zoo.data.pdf import Renderers
@@ -110,7 +110,7 @@ def colorize(arguments: argparse.Namespace) -> None:
     if not arguments.inputs:
         raise UsageError(
             f"{arguments.model} is taken for the MODEL, and no INPUT comes after it: give both, as in"
-            f" python -m zoo.colorize conditional page.png -o {arguments.out}"
+            f" {program('colorize')} conditional page.png -o {arguments.out}"
         )
     for name, low, high in (("samples", 1, 1000), ("quality", 1, 100), ("batch_size", 1, 1000), ("seed", 0, 2**31)):
         value = getattr(arguments, name)
