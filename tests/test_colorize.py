@@ -2,6 +2,9 @@
 
 import io
 import json
+import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -15,7 +18,7 @@ from zoo.pages.colorizer import Colorizer
 from zoo.pages.input import find_pages
 from zoo.pages.job import Job
 from zoo.pages.look import Look
-from zoo.pages.output import Output
+from zoo.pages.output import RECORD, Output
 from zoo.pages.scan import Scan, read_scan
 from zoo.support import command as cli
 
@@ -78,7 +81,7 @@ def test_pages_that_differ_in_their_suffix_alone_keep_it(tmp_path, models, capsy
     code, _, err = run(capsys, models["tiny"], tmp_path / "in", "-o", tmp_path / "out")
     assert code == 1
     assert "one.tif: not a JPEG, PNG, WebP or GIF image" in err
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {"one.png.png", "one.jpg.png"}
+    assert {p.name for p in (tmp_path / "out").glob("[!.]*")} == {"one.png.png", "one.jpg.png"}
 
 
 # Where pages come from and go to.
@@ -100,7 +103,7 @@ def test_folders_archives_and_patterns(tmp_path, models, capsys):
         capsys, models["tiny"], tmp_path / "in" / "*" / "*.*", "-o", tmp_path / "out2", "--format", "jpg"
     )
     assert code == 0, err
-    assert {p.name for p in (tmp_path / "out2").iterdir()} == {"1.jpg", "2.jpg"}
+    assert {p.name for p in (tmp_path / "out2").glob("[!.]*")} == {"1.jpg", "2.jpg"}
 
 
 @pytest.mark.parametrize("suffix", ["cbz", "pdf"])
@@ -222,7 +225,7 @@ def test_samples_differ_and_are_reproducible(tmp_path, models, capsys):
     for name in ("a", "b"):
         code, _, err = run(capsys, *command, "-o", tmp_path / name)
         assert code == 0, err
-    pictures = {p.relative_to(tmp_path).as_posix(): p.read_bytes() for p in tmp_path.glob("[ab]/*")}
+    pictures = {p.relative_to(tmp_path).as_posix(): p.read_bytes() for p in tmp_path.glob("[ab]/*.png")}
     assert pictures["a/page-1.png"] == pictures["b/page-1.png"]
     assert pictures["a/page-2.png"] == pictures["b/page-2.png"]
     assert pictures["a/page-1.png"] != pictures["a/page-2.png"]
@@ -256,7 +259,7 @@ def test_a_bad_page_costs_that_page_and_is_named(tmp_path, models, capsys):
     assert (report["pages"], report["coloured"]) == (5, 3)
     assert (report["model"], report["decode"]) == (str(models["tiny"]), None)
     assert set(report["failed"]) == {"bad.png", "colour.png"}
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {"0.png", "1.png", "2.png"}
+    assert {p.name for p in (tmp_path / "out").glob("[!.]*")} == {"0.png", "1.png", "2.png"}
 
 
 def test_a_bad_book_in_a_folder_costs_that_book(tmp_path, models, capsys):
@@ -268,7 +271,7 @@ def test_a_bad_book_in_a_folder_costs_that_book(tmp_path, models, capsys):
     assert "2 of 3 pages could not be coloured" in err
     assert "bad.cbz: neither a folder nor a readable .zip or .cbz archive" in err
     assert "bad.pdf: damaged" in err or "bad.pdf: PDF files need the package pypdfium2" in err
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["page.png"]
+    assert [path.name for path in (tmp_path / "out").glob("[!.]*")] == ["page.png"]
 
 
 def test_a_name_that_the_disk_does_not_take_costs_that_page(tmp_path, models, capsys):
@@ -281,7 +284,7 @@ def test_a_name_that_the_disk_does_not_take_costs_that_page(tmp_path, models, ca
     assert code == 1
     assert "1 of 3 pages could not be coloured" in err
     assert "xxx.png: File name too long" in err
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {"1.png", "2.png"}
+    assert {p.name for p in (tmp_path / "out").glob("[!.]*")} == {"1.png", "2.png"}
 
 
 def test_it_goes_on_where_it_stopped(tmp_path, models, capsys, monkeypatch):
@@ -289,8 +292,6 @@ def test_it_goes_on_where_it_stopped(tmp_path, models, capsys, monkeypatch):
         save(tmp_path / "in" / f"{index}.png", page(seed=index))
     out = tmp_path / "book.cbz"
     command = [models["tiny"], tmp_path / "in", "-o", out, "--batch-size", 1]
-    from zoo.pages.output import Output
-
     write, written = Output.write, []
 
     def counted(self, name, data, extra=""):
@@ -395,10 +396,113 @@ def test_what_is_there_is_not_overwritten_unasked(tmp_path, models, capsys):
     (tmp_path / "out" / "a.png").write_bytes(b"mine")
     code, _, err = run(capsys, models["tiny"], tmp_path / "in", "-o", tmp_path / "out")
     assert code == 0
-    assert "1 there already" in err
+    assert f"1 of 1 pages are there already in {tmp_path / 'out'}; made by an unknown command: --overwrite" in err
     assert (tmp_path / "out" / "a.png").read_bytes() == b"mine"
     assert run(capsys, models["tiny"], tmp_path / "in", "-o", tmp_path / "out", "--overwrite")[0] == 0
     assert (tmp_path / "out" / "a.png").read_bytes() != b"mine"
+
+
+def test_pages_of_other_settings_are_not_taken_for_the_same(tmp_path, models, capsys):
+    for index in range(2):
+        save(tmp_path / "in" / f"{index}.png", page(seed=index))
+    save(tmp_path / "more" / "2.png", page(seed=2))
+    out = tmp_path / "out"
+    command = [models["tiny"], tmp_path / "in", "-o", out]
+    assert run(capsys, *command)[0] == 0
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+    assert set(before) == {"0.png", "1.png", RECORD}
+
+    code, _, err = run(capsys, *command)
+    assert code == 0
+    assert f"2 of 2 pages are there already in {out}; made by the same settings: --overwrite makes them anew" in err
+    code, _, err = run(capsys, *command, "--side", 32)
+    assert code == 2
+    assert f"-o {out} holds 2 of these pages, made with other settings:\n  side: 1024 there, 32 asked for\n" in err
+    assert "--overwrite makes them anew" in err
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == before
+
+    # Other pages may have settings of their own there, and what is made anew has the new ones.
+    assert run(capsys, models["tiny"], tmp_path / "more", "-o", out, "--side", 32)[0] == 0
+    assert run(capsys, *command)[0] == 0
+    assert run(capsys, models["tiny"], tmp_path / "in" / "0.png", "-o", out, "--side", 32, "--overwrite")[0] == 0
+    assert (out / "0.png").read_bytes() != before["0.png"]
+    code, _, err = run(capsys, *command)
+    assert code == 2
+    assert f"-o {out} holds 1 of these pages" in err
+    record = json.loads((out / RECORD).read_text())
+    assert {record["settings"][digest]["side"] for digest in record["settings"]} == {32, 1024}
+    assert record["pages"].keys() == {"0.png", "1.png", "2.png"}
+    assert record["pages"]["0.png"] == record["pages"]["2.png"] != record["pages"]["1.png"]
+
+    (out / RECORD).write_text("[]")
+    code, stdout, _ = run(capsys, *command, "--json")
+    assert code == 0
+    assert json.loads(stdout)["made by an unknown command"] == 2
+    code, _, err = run(capsys, models["tiny"], tmp_path / "in", tmp_path / "more" / "2.png", "-o", tmp_path / "out3")
+    assert code == 0, err
+
+
+def test_a_model_that_was_trained_on_is_another(tmp_path, models, capsys):
+    save(tmp_path / "in" / "0.png", page())
+    model = tmp_path / "model.keras"
+    shutil.copy(models["tiny"], model)
+    assert run(capsys, model, tmp_path / "in", "-o", tmp_path / "out")[0] == 0
+    with zipfile.ZipFile(model, "a") as archive:
+        archive.writestr("more", b"")
+    code, _, err = run(capsys, model, tmp_path / "in", "-o", tmp_path / "out")
+    assert code == 2
+    assert "weights: " in err
+
+
+def test_an_interrupted_overwriting_is_known_to_be_one(tmp_path, models, capsys, monkeypatch):
+    for index in range(4):
+        save(tmp_path / "in" / f"{index}.png", page(seed=index))
+    out = tmp_path / "out"
+    command = [models["tiny"], tmp_path / "in", "-o", out, "--batch-size", 1]
+    assert run(capsys, *command)[0] == 0
+    write, written = Output.write, []
+
+    def counted(self, name, data, extra=""):
+        if len(written) >= 2:
+            raise KeyboardInterrupt
+        write(self, name, data, extra)
+        written.append(str(name))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Output, "write", counted)
+        assert run(capsys, *command, "--side", 32, "--overwrite")[0] == 130
+    record = json.loads((out / RECORD).read_text())
+    assert {Path(name).stem for name in record["pages"]} == set(written)
+    code, _, err = run(capsys, *command, "--side", 32)
+    assert code == 0
+    assert f"{4 - len(written)} of them made by an unknown command" in err
+
+
+def test_mistakes_are_found_before_tensorflow_is_loaded(tmp_path, models):
+    (tmp_path / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing")
+    save(tmp_path / "colour.png", np.random.default_rng(0).integers(0, 256, (40, 56, 3), dtype=np.uint8))
+    save(tmp_path / "done.png", page())
+    (tmp_path / "out").mkdir()
+    save(tmp_path / "out" / "done.png", page())
+    cases = [
+        (["bad.png"], 1, "1 of 1 pages could not be coloured:\n  bad.png: "),
+        (["bad.png", "colour.png"], 1, "colour.png: it has colours: --desaturate"),
+        (["done.png"], 0, "1 of 1 pages are there already"),
+        (["done.png", "--decode", "mode", "--overwrite"], 2, "--decode mode: this model answers with one colour"),
+        (["done.png", "--decode", "mood"], 2, "--decode: unknown decoder 'mood'. Did you mean 'mode'?"),
+        (["done.png", "--side", "4"], 2, "--side must be at least 8"),
+    ]
+    code = (
+        "import sys; from zoo import colorize\n"
+        f"for words, code, message in {cases!r}:\n"
+        f"    assert colorize.main([{str(models['tiny'])!r}, *words, '-o', 'out']) == code, words\n"
+        "assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for _, _, message in cases:
+        assert message in done.stderr
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["done.png"]
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def test_a_command_writes_a_file_and_says_what_it_found(capsys, models, tmp_path
     command = [models / "classifier.keras", "--format", form, "--decode", "sample:0.5", "-o", target]
     code, out, err = run(capsys, *command, "--json")
     assert code == 0, err
-    assert err == ""
+    assert err.splitlines() == [f"loading {models / 'classifier.keras'}", f"writing {form} and comparing it with Keras"]
     result = json.loads(out)
     assert result["check"]["equal"] >= 0.999
     assert result["bytes"] > 8000

@@ -276,8 +276,8 @@ def test_a_tracker_that_fails_does_not_cost_the_run(monkeypatch, capsys, data, t
 
 
 @pytest.mark.parametrize("found", [None, SimpleNamespace(origin=None)], ids=["nothing", "a folder of that name"])
-@pytest.mark.parametrize("name", ["tensorboard", "wandb"])
-def test_a_missing_package_is_told_before_the_data_are_read(monkeypatch, capsys, tmp_path, name, found):
+def test_a_missing_package_is_told_before_the_data_are_read(monkeypatch, capsys, tmp_path, found):
+    name = "wandb"
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda each, *more: found if each == name else find(each, *more))
     assert train.main(command("no-such-data", tmp_path / "run", "--log", name)) == 2
@@ -285,6 +285,29 @@ def test_a_missing_package_is_told_before_the_data_are_read(monkeypatch, capsys,
     assert err == f'error: --log {name} needs the package {name}: pip install "keras-colorization-zoo[{name}]"\n'
     assert out == ""
     assert not (tmp_path / "run").exists()
+
+
+def test_tensorboard_is_written_for_without_its_package_which_is_to_look(tmp_path):
+    code = (
+        "import importlib.util, sys, numpy as np; from pathlib import Path\n"
+        "from zoo.training.trackers import TensorBoard, check_trackers\n"
+        "sys.modules['tensorboard'] = None\n"
+        "find = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *more: None if name == 'tensorboard' else find(name, *more)\n"
+        "check_trackers(['tensorboard'])\n"
+        "board = TensorBoard(Path(), {'a': 1})\n"
+        "board.scalars(1, {'loss': 2.5})\n"
+        "board.image(1, 'picture', np.zeros((2, 3, 3), np.uint8))\n"
+        "board.close(True)\n"
+        "print(board.where)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    look = 'tensorboard --logdir tensorboard (pip install "keras-colorization-zoo[tensorboard]" to look)\n'
+    assert done.stdout == look
+    (file,) = (tmp_path / "tensorboard").glob("events.out.tfevents.*")
+    held = file.read_bytes()
+    assert all(word in held for word in (b"configuration", b"loss", b"picture", b"\x89PNG"))
 
 
 def test_another_tracker_is_exit_code_2(capsys):

@@ -281,6 +281,8 @@ def test_beside_a_run_that_is_done(capsys, data, tmp_path):
         (["residual", "--data", "no-such-set"], "no-such-set"),
         (["residual", "--recipe", "quik"], "Did you mean 'quick'"),
         (["residual", "--rebalance", "0.5"], "--rebalance is for classifiers, and residual answers with UV"),
+        (["residual", "--decode", "mode"], "--decode is for classifiers, and residual answers with UV"),
+        (["classifier", "--decode", "mood"], "--decode: unknown decoder 'mood'. Did you mean 'mode'?"),
         (["classifier", "--rebalance", "1"], "--rebalance must be in [0, 1), not 1.0"),
         (["residual", "--option", "activation"], "--option takes KEY=VALUE"),
         (["residual", "--option", "activaton=relu"], "Did you mean 'activation'"),

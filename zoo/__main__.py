@@ -1,10 +1,22 @@
-"""`python -m zoo`: a table of the models."""
+"""`zoo`, or `python -m zoo`: a table of the models, or one of the commands."""
 
-import argparse
+import importlib
 import sys
 
 import zoo
-from zoo.support.command import run
+from zoo.support.command import Parser, run
+
+COMMANDS = {
+    "train": "train a colouriser and show what it learnt",
+    "evaluate": "show candidates side by side: how good, how colourful, how averaging",
+    "colorize": "colour black-and-white pages",
+    "data": "list, download, prepare and check data sets",
+    "released": "list the weights that come with the package",
+    "export": "write a model for other runtimes",
+    "gallery": "show pages that a rule chooses, as each model colours them",
+    "report": "make reports of results, and compare two results",
+}
+"""What each module of the package that is a command does."""
 
 
 def show() -> None:
@@ -20,15 +32,25 @@ def show() -> None:
     Console().print(table)
 
 
+def parser() -> Parser:
+    """The command line, without the commands' own."""
+    p = Parser("", description="Lists the models of the zoo, or runs a command. Each has --help.")
+    p.add_argument("--version", action="version", version=zoo.__version__)
+    commands = p.add_subparsers(metavar="COMMAND")
+    for name, words in COMMANDS.items():
+        commands.add_parser(name, help=words)
+    return p
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m zoo",
-        description="Lists the models of the zoo. Commands, each with --help: python -m zoo.train, zoo.evaluate,"
-        " zoo.colorize, zoo.data, zoo.released, zoo.export, zoo.gallery, zoo.report.",
-    )
-    parser.add_argument("--version", action="version", version=zoo.__version__)
-    parser.parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    if words and words[0] in COMMANDS:
+        module = importlib.import_module(f"zoo.{words[0]}")
+        if hasattr(module, "__path__"):
+            module = importlib.import_module(f"zoo.{words[0]}.__main__")
+        return int(module.main(words[1:]))
+    parser().parse_args(words)
     return run(show)
 
 

@@ -6,26 +6,26 @@ import sys
 import time
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo.chroma.decoders import DECODERS, PAGE_DECODER, Decoder
 from zoo.errors import InterruptError, RunError, UsageError
-from zoo.models.loading import model_file, model_name
+from zoo.models.kinds import answers_with, weights_digest
+from zoo.models.loading import model_name
 from zoo.pages.look import Look
-from zoo.support.command import import_tensorflow, run
+from zoo.support.command import Parser, import_tensorflow, naming, program, run, silence
 
 if TYPE_CHECKING:
     from zoo.data.pdf import Renderers
-    from zoo.pages.job import Job
-    from zoo.pages.output import Output
+    from zoo.pages.input import Page
 
 BATCH = 2
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m zoo.colorize",
+    p = Parser(
+        "colorize",
         usage="%(prog)s MODEL INPUT [INPUT …] -o OUT [options]",
         description="Colours black-and-white pages. Every page keeps its luma: in PNG, all but the rounding.",
         epilog="A call that was interrupted goes on where it stopped; pages that are there already stay as they are.",
@@ -56,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
         help=f"of a classifier: {', '.join(DECODERS)}, with a temperature as in sample:0.5, and +coherent for one"
         f" colour a region of even luma and alike answers (default: {PAGE_DECODER})",
     )
-    p.add_argument("--seed", type=int, default=0, help="of sampled colours (default: 0)")
+    p.add_argument("--seed", type=int, default=0, help="of sampled colours")
     p.add_argument(
         "--samples",
         type=int,
@@ -69,13 +69,13 @@ def parser() -> argparse.ArgumentParser:
         type=int,
         default=1024,
         metavar="PIXELS",
-        help="the longer side of what the network sees; the page keeps its size (default: 1024)",
+        help="the longer side of what the network sees; the page keeps its size",
     )
     p.add_argument(
         "--upsampling",
         choices=("edges", "bilinear"),
         default="edges",
-        help="how colours get to the page's size: along ink lines (default), or across them, which is faster",
+        help="how colours get to the page's size: along ink lines, or across them, which is faster",
     )
     p.add_argument(
         "--descreen", type=float, metavar="PIXELS", help="smooth away a screen of this period in what the network sees"
@@ -89,18 +89,18 @@ def parser() -> argparse.ArgumentParser:
         default=0.0,
         metavar="SHARE",
         help="let light areas get darker by up to this, so that colours fit into them: for line art and 1-bit scans,"
-        " 0.2 or so (default: 0, luma is kept)",
+        " 0.2 or so; at 0 luma is kept",
     )
     p.add_argument("--desaturate", action="store_true", help="colour pages anew that have colours")
     p.add_argument("--format", choices=("png", "jpg", "webp"), help="of the images in a folder or book (default: png)")
-    p.add_argument("--quality", type=int, default=92, help="of jpg and webp (default: 92)")
+    p.add_argument("--quality", type=int, default=92, help="of jpg and webp")
     p.add_argument(
         "--summary",
         action="store_true",
         help="also write NAME-summary, unless OUT is a book: grey, colour and, with --desaturate, truth",
     )
     p.add_argument("--overwrite", action="store_true", help="make anew what is there already")
-    p.add_argument("--batch-size", type=int, default=BATCH, help=f"pages computed at a time (default: {BATCH})")
+    p.add_argument("--batch-size", type=int, default=BATCH, help="pages computed at a time")
     p.add_argument("--json", action="store_true", help="print what was done as JSON")
     return p
 
@@ -110,7 +110,7 @@ def colorize(arguments: argparse.Namespace) -> None:
     if not arguments.inputs:
         raise UsageError(
             f"{arguments.model} is taken for the MODEL, and no INPUT comes after it: give both, as in"
-            f" python -m zoo.colorize conditional page.png -o {arguments.out}"
+            f" {program('colorize')} conditional page.png -o {arguments.out}"
         )
     for name, low, high in (("samples", 1, 1000), ("quality", 1, 100), ("batch_size", 1, 1000), ("seed", 0, 2**31)):
         value = getattr(arguments, name)
@@ -120,8 +120,11 @@ def colorize(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--descreen takes the period of a screen in pixels, 2 to 64, not {arguments.descreen}")
     if not 0 <= arguments.headroom <= 0.5:
         raise UsageError(f"--headroom must be in 0 … 0.5, not {arguments.headroom}")
+    if arguments.side < 8:
+        raise UsageError(f"--side must be at least 8, not {arguments.side}")
     if arguments.decode:
-        Decoder.parse(arguments.decode)
+        with naming("--decode"):
+            Decoder.parse(arguments.decode)
     if arguments.samples > 1 and not (arguments.decode or "").startswith("sample"):
         raise UsageError("--samples is for a sampling decoder: give --decode sample too")
 
@@ -134,10 +137,9 @@ def colorize(arguments: argparse.Namespace) -> None:
 def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
     from zoo.pages.input import find_pages
     from zoo.pages.output import Output
-    from zoo.support.console import scanning, stderr_console
+    from zoo.support.console import say, scanning, stderr_console
     from zoo.training.rundir import disk_error
 
-    console = stderr_console()
     pages = find_pages(arguments.inputs, renderers)
     kind = arguments.format or "png"
     if len(pages) == 1 and arguments.out.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp"):
@@ -145,82 +147,104 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
         if arguments.format not in (None, kind):
             raise UsageError(f"--format {arguments.format}: -o {arguments.out} is another; leave one of them out")
     look = Look(**{field.name: getattr(arguments, field.name) for field in fields(Look)})
-    settings = asdict(look) | {
-        "model": str(arguments.model),
-        "decode": arguments.decode,
-        "side": arguments.side,
-        "upsampling": arguments.upsampling,
-        "format": kind,
-        "pages": [page.label for page in pages],
-    }
     output = Output(arguments.out, kind, overwrite=arguments.overwrite, single=len(pages) == 1)
     if arguments.summary and output.is_book:
         raise UsageError(f"--summary: a book holds its pages alone; give a folder instead of -o {arguments.out}")
     output.check_apart(pages, look.extras)
-    model_file(arguments.model)  # a mistyped name is to be refused at once
-    import_tensorflow()
-    from zoo.pages.colorizer import Colorizer
-    from zoo.pages.job import Job
-
-    colorizer = Colorizer(
-        arguments.model, decode=arguments.decode, side=arguments.side, along_edges=arguments.upsampling == "edges"
-    )
-    output.begin(settings)  # now that nothing can be found wrong any more
-    job = Job(colorizer, output, renderers, look, batch_size=arguments.batch_size)
+    answer = answers_with(arguments.model)
+    if arguments.decode and answer == "uv":
+        raise UsageError(f"--decode {arguments.decode}: this model answers with one colour; leave --decode out")
+    used = {
+        "model": model_name(arguments.model),
+        "decode": arguments.decode or (PAGE_DECODER if answer == "logits" else None),
+    }
+    settings = asdict(look) | used | {"weights": weights_digest(arguments.model), "format": kind}
+    settings |= {"side": arguments.side, "upsampling": arguments.upsampling}
+    output.check(settings, pages, look.extras)
+    todo = output.missing(pages, look.extras)
+    report = {"pages": len(pages), "coloured": 0, "already there": len(pages) - len(todo)}
+    report |= {"made by an unknown command": 0 if arguments.overwrite else output.unknown}
+    failed, bilevel = _unusable(todo, renderers, look), []
     began = time.monotonic()
     try:
-        with scanning(console, "colouring") as progress:
-            done = job.run(pages, progress)
+        if todo and not failed:
+            import_tensorflow()
+            from zoo.pages.colorizer import Colorizer
+            from zoo.pages.job import Job
+
+            along_edges = arguments.upsampling == "edges"
+            say(f"loading {used['model']}")
+            colorizer = Colorizer(
+                arguments.model, decode=arguments.decode, side=arguments.side, along_edges=along_edges
+            )
+            used["decode"] = colorizer.decode
+            output.begin(pages, look.extras)  # now that nothing can be found wrong any more
+            job = Job(colorizer, output, renderers, look, batch_size=arguments.batch_size)
+            began = time.monotonic()
+            try:
+                with scanning(stderr_console(), "colouring") as progress:
+                    report["coloured"] = job.run(pages, progress)
+            finally:
+                output.record()
+            failed, bilevel = job.failed, sorted(job.bilevel)
         output.finish([(page.name, extra) for page in pages for extra in look.extras])
     except OSError as error:
         raise disk_error(error, arguments.out) from error
     except KeyboardInterrupt:
         raise InterruptError("interrupted: the same command goes on where it stopped") from None
-    used = {"model": model_name(arguments.model), "decode": colorizer.decode}
-    _report(arguments, used, job, output, len(pages), done, round(time.monotonic() - began, 2))
+    about = {"seconds": round(time.monotonic() - began, 2), "out": str(arguments.out), **used}
+    _report(report | {"failed": failed, "almost black and white": bilevel} | about, arguments.json, output.is_book)
 
 
-def _report(
-    arguments: argparse.Namespace,
-    used: dict[str, str | None],
-    job: "Job",
-    output: "Output",
-    count: int,
-    done: int,
-    seconds: float,
-) -> None:
+def _unusable(pages: "list[Page]", renderers: "Renderers", look: Look) -> dict[str, str]:
+    """Why none of the pages can be coloured, by their labels; nothing as soon as one can."""
+    from zoo.data.decode import inspect
+    from zoo.pages.input import UNUSABLE, reason, usable
+
+    found = {}
+    for page in pages:
+        if page.index is not None:  # of a PDF, which was opened to count its pages
+            return {}
+        try:
+            if page.fault or not inspect(page.source.read())[1]:
+                with silence():  # TensorFlow decodes 16 bits
+                    usable(page, renderers, look)
+            return {}
+        except UNUSABLE as error:
+            found[page.label] = reason(error)
+    return found
+
+
+def _report(report: dict[str, Any], as_json: bool, is_book: bool) -> None:
     """Says what was done; raises RunError if pages could not be coloured."""
-    from zoo.support.console import stderr_console
+    from zoo.support.console import say
 
-    if arguments.json:
-        report = {
-            "pages": count,
-            "coloured": done,
-            "already there": job.there,
-            "failed": job.failed,
-            "almost black and white": sorted(job.bilevel),
-            "seconds": seconds,
-            "out": str(arguments.out),
-            **used,
-        }
+    count, done, there, failed, out = (report[key] for key in ("pages", "coloured", "already there", "failed", "out"))
+    by = ", ".join(filter(None, (report["model"], report["decode"])))
+    unknown = report["made by an unknown command"]
+    made = (
+        f"{unknown} of them " * (unknown < there) + "made by an unknown command"
+        if unknown
+        else "made by the same settings"
+    )
+    if as_json:
         print(json.dumps(report, indent=2))
+    elif there == count:
+        say(f"{count} of {count} pages are there already in {out}; {made}: --overwrite makes them anew")
     else:
-        there = f"; {job.there} there already, left as they are (--overwrite makes them anew)" * bool(job.there)
-        by = ", ".join(filter(None, used.values()))
-        line = f"{done} of {count} pages coloured in {seconds} s by {by}, in {arguments.out}{there}"
-        stderr_console().print(line, markup=False, highlight=False, soft_wrap=True)
-    if job.bilevel:
-        first, *others = sorted(job.bilevel)
+        kept = f"; {there} there already, {made}, left as they are (--overwrite makes them anew)" * bool(there)
+        say(f"{done} of {count} pages coloured in {report['seconds']} s by {by}, in {out}{kept}")
+    if report["almost black and white"]:
+        first, *others = report["almost black and white"]
         what = f"{first} and {len(others)} more are" if others else f"{first} is"
-        note = f"{what} almost black and white alone, where no colour fits: --headroom 0.2 makes room, often for a tint"
-        stderr_console().print(note, markup=False, highlight=False, soft_wrap=True)
-    if job.failed:
-        lines = "\n  ".join(f"{name}: {reason}" for name, reason in job.failed.items())
+        say(f"{what} almost black and white alone, where no colour fits: --headroom 0.2 makes room, often for a tint")
+    if failed:
+        lines = "\n  ".join(f"{name}: {reason}" for name, reason in failed.items())
         without = ""
-        if output.is_book:
-            there = f"{arguments.out} is without them: --overwrite makes it anew"
-            without = f"\n{there if len(job.failed) < count else f'{arguments.out} was not written'}"
-        raise RunError(f"{len(job.failed)} of {count} pages could not be coloured:\n  {lines}{without}")
+        if is_book:
+            without = f"\n{out} is without them: --overwrite makes it anew"
+            without = without if len(failed) < count else f"\n{out} was not written"
+        raise RunError(f"{len(failed)} of {count} pages could not be coloured:\n  {lines}{without}")
 
 
 def main(arguments: list[str] | None = None) -> int:

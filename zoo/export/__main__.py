@@ -13,8 +13,9 @@ from zoo.errors import RunError, UsageError
 from zoo.export.decoding import check as check_decoder
 from zoo.export.decoding import choices, chosen_decoder
 from zoo.export.formats import FORMATS, VARIANTS, Format
+from zoo.models.kinds import answers_with
 from zoo.models.loading import model_file
-from zoo.support.command import import_tensorflow, run, silence
+from zoo.support.command import Parser, import_tensorflow, naming, run, silence
 from zoo.support.files import atomic_folder, atomic_path
 
 if TYPE_CHECKING:
@@ -25,10 +26,10 @@ DATA, PAGES, MAX_SIDE = "procedural", 4, 256
 CROP = 64  # pages smaller than this are left out
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m zoo.export",
+    p = Parser(
+        "export",
         description="Writes a model for other runtimes: luma (B, H, W, 1) in [0, 1] in, U and V (B, H, W, 2) out, the"
         " decoder of a classifier included, for any batch, height and width. What was written is compared with Keras at"
         " once, and not kept if it differs.",
@@ -54,15 +55,16 @@ def parser() -> argparse.ArgumentParser:
         "--variant",
         choices=VARIANTS,
         default="float32",
-        help="float16: weights of half the size; int8: of a quarter (default: float32)",
+        help="float16: weights of half the size; int8: of a quarter",
     )
     p.add_argument(
         "-o",
-        "--output",
+        "--out",
         type=Path,
         metavar="PATH",
-        help="(default: beside the model's file, named after it, the decoder and the variant)",
+        help="where to (default: beside the model's file, named after it, the decoder and the variant)",
     )
+    p.add_argument("--output", dest="out", type=Path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)  # as it was
     p.add_argument("--overwrite", action="store_true", help="replace an earlier export")
     p.add_argument(
         "--pages",
@@ -93,8 +95,11 @@ def export(arguments: argparse.Namespace) -> None:
     decoder = _decoder(arguments.decode)
     count = _count_of_pages(arguments, form)
     source = model_file(arguments.model)
-    if arguments.output:
-        _check_target(arguments.output, form, source, arguments.overwrite)
+    answer = answers_with(arguments.model)
+    if answer:
+        check_decoder(arguments.decode, answer)
+    if arguments.out:
+        _check_target(arguments.out, form, source, arguments.overwrite)
     # Before TensorFlow is there: pages are drawn in processes of their own.
     pages = _pages(arguments, count) if count else []
 
@@ -102,12 +107,15 @@ def export(arguments: argparse.Namespace) -> None:
     from zoo.export.graph import ExportedGraph, in_float32
     from zoo.models.contract import contract_of
     from zoo.models.loading import load
+    from zoo.support.console import say
 
+    say(f"loading {arguments.model}")
     model = in_float32(load(arguments.model))
-    check_decoder(arguments.decode, contract_of(model))
+    contract = contract_of(model)
+    check_decoder(arguments.decode, contract.answer, contract.chooses)
     graph = ExportedGraph(model, decoder)
     folder = source.parent if source else Path()
-    target = arguments.output or folder / _default_name(model.name, arguments.decode, arguments.variant, form)
+    target = arguments.out or folder / _default_name(model.name, arguments.decode, arguments.variant, form)
     _check_target(target, form, source, arguments.overwrite)
     result = {
         "file": str(target),
@@ -119,6 +127,7 @@ def export(arguments: argparse.Namespace) -> None:
     }
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        say(f"writing {form.name} and comparing it with Keras")
         with (atomic_path if form.suffix else atomic_folder)(target) as temporary:
             _write(form, graph, temporary, arguments.variant)
             result["bytes"] = _size(temporary)
@@ -134,10 +143,8 @@ def export(arguments: argparse.Namespace) -> None:
 
 
 def _decoder(text: str | None) -> Decoder | None:
-    try:
+    with naming("--decode"):
         return chosen_decoder(text)
-    except UsageError as error:
-        raise UsageError(f"--decode: {error}") from None
 
 
 def _count_of_pages(arguments: argparse.Namespace, form: Format) -> int:

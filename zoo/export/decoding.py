@@ -2,7 +2,6 @@
 
 from zoo.chroma.decoders import DECODERS, RAW, Decoder
 from zoo.errors import UsageError
-from zoo.models.contract import Contract
 
 
 def chosen_decoder(text: str | None) -> Decoder | None:
@@ -27,12 +26,18 @@ def choices() -> str:
     return ", ".join(f"{name}[:T]" if DECODERS[name].temperature is not None else name for name in DECODERS)
 
 
-def check(text: str | None, contract: Contract) -> None:
-    """Raises UsageError if a model cannot be exported with the decoder that `text` names."""
-    if not contract.classifies:
+def check(text: str | None, answer: str, chooses: bool = False) -> None:
+    """Raises UsageError if a model cannot be exported with the decoder that `text` names.
+
+    Args:
+        text: of `--decode`; None without.
+        answer: what the model answers with: `uv` or `logits`.
+        chooses: whether the model chooses an input itself, as one that predicts V given U does.
+    """
+    if answer == "uv":
         if text:
             raise UsageError(f"decoder {text!r}: a regression answers with one colour, and takes no decoder")
     elif text is None:
         raise UsageError(f"a classifier's answer needs a decoder: {choices()}, or {RAW} for the logits themselves")
-    elif text == RAW and contract.chooses:
+    elif text == RAW and chooses:
         raise UsageError(f"decoder {RAW!r}: this model's logits of V depend on the U chosen; take one of {choices()}")

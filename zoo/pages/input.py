@@ -10,6 +10,7 @@ from zoo.data.decode import ImageError
 from zoo.data.files import READABLE, UNREADABLE, Source, files_below, is_image, list_sources, printable
 from zoo.data.pdf import OVERSAMPLING, Renderers
 from zoo.errors import UsageError
+from zoo.pages.look import Look
 from zoo.pages.scan import Scan, read_scan, scan_of
 
 ARCHIVES = (".cbz", ".zip")
@@ -53,6 +54,28 @@ class Page:
         if self.index is None:
             return read_scan(self.source.read())
         return scan_of(renderers.mine().render(self.source.path, self.index, PDF_SIDE // OVERSAMPLING))
+
+
+UNUSABLE = (ValueError, OSError, MemoryError)
+"""What reading a page raises."""
+
+
+def usable(page: Page, renderers: Renderers, look: Look) -> Scan:
+    """A page's pixels.
+
+    Raises:
+        ValueError: it has colours, is damaged or no image; the message says why.
+        OSError: it cannot be read.
+    """
+    scan = page.read(renderers)
+    if scan.colored and not (look.desaturate or look.white_paper):
+        raise ValueError("it has colours: --desaturate colours it anew, --white-paper takes stains for paper")
+    return scan
+
+
+def reason(error: BaseException) -> str:
+    """Why a page failed, for a message."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def find_pages(inputs: Sequence[str], renderers: Renderers) -> list[Page]:

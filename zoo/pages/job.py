@@ -10,7 +10,7 @@ import numpy as np
 from zoo.data.pdf import Renderers
 from zoo.pages.cleaning import descreened, with_white_paper
 from zoo.pages.colorizer import Colorizer
-from zoo.pages.input import Page
+from zoo.pages.input import UNUSABLE, Page, reason, usable
 from zoo.pages.look import Look
 from zoo.pages.output import Output
 from zoo.pages.scan import Scan, encode
@@ -60,9 +60,10 @@ class Job:
 
     def run(self, pages: Sequence[Page], progress: Callable[[int, int], None]) -> int:
         """Colours what is not there yet; how many pages that were."""
-        todo = [page for page in pages if not all(self._output.has(page.name, extra) for extra in self._look.extras)]
+        todo = self._output.missing(pages, self._look.extras)
         self.there = len(pages) - len(todo)
         done = 0
+        progress(0, len(todo))
         writing: deque[tuple[Page, Future[None]]] = deque()
         with ThreadPoolExecutor(2, thread_name_prefix="pages") as pool:
             try:
@@ -94,7 +95,7 @@ class Job:
             page, future = reading.popleft()
             try:
                 scan, seen = future.result()
-            except (ValueError, OSError, MemoryError) as error:
+            except UNUSABLE as error:
                 self._fail(page, error)
                 continue
             self._page_bytes = max(1, scan.samples.nbytes)
@@ -106,9 +107,7 @@ class Job:
             yield batch
 
     def _read(self, page: Page) -> tuple[Scan, np.ndarray]:
-        scan = page.read(self._renderers)
-        if scan.colored and not (self._look.desaturate or self._look.white_paper):
-            raise ValueError("it has colours: --desaturate colours it anew, --white-paper takes stains for paper")
+        scan = usable(page, self._renderers, self._look)
         if self._look.white_paper:
             scan = with_white_paper(scan)
         if not self._look.headroom and _is_bilevel(scan):
@@ -147,7 +146,7 @@ class Job:
         return 1
 
     def _fail(self, page: Page, error: BaseException) -> None:
-        self.failed[page.label] = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        self.failed[page.label] = reason(error)
 
 
 def _is_bilevel(scan: Scan) -> bool:

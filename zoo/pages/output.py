@@ -1,6 +1,8 @@
 """Where coloured pages go: a folder, an archive, a PDF."""
 
+import hashlib
 import json
+import os
 import shutil
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -13,11 +15,15 @@ from zoo.data.files import is_image
 from zoo.errors import UsageError
 from zoo.pages.input import BOOKS, Page
 from zoo.support.files import atomic_path, write_text
+from zoo.training.config import differences
 
 FORMATS = ("png", "jpg", "webp")
 
 NO_FOLDER = {".7z", ".cb7", ".cbr", ".cbt", ".djvu", ".epub", ".html", ".psd", ".rar", ".svg", ".tar", ".tga", ".txt"}
 """Extensions of files that cannot be written, and that nobody means a folder by."""
+
+RECORD = ".zoo-colorize.json"
+"""In a folder: the settings that each page was made with, so that others are not taken for the same."""
 
 
 class Output:
@@ -28,6 +34,9 @@ class Output:
         kind: of images: see `FORMATS`.
         overwrite: make what is there already anew.
         single: whether there is only one page.
+
+    Attributes:
+        unknown: how many pages are there of which no record says how they were made.
 
     Raises:
         UsageError: the file is there already, or what is there is of another kind.
@@ -50,6 +59,12 @@ class Output:
         if not self._file and not self.is_book and path.is_file():
             raise UsageError(f"-o {path} is a file: give a folder, or a name that ends in {', '.join(BOOKS)}")
         self.folder = path.with_name(path.name + ".parts") if self.is_book else path
+        self.unknown = 0
+        self._settings: dict[str, Any] = {}
+        self._digest = ""
+        self._begun_otherwise = False
+        self._known: dict[str, dict[str, Any]] = {}  # settings by digest
+        self._made: dict[str, str] = {}  # digest by page
 
     def check_apart(self, pages: Sequence[Page], extras: Sequence[str]) -> None:
         """Raises UsageError if a page would be written over one of the inputs."""
@@ -59,27 +74,74 @@ class Output:
             if path.resolve() in inputs:
                 raise UsageError(f"-o {self.path}: {path} is one of the inputs; give another place")
 
-    def begin(self, settings: dict[str, Any]) -> None:
-        """Makes ready for the pages of a book, or for more of them.
+    def check(self, settings: dict[str, Any], pages: Sequence[Page], extras: Sequence[str]) -> None:
+        """Looks at what is there, and writes nothing.
 
         Args:
             settings: what decides how pages look.
+            pages: what is to be coloured.
+            extras: see `page`.
 
         Raises:
-            UsageError: the book was begun with other settings, and is not to be overwritten.
+            UsageError: it was made with other settings, and is not to be overwritten.
         """
-        if not self.is_book:
+        self._settings = settings
+        if self.is_book:
+            file, labels = self.folder / "settings.json", [page.label for page in pages]
+            held = _read(file)
+            lines = differences(held | {"pages": labels}, settings | {"pages": labels}) if file.exists() else []
+            if lines == [] and held.get("pages", labels) != labels:
+                lines = ["they are other pages"]
+            self._settings = settings | {"pages": labels}
+            if lines and not self._overwrite:
+                what = f"{self.folder} holds pages that were made with other settings: --overwrite begins anew"
+                raise UsageError("\n  ".join([what, *lines]))
+            self._begun_otherwise = bool(lines)
             return
-        file = self.folder / "settings.json"
-        text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
-        if file.exists() and file.read_text(encoding="utf-8") != text:
-            if not self._overwrite:
-                raise UsageError(
-                    f"{self.folder} holds pages that were made with other settings: --overwrite begins anew"
-                )
+        self._digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+        record = _read(self.folder / RECORD) if not self._file else {}
+        self._known, self._made = (
+            found if isinstance(found := record.get(key), dict) else {} for key in ("settings", "pages")
+        )
+        names = [self._name(page.name, extra) for page in pages for extra in extras]
+        there = [name for name in names if os.path.exists(self.folder / name)]
+        self.unknown = sum(name not in self._made for name in there)
+        others = [name for name in there if self._made.get(name, self._digest) != self._digest]
+        if others and not self._overwrite:
+            lines = differences(self._known.get(self._made[others[0]], {}), settings)
+            raise UsageError(
+                "\n  ".join([f"-o {self.path} holds {len(others)} of these pages, made with other settings:", *lines])
+                + "\n--overwrite makes them anew; another folder keeps both"
+            )
+        for name in others:
+            del self._made[name]
+
+    def begin(self, pages: Sequence[Page], extras: Sequence[str]) -> None:
+        """Makes ready for the pages that `check` has looked at."""
+        if self._file:
+            return
+        if self.is_book and self._begun_otherwise:
             shutil.rmtree(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_text(file, text)
+        if self.is_book:
+            write_text(self.folder / "settings.json", _text(self._settings))
+            return
+        # Before they are made: a call may be killed.
+        for name in (self._name(page.name, extra) for page in pages for extra in extras):
+            if not os.path.exists(self.folder / name):
+                self._made[name] = self._digest
+        self.record()
+
+    def record(self) -> None:
+        """Writes down how the pages of a folder were made."""
+        if self._file or self.is_book:
+            return
+        known = self._known | {self._digest: self._settings}
+        used = {digest: known[digest] for digest in sorted(set(self._made.values())) if digest in known}
+        write_text(self.folder / RECORD, _text({"settings": used, "pages": self._made}))
+
+    def _name(self, page: PurePosixPath, extra: str) -> str:
+        return self.page(page, extra).relative_to(self.folder).as_posix()
 
     def page(self, name: PurePosixPath, extra: str = "") -> Path:
         """The file of a page."""
@@ -92,7 +154,11 @@ class Output:
     def has(self, name: PurePosixPath, extra: str = "") -> bool:
         """Whether a page is there and is to stay."""
         # What a book's folder holds was made by this very command.
-        return (self.is_book or not self._overwrite) and self.page(name, extra).exists()
+        return (self.is_book or not self._overwrite) and os.path.exists(self.page(name, extra))
+
+    def missing(self, pages: Sequence[Page], extras: Sequence[str]) -> list[Page]:
+        """Those of the pages that are to be made."""
+        return [page for page in pages if not all(self.has(page.name, extra) for extra in extras)]
 
     def write(self, name: PurePosixPath, data: bytes, extra: str = "") -> None:
         """Writes a page."""
@@ -100,15 +166,18 @@ class Output:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as temporary:
             temporary.write_bytes(data)
+        if not self._file and not self.is_book:
+            self._made[self._name(name, extra)] = self._digest
 
     def finish(self, names: Sequence[tuple[PurePosixPath, str]]) -> None:
         """Binds the pages of a book, in this order, if there are any, and removes its folder."""
         if not self.is_book:
             return
-        files = [self.page(name, extra) for name, extra in names if self.page(name, extra).exists()]
+        files = [file for name, extra in names if os.path.exists(file := self.page(name, extra))]
         if files:
             self._bind(files)
-        shutil.rmtree(self.folder)
+        if self.folder.exists():  # it was never made where no page could be coloured
+            shutil.rmtree(self.folder)
 
     def _bind(self, files: Sequence[Path]) -> None:
         with atomic_path(self.path) as temporary:
@@ -118,6 +187,19 @@ class Output:
                 with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as book:
                     for file in files:
                         book.write(file, file.relative_to(self.folder).as_posix())
+
+
+def _text(value: dict[str, Any]) -> str:
+    return json.dumps(value, indent=2, sort_keys=True) + "\n"
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """A JSON object; an empty one if there is none, or what is there is something else."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _bind_pdf(files: Sequence[Path], path: Path) -> None:

@@ -8,18 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import RegressionError, UsageError
-from zoo.support.command import run
+from zoo.support.command import Parser, run
 from zoo.support.names import suggestion
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m zoo.report", description="Makes reports of results, and compares two results."
-    )
+    p = Parser("report", description="Makes reports of results, and compares two results.")
     commands = p.add_subparsers(dest="command", required=True)
 
-    def command(name: str, words: str) -> argparse.ArgumentParser:
+    def command(name: str, words: str) -> Parser:
         return commands.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.")
 
     build = command("build", "make pages, tables, figures and index.html of reports/results/, and the README's tables")
@@ -28,7 +26,9 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument(
         "runs", nargs="*", type=Path, metavar="DIR", help="run directories, and evaluations' --out, to show as well"
     )
-    build.add_argument("--out", type=Path, metavar="DIR", help="write there, not to reports/; leave the README alone")
+    build.add_argument(
+        "-o", "--out", type=Path, metavar="DIR", help="write there, not to reports/; leave the README alone"
+    )
     build.add_argument("--check", action="store_true", help="write nothing; exit with 1 if something is stale")
 
     add = command("add", "keep a run's or an evaluation's result in reports/results/")

@@ -1,14 +1,71 @@
-"""What the commands share: error messages, exit codes, and an import of TensorFlow that keeps quiet."""
+"""What the commands share: the parser, error messages, exit codes, and an import of TensorFlow that keeps quiet."""
 
+import argparse
 import contextlib
 import os
 import signal
 import sys
+import textwrap
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-from zoo.errors import InterruptError, StallError, ZooError
+from zoo.errors import InterruptError, StallError, UsageError, ZooError
+from zoo.support.names import suggestion
+
+
+def program(command: str) -> str:
+    """How the user calls a command: `zoo train` by the console script, `python -m zoo.train` otherwise."""
+    return f"zoo {command}".strip() if Path(sys.argv[0]).stem == "zoo" else f"python -m zoo.{command}".strip(".")
+
+
+class Parser(argparse.ArgumentParser):
+    """A command's parser: it shows every default, takes no abbreviation, and knows the nearest flag and choice.
+
+    Args:
+        command: the command's name, such as `train`; None for a command of a command, "" for the one of them all.
+        **settings: those of `argparse.ArgumentParser`.
+    """
+
+    def __init__(self, command: str | None = None, **settings: Any) -> None:
+        prog = {} if command is None else {"prog": program(command)}
+        super().__init__(**{"allow_abbrev": False, "formatter_class": _Help, **prog, **settings})
+
+    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """As argparse does, after a look for mistyped flags, which it would name after anything else."""
+        words = sys.argv[1:] if args is None else args
+        shown = [flag for flag, action in self._option_string_actions.items() if action.help != argparse.SUPPRESS]
+        for word in words:
+            if word == "--" or (self._subparsers and not word.startswith("-")):
+                break  # what comes after is no flag, or another parser's
+            flag = word.partition("=")[0]
+            if flag.startswith("--") and " " not in flag and flag not in self._option_string_actions:
+                self.error(f"unknown flag {flag}.{suggestion(flag, shown)}")
+        return super().parse_known_args(args, namespace)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            error.message += f".{suggestion(str(value), map(str, action.choices or ()))}".rstrip(".")
+            raise
+
+
+class _Help(argparse.HelpFormatter):
+    """Shows defaults, and keeps the lines of a description or an epilog."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text = action.help or ""
+        silent = not action.option_strings or action.default is None or action.default is False
+        if silent or action.default in (argparse.SUPPRESS, [], "") or "(default" in text:
+            return text
+        return f"{text} (default: %(default)s)"
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n".join(
+            textwrap.fill(line, width, initial_indent=indent, subsequent_indent=indent) for line in text.splitlines()
+        )
 
 
 def run(command: Callable[[], None]) -> int:
@@ -55,6 +112,15 @@ def _run(command: Callable[[], None]) -> int:
 
 
 @contextlib.contextmanager
+def naming(flag: str) -> Iterator[None]:
+    """Puts a flag in front of what is found wrong with its value."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"{flag}: {error}") from None
+
+
+@contextlib.contextmanager
 def silence() -> Iterator[None]:
     """Throws away what is written to standard error, by libraries below Python too; exceptions still come through."""
     sys.stderr.flush()
@@ -81,7 +147,11 @@ def import_tensorflow(distribute: str | None = None) -> Any:
     Returns:
         The `zoo.training.devices.Devices`.
     """
+    from zoo.support.console import say
+
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if "tensorflow" not in sys.modules:
+        say("loading TensorFlow")
     with silence():
         import keras  # noqa: F401
         import tensorflow as tf

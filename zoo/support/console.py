@@ -1,4 +1,4 @@
-"""Progress on standard error: a bar on a terminal, plain lines elsewhere."""
+"""What a command is doing, on standard error: a bar on a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 SECONDS_BETWEEN_LINES = 10.0
+SECONDS_BEFORE_FIRST_LINE = 2.0
+SECONDS_BEFORE_TIME_LEFT = 5.0
 
 
 class TrainingProgress:
@@ -38,6 +40,8 @@ class TrainingProgress:
         if self._bar:
             self._bar.start()
             self._task = self._bar.add_task("", total=self._steps, completed=self._start, loss="–", speed="–")
+        elif self._start < self._steps:
+            self.say("compiling the first step")
         return self
 
     def __exit__(
@@ -69,7 +73,7 @@ class TrainingProgress:
 
     def say(self, line: str) -> None:
         """A line above the bar, or just a line."""
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(line, self._console)
 
 
 def _clock(seconds: float) -> str:
@@ -82,19 +86,38 @@ def _clock(seconds: float) -> str:
 def scanning(
     console: Console, what: str = "reading the data set", unit: str = "images"
 ) -> Iterator[Callable[[int, int], None]]:
-    """A callback (done, all) that shows how many images `what` is done with, on a terminal or every ten seconds."""
-    shown = time.monotonic()
+    """A callback (done, all) that shows how far `what` is and the time left.
+
+    It does so always on a terminal; elsewhere when nothing is done yet, after two seconds, and every ten.
+    """
+    began = time.monotonic()
+    shown: float | None = None
+    first: int | None = None
     with console.status(what) as status:
 
         def progress(done: int, total: int) -> None:
-            nonlocal shown
+            nonlocal began, shown, first
+            now = time.monotonic()
+            line = f"{what}: {done} of {total} {unit}"
+            begins = first is None
+            if first is None:
+                # What was there already took no time.
+                began, first = (began, 0) if done == 1 else (now, done)
+            elif done > first and now - began >= SECONDS_BEFORE_TIME_LEFT:
+                line += f", {_clock((now - began) * (total - done) / (done - first))} left"
+            wait = SECONDS_BEFORE_FIRST_LINE if shown is None else SECONDS_BETWEEN_LINES
             if console.is_terminal:
-                status.update(f"{what}: {done} of {total} {unit}")
-            elif time.monotonic() - shown >= SECONDS_BETWEEN_LINES:
-                shown = time.monotonic()
-                console.print(f"{what}: {done} of {total} {unit}", highlight=False)
+                status.update(line)
+            elif (begins and not done) or now - (shown or began) >= wait:
+                shown = now
+                say(line, console)
 
         yield progress
+
+
+def say(text: str, console: Console | None = None) -> None:
+    """A line on standard error, as it is."""
+    (console or stderr_console()).print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def stderr_console() -> Console:

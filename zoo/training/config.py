@@ -184,7 +184,10 @@ def resolve(model: str, recipe_name: str, flags: dict[str, Any], model_options: 
         config = RunConfig(model=model, recipe=recipe_name, model_options=options, **settings)
     except TypeError as error:
         raise UsageError(str(error)) from error
-    return _checked(config, output)
+    config = _checked(config, output)
+    if flags.get("decode") is not None and output != "logits":
+        raise UsageError(f"--decode is for classifiers, and {model} answers with UV")
+    return config
 
 
 def _checked(config: RunConfig, output: str) -> RunConfig:

@@ -13,7 +13,6 @@ import json
 import os
 import re
 import shlex
-import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -61,23 +60,27 @@ class TensorBoard:
     """
 
     def __init__(self, run_dir: Path, identity: Mapping[str, Any]) -> None:
-        from tensorboard.compat.proto.event_pb2 import SessionLog
-        from tensorboard.plugins.text.summary_v2 import text_pb
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+        import tensorflow as tf
 
         folder = run_dir / "tensorboard"
         for file in folder.glob("events.out.tfevents.*"):
             file.unlink()
         self.where = f"tensorboard --logdir {shlex.quote(str(folder))}"
-        self._writer = EventFileWriter(str(folder))
-        self._add(0, session_log=SessionLog(status=SessionLog.START))
+        if _missing("tensorboard"):
+            self.where += ' (pip install "keras-colorization-zoo[tensorboard]" to look)'
+        # What writes in version 2 tells an open TensorBoard nothing, and takes its package for scalars and images.
+        self._v1 = tf.compat.v1
+        with tf.Graph().as_default():  # where alone the writer can be made
+            self._writer = self._v1.summary.FileWriter(str(folder))
+        self._writer.add_session_log(self._v1.SessionLog(status=self._v1.SessionLog.START), 0)
         # Indented, it is code in Markdown.
         text = "\n".join(f"    {line}" for line in json.dumps(identity, indent=2).splitlines())
-        self._add(0, summary=text_pb("configuration", text))
+        as_text = {"plugin_data": {"plugin_name": "text"}}
+        self._add(0, {"tag": "configuration", "tensor": tf.make_tensor_proto(text), "metadata": as_text})
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """See `Tracker`."""
-        self._add_values(step, [{"tag": name, "simple_value": value} for name, value in values.items()])
+        self._add(step, *({"tag": name, "simple_value": value} for name, value in values.items()))
 
     def image(self, step: int, name: str, rgb: np.ndarray) -> None:
         """See `Tracker`."""
@@ -85,22 +88,15 @@ class TensorBoard:
         Image.fromarray(rgb).save(png, format="PNG")
         height, width, channels = rgb.shape
         held = {"height": height, "width": width, "colorspace": channels, "encoded_image_string": png.getvalue()}
-        self._add_values(step, [{"tag": name, "image": held}])
+        self._add(step, {"tag": name, "image": held})
 
     def close(self, finished: bool) -> None:
         """See `Tracker`."""
         self._writer.close()
 
-    def _add_values(self, step: int, values: list[dict[str, Any]]) -> None:
-        from tensorboard.compat.proto.summary_pb2 import Summary
-
-        self._add(step, summary=Summary(value=[Summary.Value(**value) for value in values]))
+    def _add(self, step: int, *values: dict[str, Any]) -> None:
+        self._writer.add_summary(self._v1.Summary(value=[self._v1.Summary.Value(**value) for value in values]), step)
         self._writer.flush()  # it would keep them for two minutes
-
-    def _add(self, step: int, **what: Any) -> None:
-        from tensorboard.compat.proto.event_pb2 import Event
-
-        self._writer.add_event(Event(wall_time=time.time(), step=step, **what))
 
 
 class WeightsAndBiases:
@@ -166,7 +162,7 @@ TRACKERS: dict[str, Callable[[Path, Mapping[str, Any]], Tracker]] = {
     "tensorboard": TensorBoard,
     "wandb": WeightsAndBiases,
 }
-"""By the name of `--log`, which is that of the package and of the extra."""
+"""By the name of `--log`, which is that of the extra."""
 
 
 class Trackers:
@@ -243,12 +239,16 @@ def named_scalars(record: Mapping[str, Any]) -> dict[str, float]:
 
 
 def check_trackers(names: Iterable[str]) -> None:
-    """Raises UsageError if the package of a tracker is not installed; imports none of them."""
-    for name in names:
-        found = importlib.util.find_spec(name)
-        # A folder of the same name, such as the one W&B writes to, is found as well, as a package without a file.
-        if found is None or found.origin is None:
+    """Raises UsageError if the package that a tracker writes with is not installed; imports none of them."""
+    for name in set(names) - {"tensorboard"}:  # TensorFlow writes for it
+        if _missing(name):
             raise UsageError(f'--log {name} needs the package {name}: pip install "keras-colorization-zoo[{name}]"')
+
+
+def _missing(package: str) -> bool:
+    found = importlib.util.find_spec(package)
+    # A folder of the same name, such as the one W&B writes to, is found as well, as a package without a file.
+    return found is None or found.origin is None
 
 
 def open_trackers(

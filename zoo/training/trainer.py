@@ -186,6 +186,7 @@ class Trainer:
                 self._save(0)
             recorded = any(r["step"] == start and "validation" in r for r in self.run_dir.records())
             if not recorded and (start == config.steps or start % config.validate_every == 0):
+                self._say("scoring the model as it is before the first step")
                 scores = self._validate(start, validation)
         (self._untrained,) = map(float, self.devices.from_chief([np.float32(self._untrained)]))
         with self.devices.strategy.scope():

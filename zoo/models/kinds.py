@@ -1,0 +1,55 @@
+"""What its card or its file tells of a model, so that mistakes are refused before Keras is imported."""
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+
+from zoo.models.heads import HEADS
+from zoo.models.loading import model_file
+from zoo.models.registry import get_card
+from zoo.models.releases import DEFAULT, get_release
+
+
+def answers_with(model: str | Path) -> str | None:
+    """`uv` of a regression, `logits` of a classifier, None where only the model itself can tell.
+
+    Args:
+        model: as `zoo.load` takes it.
+
+    Raises:
+        UsageError: there is no such model.
+    """
+    file = model_file(model)
+    if file:
+        return _of_file(file)
+    name, _, weights = str(model).partition(":")
+    if name == "hf":
+        return None
+    head = get_release(name, weights or DEFAULT).options.get("head")
+    return get_card(name).output if head is None else HEADS[head].answer
+
+
+def weights_digest(model: str | Path) -> str | None:
+    """What tells a model from one that was trained on: a SHA-256, of its file or its card; None of one on a hub."""
+    file = model_file(model)
+    if file:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    name, _, weights = str(model).partition(":")
+    return None if name == "hf" else get_release(name, weights or DEFAULT).sha256
+
+
+def _of_file(file: Path) -> str | None:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            config = json.loads(archive.read("config.json"))["config"]
+        if "contract" in config:
+            return str(config["contract"]["answer"])
+        name = config["output_layers"][0]
+        (layer,) = (each for each in config["layers"] if each["name"] == (name if isinstance(name, str) else name[0]))
+        shape = layer["build_config"]["input_shape"]  # what the last layer does changes no number of channels
+        shape = shape[0] if isinstance(shape[0], list) else shape
+    # Of another kind, or damaged: Keras will say so.
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, LookupError, TypeError):
+        return None
+    return {5: "logits", 4: "uv" if shape[-1] == 2 else None}.get(len(shape))
