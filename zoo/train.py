@@ -30,7 +30,7 @@ from zoo.training.config import (
     load_recipe,
     resolve,
 )
-from zoo.training.devices import DISTRIBUTE, read_tf_config
+from zoo.training.devices import DISTRIBUTE, open_devices, read_tf_config
 from zoo.training.trackers import TRACKERS, check_trackers, open_trackers
 
 if TYPE_CHECKING:
@@ -256,10 +256,10 @@ def train(arguments: argparse.Namespace) -> None:
         workers, worker = read_tf_config()
         others = ", ".join(address for address in workers if address != workers[worker])
         say(f"worker {worker} of {len(workers)}, {workers[worker]}: waiting for {others}, for as long as it takes")
-        devices = import_tensorflow(arguments.distribute)
+        devices = import_tensorflow(lambda: open_devices(arguments.distribute))
     held, result = _agreed(devices, identity, lambda: _look(run_dir, config, identity))
     if result is None or arguments.dry_run:
-        devices = devices or import_tensorflow(arguments.distribute)
+        devices = devices or import_tensorflow(lambda: open_devices(arguments.distribute))
         try:
             found = _train(arguments, config, dataset, run_dir, identity, devices, held, console)
         except OSError as error:

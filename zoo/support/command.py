@@ -135,17 +135,17 @@ def silence() -> Iterator[None]:
         os.close(saved)
 
 
-def import_tensorflow(distribute: str | None = None) -> Any:
-    """Imports TensorFlow without its remarks about absent GPUs, and opens the devices of a run.
+def import_tensorflow(open_devices: Callable[[], Any] | None = None) -> Any:
+    """Imports TensorFlow, and opens the devices of a run, without its remarks about absent GPUs.
 
     Some of the remarks are written before its logging is set up, whatever the level: the file descriptor itself has to
     be turned away.
 
     Args:
-        distribute: see `zoo.training.devices.open_devices`.
+        open_devices: called once TensorFlow is there, before it has computed anything.
 
     Returns:
-        The `zoo.training.devices.Devices`.
+        What that answered.
     """
     from zoo.support.console import say
 
@@ -156,8 +156,6 @@ def import_tensorflow(distribute: str | None = None) -> Any:
         import keras  # noqa: F401
         import tensorflow as tf
 
-        from zoo.training.devices import open_devices
-
-        devices = open_devices(distribute)
+        devices = open_devices() if open_devices else None
         tf.config.list_logical_devices()
         return devices
