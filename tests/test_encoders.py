@@ -177,3 +177,16 @@ def test_a_card_is_checked():
     card = EncoderCard("wrong", "s", taps, "p", "w", "", "l", "c", 0)
     with pytest.raises(ValueError, match=r"\[4, 2\], not rising powers of two"):
         register_encoder(card)
+
+
+@pytest.mark.slow
+def test_a_classifier_on_efficientnet_lite0_beats_both_baselines(tmp_path):
+    """By the recipe `quick` on the embedded pages, as the README's first command trains."""
+    from zoo import train
+    from zoo.results import load_result
+
+    command = ["classifier", "--encoder", "efficientnet_lite0", "--run-dir", str(tmp_path / "run")]
+    assert train.main(command) == 0
+    scores = load_result(tmp_path / "run" / "result.json", "training").details["scores"]["rows"][0]
+    for against in ("against_grey", "against_mean"):
+        assert scores[against][2] < 0  # the upper end of the difference's interval

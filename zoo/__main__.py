@@ -1,9 +1,10 @@
-"""`zoo`, or `python -m zoo`: a table of the models, or one of the commands."""
+"""`zoo`, or `python -m zoo`: tables of the models and encoders, or one of the commands."""
 
 import importlib
 import sys
 
 import zoo
+from zoo.models.encoders import ENCODERS
 from zoo.support.command import Parser, run
 
 COMMANDS = {
@@ -20,16 +21,23 @@ COMMANDS = {
 
 
 def show() -> None:
-    """Prints the table."""
+    """Prints the tables of models and of encoders."""
     from rich.console import Console
     from rich.table import Table
 
+    console = Console()
     table = Table("model", "output", "parameters", "what it is", "source")
     for name in zoo.list_models():
         card = zoo.get_card(name)
         summary = f"{card.summary}\n{card.notes}" if card.notes else card.summary
         table.add_row(name, card.output, f"{card.parameters / 1e6:.1f} M", summary, card.source)
-    Console().print(table)
+    console.print(table)
+    table = Table("encoder", "maps", "parameters", "weights", "licence")
+    for name in zoo.list_encoders():
+        encoder = ENCODERS[name].card
+        maps = ", ".join(f"1/{tap.stride}: {tap.channels}" for tap in encoder.taps)
+        table.add_row(name, maps, f"{encoder.parameters / 1e6:.1f} M", encoder.weights, encoder.licence)
+    console.print(table)
 
 
 def parser() -> Parser:

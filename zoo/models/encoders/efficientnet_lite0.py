@@ -43,7 +43,7 @@ CARD = EncoderCard(
         Tap("block7a", 32, 320),
     ),
     preprocessing="luma three times, 0 to 255, less 127, over 128",
-    weights="ImageNet-1k, of the PyTorch port of TensorFlow's, in half precision (tools/encoder_weights.py)",
+    weights="ImageNet-1k, Google's by way of ML Illustrated's PyTorch port, in half precision",
     digest="20c01b21cf37ca91056a9877bc110656986df1f7bcfac9da389f1c9ee2004219",
     licence="Apache-2.0",
     citation="M. Tan and Q. Le, EfficientNet, ICML 2019; R. Liu, EfficientNet-Lite, TensorFlow blog, 2020",
