@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from zoo.data.cards import DataFile
-from zoo.data.download import Patience
+from zoo.data.fetched.download import Patience
 
 QUICK = Patience(attempts=3, silence=0.5, slowest=100_000, pause=0.01)
 BODY = np.random.default_rng(0).bytes(300_000)

@@ -19,11 +19,12 @@ from PIL import Image
 from server import BODY, QUICK, Server, serving
 
 from zoo.data import __main__ as command
-from zoo.data import cards, download, get, web
+from zoo.data import cards
 from zoo.data.cards import card_files, get_card
 from zoo.data.dataset import open_dataset
-from zoo.data.download import Patience
-from zoo.data.groups import assign
+from zoo.data.fetched import download, get, web
+from zoo.data.fetched.download import Patience
+from zoo.data.prepared.groups import assign
 from zoo.errors import RunError, UsageError
 
 

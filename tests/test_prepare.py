@@ -16,9 +16,9 @@ import pytest
 from PIL import Image
 from preparing import SMALL, archive, content, page, prepared, rows, run, save, works
 
-from zoo.data import originals, prepare
 from zoo.data.dataset import open_dataset
-from zoo.data.groups import split_of
+from zoo.data.prepared import originals, prepare
+from zoo.data.prepared.groups import split_of
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from PIL import Image
 
 from zoo.data import cards, dataset, files
 from zoo.data.dataset import Dataset, open_dataset
-from zoo.data.get import describe
+from zoo.data.fetched.get import describe
 from zoo.errors import UsageError
 
 CROP = 32
@@ -311,7 +311,7 @@ def test_links_and_pipes(tmp_path: Path) -> None:
 
 def test_card_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLORIZATION_ZOO_CACHE", str(tmp_path))
-    from zoo.data import procedural
+    from zoo.data.drawn import procedural
 
     # Fewer pages than the card says, which would take a while to draw.
     few = {"counts": {"train": 2, "val": 1, "test": 1}, "workers": 1}

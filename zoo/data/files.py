@@ -30,7 +30,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Source:
+class ImageFile:
     """Where an image lies: the file at `path`, or an entry of the archive there, which is held open.
 
     The name is the path inside the data set, for messages; characters that do not print are replaced.
@@ -65,7 +65,7 @@ class Source:
             raise ImageError(f"damaged archive entry ({error})") from None
 
 
-def list_sources(path: Path) -> list[Source]:
+def list_images(path: Path) -> list[ImageFile]:
     """The images of a folder with its sub-folders, or of a .zip or .cbz archive, by name; none is looked at.
 
     Raises:
@@ -74,11 +74,11 @@ def list_sources(path: Path) -> list[Source]:
     return sorted(folder_images(path) if path.is_dir() else archive_images(path), key=lambda source: source.name)
 
 
-def folder_images(root: Path) -> Iterator[Source]:
+def folder_images(root: Path) -> Iterator[ImageFile]:
     """The image files below a folder."""
     for path in files_below(root):
         if is_image(path):
-            yield Source(printable(path.relative_to(root).as_posix()), path)
+            yield ImageFile(printable(path.relative_to(root).as_posix()), path)
 
 
 def files_below(root: Path) -> Iterator[Path]:
@@ -105,7 +105,7 @@ def files_below(root: Path) -> Iterator[Path]:
                 yield path
 
 
-def archive_images(path: Path) -> Iterator[Source]:
+def archive_images(path: Path) -> Iterator[ImageFile]:
     """The image entries of a zip file. They are read in place: nothing is ever extracted.
 
     Raises:
@@ -126,7 +126,7 @@ def archive_images(path: Path) -> Iterator[Source]:
         if entry.filename and not entry.is_dir() and is_image(name) and not _is_hidden(name):
             if entry.flag_bits & 1:
                 raise UsageError(f"{path}: the archive is encrypted; unpack it and give the folder")
-            yield Source(printable(entry.filename), path, archive, entry)
+            yield ImageFile(printable(entry.filename), path, archive, entry)
 
 
 def _directory_bytes(path: Path) -> int:

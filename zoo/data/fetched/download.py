@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from zoo.data.cards import DataFile
+from zoo.data.fetched.web import Call, RedirectError
 from zoo.data.files import printable
-from zoo.data.web import Call, RedirectError
 from zoo.errors import RunError
 from zoo.support.version import __version__
 

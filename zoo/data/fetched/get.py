@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from zoo.data.cards import DataCard, DataFile, card_files, get_card, list_datasets
-from zoo.data.download import PARALLEL, Patience, download
-from zoo.data.drawings import fetch_wheel, render_all, require_renderer
+from zoo.data.fetched.download import PARALLEL, Patience, download
+from zoo.data.fetched.drawings import fetch_wheel, render_all, require_renderer
 from zoo.data.files import Progress
-from zoo.data.manifest import read_record
-from zoo.data.prepare import Settings, prepare
+from zoo.data.prepared.manifest import read_record
+from zoo.data.prepared.prepare import Settings, prepare
 from zoo.errors import UsageError
 from zoo.support.files import CACHE_VARIABLE, cache_dir, locked
 
@@ -155,7 +155,7 @@ def describe() -> list[dict[str, Any]]:
 
 def _described(card: DataCard) -> dict[str, Any]:
     if card.kind == "procedural":
-        from zoo.data.procedural import VERSION
+        from zoo.data.drawn.procedural import VERSION
 
         size, pages = None, cache_dir() / f"{card.name}-v{VERSION}-seed0" / "pages"
         here = all(len(list((pages / split).glob("*.png"))) >= count for split, count in card.pages.items())
