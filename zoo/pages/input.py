@@ -7,14 +7,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from zoo.data.decode import ImageError
-from zoo.data.files import READABLE, UNREADABLE, ImageFile, files_below, is_image, list_images, printable
+from zoo.data.files import (
+    READABLE,
+    ImageFile,
+    files_below,
+    is_archive,
+    is_image,
+    list_images,
+    printable,
+    why_unreadable,
+)
 from zoo.data.pdf import OVERSAMPLING, Renderers
 from zoo.errors import UsageError
 from zoo.pages.scan import Scan, read_scan, scan_of
 
-ARCHIVES = (".cbz", ".zip")
 PDF = ".pdf"
-BOOKS = (*ARCHIVES, PDF)
+BOOKS = (".cbz", ".zip", PDF)
 
 PDF_SIDE = 4096
 """The longer side of a page of a PDF, pixels, at most: of a scan, its own; of what is drawn, this."""
@@ -97,10 +105,10 @@ def _pages_of(path: Path, many: bool, renderers: Renderers) -> Iterator[Page]:
     if path.is_dir():
         files = sorted(files_below(path), key=lambda file: printable(file.relative_to(path).as_posix()))
         pages = [page for file in files for page in _pages_in(file, path, top, renderers)]
-    elif path.suffix.lower() in (*ARCHIVES, PDF):
+    elif is_archive(path) or path.suffix.lower() == PDF:
         pages = list(_pages_of_book(path, str(path), top, renderers))
-    elif path.suffix.lower() in UNREADABLE:
-        raise UsageError(f"{path}: {path.suffix} files cannot be read: save the pages as PNG or JPEG first")
+    elif fault := why_unreadable(path):
+        raise UsageError(f"{path}: {fault}")
     else:
         pages = [Page(ImageFile(str(path), path), PurePosixPath(path.stem))]
     if not pages:
@@ -112,7 +120,7 @@ def _pages_in(file: Path, root: Path, top: PurePosixPath, renderers: Renderers) 
     """The page or pages of a file in a folder; none of what is neither image nor book."""
     name = printable(file.relative_to(root).as_posix())
     stem = top / PurePosixPath(name).with_suffix("")
-    if file.suffix.lower() in (*ARCHIVES, PDF):
+    if is_archive(file) or file.suffix.lower() == PDF:
         try:
             yield from _pages_of_book(file, name, stem, renderers)
         except UsageError as error:

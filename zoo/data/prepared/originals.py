@@ -14,13 +14,21 @@ from typing import Any
 from PIL import Image
 
 from zoo.data.decode import ImageError, decode_rgb, is_gray, read_header
-from zoo.data.files import ImageFile, archive_images, files_below, folder_split, is_image, printable
+from zoo.data.files import (
+    ImageFile,
+    archive_images,
+    files_below,
+    folder_split,
+    is_archive,
+    is_image,
+    printable,
+    why_unreadable,
+)
 from zoo.data.pdf import Renderers, require_pdfium
 from zoo.data.prepared.near import color_sketch, perceptual_hash
 from zoo.errors import UsageError
 from zoo.support.files import atomic_path
 
-_ARCHIVES = {".zip", ".cbz"}
 _PDF = ".pdf"
 
 
@@ -65,10 +73,11 @@ def check_source(path: Path) -> None:
         raise UsageError(f"{path}: no such folder or file")
     if path.suffix.lower() == _PDF:
         require_pdfium()
-    elif path.suffix.lower() in _ARCHIVES:
+    elif is_archive(path):
         next(archive_images(path), None)
     else:
-        raise UsageError(f"{path}: a source is a folder, a .zip or .cbz archive, or a PDF")
+        what = why_unreadable(path)
+        raise UsageError(f"{path}: {what or 'a source is a folder, a .zip or .cbz archive, or a PDF'}")
 
 
 def source_name(path: Path) -> str:
@@ -125,7 +134,7 @@ def _pages_in_file(path: Path, name: str, group: str, renderers: Renderers) -> I
     """The pages of an archive or a PDF; none of another file."""
     whole, kind = ImageFile(name, path), path.suffix.lower()
     try:
-        if kind in _ARCHIVES:
+        if is_archive(path):
             for source in archive_images(path):
                 entry = f"{name}/{source.name}"
                 assert source.entry is not None
