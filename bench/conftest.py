@@ -294,7 +294,7 @@ def jpeg_pages(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixture
     """JPEG pages of 1200 × 1800 at quality 90, as scans of comics come; drawn, and the same everywhere."""
     from PIL import Image
 
-    from zoo.data.procedural import materialise
+    from zoo.data.drawn.procedural import materialise
 
     count = 2 if request.config.option.quick else 24
     folder = tmp_path_factory.mktemp("pages")

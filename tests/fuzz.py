@@ -1,8 +1,8 @@
 """Hostile images and archives through the loader and the colouring path.
 
-`python tests/fuzz.py --count 6000` makes that many mutants of good JPEG, PNG, WebP, GIF and CBZ files, reads them as a
-data set, takes training crops of what was accepted, colours it, and prints the counts. Each hundred is a process of its
-own, whose death, time and memory are watched.
+`python tests/fuzz.py --count 6000` makes that many mutants of good JPEG, PNG, WebP, GIF, TIFF and CBZ files, reads
+them as a data set, takes training crops of what was accepted, colours it, and prints the counts. Each hundred is a
+process of its own, whose death, time and memory are watched.
 """
 
 import argparse
@@ -30,7 +30,7 @@ BATCH = 100
 MEMORY_BOUND = 3_500_000_000
 """What reading and colouring a file may take at most beyond what the process had, bytes: see SECURITY.md."""
 BATCH_SECONDS = 300.0
-KINDS = ("jpeg", "png", "webp", "gif", "cbz")
+KINDS = ("jpeg", "png", "webp", "gif", "tiff", "cbz")
 
 
 def good_files(rng: np.random.Generator) -> dict[str, list[bytes]]:
@@ -72,8 +72,19 @@ def good_files(rng: np.random.Generator) -> dict[str, list[bytes]]:
         save(alpha, "WEBP", lossless=True),
         save(picture, "WEBP", save_all=True, append_images=frames, exif=exif),
     ]
+    tiff = [
+        save(picture, "TIFF"),
+        save(picture, "TIFF", compression="tiff_lzw", save_all=True, append_images=frames),
+        save(picture, "TIFF", compression="jpeg"),
+        save(alpha, "TIFF", compression="tiff_adobe_deflate", icc_profile=b"not a profile" * 20),
+        save(picture.convert("CMYK"), "TIFF", compression="packbits", exif=exif),
+        save(picture.convert("1"), "TIFF", compression="group4"),
+        save(deep, "TIFF", compression="tiff_lzw"),
+        save(picture.quantize(32), "TIFF"),
+    ]
     gif = [save(picture, "GIF"), save(picture, "GIF", save_all=True, append_images=frames, transparency=0)]
-    return {"jpeg": jpeg, "png": png, "webp": webp, "gif": gif, "cbz": [_book(jpeg, png, m) for m in (0, 8)]}
+    books = [_book(jpeg, png, method) for method in (0, 8)]
+    return {"jpeg": jpeg, "png": png, "webp": webp, "gif": gif, "tiff": tiff, "cbz": books}
 
 
 def _book(jpeg: list[bytes], png: list[bytes], method: int) -> bytes:

@@ -9,9 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from zoo.data.cards import DataFile
-from zoo.data.download import Patience
 
-QUICK = Patience(attempts=3, silence=0.5, slowest=100_000, pause=0.01)
 BODY = np.random.default_rng(0).bytes(300_000)
 
 
@@ -22,7 +20,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     server: "Server"
 
     def do_GET(self) -> None:
-        self.server.requests.append((self.path, self.headers.get("Range")))
+        self.server.requests.append(self.path)
         self.close_connection = True
         behaviour = getattr(self, self.path.split("/")[1].replace("-", "_"), self.good)
         behaviour(self.server.bodies[self.path.split("/")[-1]])
@@ -31,30 +29,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
     def calls(self) -> int:
-        return sum(path == self.path for path, _ in self.server.requests)
+        return self.server.requests.count(self.path)
 
     def head(self, status: int, **headers: object) -> None:
         self.send_response(status)
+        self.send_header("Connection", "close")
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), str(value))
         self.end_headers()
 
     def good(self, body: bytes, most: int | None = None) -> None:
-        wanted = self.headers.get("Range")
-        if wanted:
-            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
-            span = f"bytes {start}-{len(body) - 1}/{len(body)}"
-            self.head(206, Content_Length=len(body) - start, Content_Range=span)
-            self.wfile.write(body[start:][:most])
-        else:
-            self.head(200, Content_Length=len(body))
-            self.wfile.write(body[:most])
+        self.head(200, Content_Length=len(body))
+        self.wfile.write(body[:most])
 
     def drops(self, body: bytes) -> None:
-        self.good(body, 70_000)
+        self.good(body, None if self.calls() > 2 else 70_000)
 
-    def drops_early(self, body: bytes) -> None:
-        self.good(body, 10)
+    def always_drops(self, body: bytes) -> None:
+        self.good(body, 70_000)
 
     def stalls(self, body: bytes) -> None:
         if self.calls() > 1:
@@ -64,43 +56,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def silent(self, body: bytes) -> None:
         self.server.closing.wait(5)
-
-    def slow_head(self, body: bytes) -> None:
-        self.wfile.write(b"HTTP/1.1 200 OK\r\n")
-        for number in range(1000):
-            try:
-                self.wfile.write(b"X-%d: x\r\n" % number)
-            except OSError:
-                return
-            if self.server.closing.wait(0.1):
-                return
-
-    def trickles(self, body: bytes) -> None:
-        self.head(200, Content_Length=len(body))
-        for start in range(0, len(body), 100):
-            try:
-                self.wfile.write(body[start : start + 100])
-            except OSError:
-                return
-            if self.server.closing.wait(0.05):
-                return
-
-    def no_range(self, body: bytes) -> None:
-        self.head(200, Content_Length=len(body))
-        self.wfile.write(body[:100_000] if self.calls() == 1 else body)
-
-    def lies_about_range(self, body: bytes) -> None:
-        if self.calls() == 1:
-            return self.good(body, 100_000)
-        if not self.headers.get("Range"):
-            return self.good(body)
-        self.head(206, Content_Length=10, Content_Range=f"bytes 0-9/{len(body)}")
-        self.wfile.write(body[:10])
-
-    def wrong_rest(self, body: bytes) -> None:
-        if self.calls() == 1:
-            return self.good(body, 100_000)
-        self.good(bytes(len(body)) if self.headers.get("Range") else body)
 
     def wrong_length(self, body: bytes) -> None:
         self.head(200, Content_Length=len(body) - 1)
@@ -137,11 +92,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def always_busy(self, body: bytes) -> None:
         self.head(503, Content_Length=0)
 
-    def no_such_range(self, body: bytes) -> None:
-        if self.headers.get("Range"):
-            return self.head(416, Content_Length=0)
-        self.good(body, 100_000 if self.calls() == 1 else None)
-
     def moved(self, body: bytes) -> None:
         self.head(302, Location=f"/good/{self.path.split('/')[-1]}", Content_Length=0)
 
@@ -172,7 +122,7 @@ class Server(http.server.ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.requests: list[tuple[str, str | None]] = []
+        self.requests: list[str] = []
         self.closing = threading.Event()
         self.bodies = {"0.bin": BODY}
 

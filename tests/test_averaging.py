@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from zoo.data.procedural import CLASSES, draw_page
+from zoo.data.drawn.procedural import CLASSES, draw_page
 from zoo.evaluation.oracles import ORACLES, PALETTES, ideal_indices
 from zoo.metrics import INDICES, AveragingIndices, regions
 

@@ -11,7 +11,7 @@ from PIL import Image
 from preparing import SMALL, rows, run, save, works
 
 from zoo.data import __main__ as command
-from zoo.data import manifest
+from zoo.data.prepared import manifest
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def _add(root: Path, split: str, data: bytes, source: str) -> None:
     picture = Image.open(io.BytesIO(data))
     (root / split / "added.jpg").write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()
-    row = manifest.Row(f"{split}/added.jpg", source, "a new group", split, *picture.size, digest, "", "0" * 64)
+    row = manifest.ManifestRow(f"{split}/added.jpg", source, "a new group", split, *picture.size, digest, "", "0" * 64)
     _edit(root, lambda found: [*found, row])
     record = json.loads((root / "prepared.json").read_text())
     record["digest"] = manifest.files_digest(manifest.read_manifest(root))

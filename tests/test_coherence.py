@@ -6,7 +6,7 @@ from scipy.special import log_softmax
 from zoo.chroma import regions as coherence
 from zoo.chroma.regions import LEAST, pool, segment
 from zoo.chroma.yuv import split_luma
-from zoo.data.procedural import draw_page
+from zoo.data.drawn.procedural import draw_page
 
 
 def alike(luma):

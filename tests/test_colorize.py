@@ -78,10 +78,13 @@ def test_pages_that_differ_in_their_suffix_alone_keep_it(tmp_path, models, capsy
     save(tmp_path / "in" / "one.png", page())
     save(tmp_path / "in" / "one.jpg", page(seed=1))
     save(tmp_path / "in" / "one.tif", page(seed=1))
+    save(tmp_path / "in" / "one.bmp", page(seed=1))
+    (tmp_path / "in" / "book.cbr").write_bytes(b"Rar!")
     code, _, err = run(capsys, models["tiny"], tmp_path / "in", "-o", tmp_path / "out")
     assert code == 1
-    assert "one.tif: not a JPEG, PNG, WebP or GIF image" in err
-    assert {p.name for p in (tmp_path / "out").glob("[!.]*")} == {"one.png.png", "one.jpg.png"}
+    assert "one.bmp: not a JPEG, PNG, WebP, GIF or TIFF image" in err
+    assert "book.cbr: a RAR archive, which cannot be read: unpack it, or save it as .cbz" in err
+    assert {p.name for p in (tmp_path / "out").glob("[!.]*")} == {"one.png.png", "one.jpg.png", "one.tif.png"}
 
 
 # Where pages come from and go to.
@@ -524,19 +527,21 @@ def test_mistakes_are_found_before_tensorflow_is_loaded(tmp_path, models):
         (["empty"], "no images in it"),
         (["in", "-o", "x.cbz", "--summary"], "--summary: a book holds its pages alone"),
         (["in/a.png", "-o", "x.png", "--format", "jpg"], "--format jpg: -o x.png is another"),
-        (["tif/a.tif"], ".tif files cannot be read: save the pages as PNG or JPEG first"),
+        (["odd/a.bmp"], "a.bmp: a .bmp file, which cannot be read: save it as PNG or JPEG"),
+        (["odd/a.cb7"], "a.cb7: a 7-Zip archive, which cannot be read: unpack it, or save it as .cbz"),
     ],
 )
 def test_bad_input_is_exit_code_2(tmp_path, models, capsys, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     save(tmp_path / "in" / "a.png", page())
-    (tmp_path / "tif").mkdir()
-    (tmp_path / "tif" / "a.tif").write_bytes(b"II*\0")
+    (tmp_path / "odd").mkdir()
+    for name in ("a.bmp", "a.cb7"):
+        (tmp_path / "odd" / name).write_bytes(b"odd")
     (tmp_path / "empty").mkdir()
     code, _, err = run(capsys, "-o", "out", models["tiny"], *arguments)
     assert code == 2
     assert message in err
-    assert {path.name for path in tmp_path.iterdir()} == {"in", "tif", "empty"}
+    assert {path.name for path in tmp_path.iterdir()} == {"in", "odd", "empty"}
 
 
 def test_no_model(tmp_path, capsys):

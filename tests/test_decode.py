@@ -6,10 +6,11 @@ import zlib
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageOps
 
 from zoo.data import decode
-from zoo.data.decode import ImageError, decode_rgb, inspect, is_gray, read_header
+from zoo.data.decode import ImageError, decode_rgb, decode_samples, inspect, is_gray, raw_metadata, read_header
 
 
 def picture(height: int = 48, width: int = 64) -> np.ndarray:
@@ -49,6 +50,9 @@ IMAGE = Image.fromarray(RGB)
         ("JPEG", {"quality": 95, "subsampling": 0}, 6),
         ("JPEG", {"quality": 95, "progressive": True}, 12),
         ("GIF", {}, 40),
+        ("TIFF", {}, 0),
+        *(("TIFF", {"compression": name}, 0) for name in ("tiff_lzw", "tiff_adobe_deflate", "packbits")),
+        ("TIFF", {"compression": "jpeg", "quality": 95}, 16),
     ],
 )
 def test_colour_formats(kind: str, options: dict[str, object], tolerance: int) -> None:
@@ -79,18 +83,20 @@ def test_only_what_tensorflow_decodes_alike_is_fast() -> None:
         png(RGB.astype(np.uint16), 2),
         encode(IMAGE, "WEBP"),
         encode(IMAGE, "GIF"),
+        encode(IMAGE, "TIFF"),
     ):
         assert read_header(slow).fast is None
 
 
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 @pytest.mark.parametrize("mode", ["1", "L", "P"])
-def test_few_colours(mode: str) -> None:
+def test_few_colours(mode: str, kind: str) -> None:
     image = IMAGE.convert(mode)
-    np.testing.assert_array_equal(decode_rgb(encode(image, "PNG")), np.asarray(image.convert("RGB")))
+    np.testing.assert_array_equal(decode_rgb(encode(image, kind)), np.asarray(image.convert("RGB")))
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
-@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
 def test_alpha_is_composited_on_white(mode: str, kind: str) -> None:
     alpha = np.linspace(0, 255, RGB.size // 3).reshape(RGB.shape[:2]).astype(np.uint8)
     image = IMAGE.convert(mode)
@@ -138,6 +144,87 @@ def test_cmyk_jpeg() -> None:
     assert np.abs(rgb - np.asarray(image.convert("RGB"))).max() < 12
 
 
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])
+def test_cmyk_tiff(compression: str) -> None:
+    image = IMAGE.convert("CMYK")
+    data = encode(image, "TIFF", compression=compression)
+    np.testing.assert_array_equal(decode_rgb(data), np.asarray(image.convert("RGB")))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    "layout",
+    [{}, {"tile": (16, 16)}, {"rowsperstrip": 7}, {"compression": "zlib"}, {"photometric": "miniswhite"}],
+    ids=["strip", "tiles", "strips", "deflate", "white"],
+)
+def test_deep_tiff(layout: dict[str, object], order: str) -> None:
+    samples = np.random.default_rng(0).integers(0, 65536, (37, 41), np.uint16)
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, samples, byteorder=order, **layout)
+    data = stream.getvalue()
+    if layout.get("photometric") and order == ">":  # Pillow knows no such mode
+        with pytest.raises(ImageError, match="unknown pixel mode"):
+            decode_samples(data)
+        return
+    expected = ~samples if layout.get("photometric") else samples
+    assert decode_samples(data).dtype == np.uint16
+    np.testing.assert_array_equal(decode_samples(data), expected)
+    np.testing.assert_array_equal(decode_rgb(data), np.repeat((expected >> 8).astype(np.uint8)[..., None], 3, -1))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("planes", ["contig", "separate"])
+def test_deep_colour_tiff(planes: str, order: str) -> None:
+    samples = np.random.default_rng(0).integers(0, 65536, (37, 41, 3), np.uint16)
+    stored = samples if planes == "contig" else samples.transpose(2, 0, 1)
+    options = {"byteorder": order, "photometric": "rgb", "planarconfig": planes}
+    for compression in (None, "zlib"):
+        stream = io.BytesIO()
+        tifffile.imwrite(stream, stored, compression=compression, **options)
+        if planes == "separate" and not compression:
+            with pytest.raises(ImageError, match="16 bits in planes, which is not read: save it with LZW"):
+                decode_rgb(stream.getvalue())
+        else:
+            np.testing.assert_array_equal(decode_rgb(stream.getvalue()), samples >> 8)
+
+
+@pytest.mark.parametrize(
+    ("samples", "options", "reason"),
+    [
+        (np.zeros((9, 9), np.float32), {}, "a TIFF of 32 bits a sample: save it with 8 or 16"),
+        (np.zeros((9, 9), np.int16), {}, "a TIFF of I samples, which are not read: save it as grey or RGB"),
+        (np.zeros((9, 9), np.uint8), {"bigtiff": True}, "a BigTIFF, which is not read: save it as an ordinary TIFF"),
+    ],
+)
+def test_tiff_that_is_not_read(samples: np.ndarray, options: dict[str, object], reason: str) -> None:
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, samples, **options)
+    with pytest.raises(ImageError) as error:
+        decode_rgb(stream.getvalue())
+    assert str(error.value) == reason
+
+
+def test_the_profile_of_a_tiff() -> None:
+    data = encode(IMAGE, "TIFF", icc_profile=b"profile" * 100)
+    assert raw_metadata(data) == (b"", b"profile" * 100)
+
+
+def test_damaged_tiff_says_nothing_on_standard_error(capfd: pytest.CaptureFixture[str]) -> None:
+    """libtiff writes what is wrong to the file descriptor by itself."""
+    random, refused = np.random.default_rng(0), 0
+    for name, image in (("tiff_lzw", IMAGE), ("tiff_adobe_deflate", IMAGE), ("group4", IMAGE.convert("1"))):
+        intact = encode(image, "TIFF", compression=name)
+        for _ in range(30):
+            data = bytearray(intact)
+            data[random.integers(8, len(data))] ^= 0x55
+            try:
+                decode_rgb(bytes(data))
+            except ImageError:
+                refused += 1
+    assert refused
+    assert capfd.readouterr().err == ""
+
+
 def oriented(value: int) -> Image.Exif:
     exif = Image.Exif()
     exif[0x0112] = value
@@ -145,7 +232,9 @@ def oriented(value: int) -> Image.Exif:
 
 
 @pytest.mark.parametrize("value", range(10))
-@pytest.mark.parametrize(("kind", "options"), [("JPEG", {"quality": 95}), ("PNG", {}), ("WEBP", {"lossless": True})])
+@pytest.mark.parametrize(
+    ("kind", "options"), [("JPEG", {"quality": 95}), ("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {})]
+)
 def test_orientation(kind: str, options: dict[str, object], value: int) -> None:
     data = encode(IMAGE, kind, exif=oriented(value), **options)
     with Image.open(io.BytesIO(data)) as image:
@@ -153,6 +242,7 @@ def test_orientation(kind: str, options: dict[str, object], value: int) -> None:
     np.testing.assert_array_equal(decode_rgb(data), expected)
     header = read_header(data)
     assert (header.height, header.width) == expected.shape[:2]
+    assert decode_samples(data).shape == expected.shape
 
 
 def test_orientation_behind_the_pixels_of_a_png() -> None:
@@ -164,7 +254,7 @@ def test_orientation_behind_the_pixels_of_a_png() -> None:
 
 def test_first_frame_of_an_animation() -> None:
     frames = [Image.new("RGB", (20, 10), color) for color in ("red", "blue")]
-    for kind, options in (("GIF", {"disposal": 2}), ("PNG", {}), ("WEBP", {"lossless": True})):
+    for kind, options in (("GIF", {"disposal": 2}), ("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {})):
         data = encode(frames[0], kind, save_all=True, append_images=frames[1:], **options)
         assert (decode_rgb(data) == [255, 0, 0]).all()
 
@@ -176,11 +266,16 @@ def test_damaged_metadata_is_no_matter_and_warns_of_nothing() -> None:
     damaged_exif = jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
     np.testing.assert_array_equal(decode_rgb(damaged_exif), decode_rgb(jpeg))
     plain = encode(IMAGE, "PNG")
+    tiff = encode(IMAGE, "TIFF", tiffinfo={270: "a description", 305: "a program"})
+    for tag in (270, 305):  # a value behind the end of the file, and another type
+        at = tiff.index(struct.pack("<HH", tag, 2))
+        tiff = tiff[: at + 2] + struct.pack("<HII", 7 - tag % 2, 1 << 30, 1 << 30) + tiff[at + 12 :]
+    np.testing.assert_array_equal(decode_rgb(tiff), RGB)
     for extra in (chunk(b"acTL", bytes(8)), chunk(b"iCCP", b"x\0\0bad"), chunk(b"zTXt", b"x\0\0bad")):
         np.testing.assert_array_equal(decode_rgb(plain[:33] + extra + plain[33:]), RGB)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF"])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.98])
 def test_truncated(kind: str, share: float) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8))
@@ -206,7 +301,7 @@ def test_scaled_decoding_notices_that_a_large_jpeg_is_cut() -> None:
         (b"Not found\n", "not an image (it looks like a text file)"),
         ("caf\u00e9 ".encode() * 200, "not an image (it looks like a text file)"),
         (b"\n<!DOCTYPE html><title>404</title>", "not an image (it looks like a web page)"),
-        (b"BM" + bytes(100), "not a JPEG, PNG, WebP or GIF image"),
+        (b"BM" + bytes(100), "not a JPEG, PNG, WebP, GIF or TIFF image"),
     ],
 )
 def test_not_an_image(data: bytes, reason: str) -> None:
@@ -226,7 +321,11 @@ def test_bombs_are_refused_before_they_are_decoded() -> None:
     struct.pack_into(">HH", jpeg, jpeg.index(b"\xff\xc0") + 5, 60_000, 60_000)
     webp = bytearray(encode(IMAGE, "WEBP"))
     struct.pack_into("<HH", webp, 26, 16_383, 16_383)
-    for data in (huge_png, gif, jpeg, webp):
+    tiff = bytearray(encode(Image.new("1", (8, 8)), "TIFF", compression="group4"))
+    for tag in (256, 257, 278):
+        at = tiff.index(struct.pack("<H", tag), int.from_bytes(tiff[4:8], "little"))
+        struct.pack_into("<HII", tiff, at + 2, 4, 1, 60_000)
+    for data in (huge_png, gif, jpeg, webp, tiff):
         for read in (read_header, decode_rgb, inspect):
             with pytest.raises(ImageError, match="pixels: a decompression bomb"):
                 read(bytes(data))
@@ -237,6 +336,9 @@ def test_a_large_image_below_the_limit_warns_of_nothing() -> None:
     assert Image.MAX_IMAGE_PIXELS < width * height < decode.MAX_PIXELS
     header = read_header(encode(Image.new("1", (width, height)), "PNG"))
     assert (header.width, header.height) == (width, height)
+    blank = encode(Image.new("1", (width, height), 1), "TIFF", compression="group4")
+    assert len(blank) * decode.MAX_PIXELS_A_BYTE < width * height
+    assert decode_samples(blank).min() == 255
 
 
 def test_damaged_pixels() -> None:
@@ -246,11 +348,11 @@ def test_damaged_pixels() -> None:
         decode_rgb(bytes(data))
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF"])
 def test_random_damage_gives_an_image_or_a_reason(kind: str) -> None:
     random = np.random.default_rng(0)
-    exif = {} if kind == "GIF" else {"exif": oriented(6)}
-    intact = encode(IMAGE, kind, **exif)
+    options = {} if kind == "GIF" else {"exif": oriented(6)}
+    intact = encode(IMAGE, kind, **options | ({"compression": "tiff_lzw"} if kind == "TIFF" else {}))
     refused = 0
     for _ in range(300):
         data = bytearray(intact)

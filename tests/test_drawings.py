@@ -14,10 +14,11 @@ import pytest
 from PIL import Image
 
 from zoo.data import __main__ as command
-from zoo.data import cards, drawings, get
+from zoo.data import cards
 from zoo.data.cards import get_card
 from zoo.data.dataset import open_dataset
-from zoo.data.drawings import emoji_group
+from zoo.data.fetched import drawings, get
+from zoo.data.fetched.drawings import emoji_group
 from zoo.errors import UsageError
 
 WHEEL = "tiny_drawings-1.0-py3-none-any.whl"

@@ -7,7 +7,7 @@ from PIL import Image
 
 import zoo
 from zoo import evaluate
-from zoo.data.procedural import CLASSES, draw_page
+from zoo.data.drawn.procedural import CLASSES, draw_page
 from zoo.evaluation.candidates import Constant, Model, Oracle, Subject, Truth
 from zoo.evaluation.oracles import PALETTES
 from zoo.evaluation.record import load_evaluation

@@ -208,7 +208,7 @@ def stalling_pictures() -> None:
 
     guards.SILENT_SECONDS, guards.STALL_SECONDS = 1.0, 3.0
     begun = threading.Event()
-    read, count = files.Source.read, [0]
+    read, count = files.ImageFile.read, [0]
 
     def stuck(self):
         if threading.current_thread().name != "MainThread" and begun.is_set():
@@ -217,7 +217,7 @@ def stalling_pictures() -> None:
                 time.sleep(3600)
         return read(self)
 
-    files.Source.read = stuck  # type: ignore[method-assign]
+    files.ImageFile.read = stuck  # type: ignore[method-assign]
     begun.set()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fuzz import MEMORY_BOUND, fuzz, good_files, mutants, peak_memory
+from fuzz import KINDS, MEMORY_BOUND, fuzz, good_files, mutants, peak_memory
 from PIL import Image
 
 import zoo
@@ -72,6 +72,13 @@ def png(width: int, height: int, content: bytes) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", content) + chunk(b"IEND", b"")
 
 
+def tiff(**changes: int) -> bytes:
+    """A TIFF of 16 x 16 grey pixels in a tile, by hand; the changes are to values of its tags."""
+    tags = {"t256": 16, "t257": 16, "t258": 8, "t259": 1, "t262": 1, "t322": 16, "t323": 16, "t324": 8, "t325": 256}
+    entries = [struct.pack("<HHII", int(tag[1:]), 4, 1, value) for tag, value in (tags | changes).items()]
+    return b"II*\0" + struct.pack("<I", 264) + bytes(256) + struct.pack("<H", 9) + b"".join(entries) + bytes(4)
+
+
 GIF = b"GIF89a" + struct.pack("<2H3B", 9000, 9000, 0, 0, 0) + b"," + struct.pack("<4HB", 0, 0, 9000, 9000, 0) + b"\2"
 
 
@@ -84,14 +91,25 @@ GIF = b"GIF89a" + struct.pack("<2H3B", 9000, 9000, 0, 0, 0) + b"," + struct.pack
         ),
         (png(20_000, 20_000, b""), "20000 x 20000 pixels: a decompression bomb"),
         (GIF, "9000 x 9000 pixels in"),
+        (tiff(t256=9000, t257=9000, t322=4096, t323=4096), "truncated"),
+        (tiff(t256=1 << 20, t257=16_000, t259=4, t322=1 << 20, t323=16_000), "1048576 x 16000 pixels"),
+        (tiff(t259=5, t322=60_000, t323=60_000), "tiles of 60000 x 60000 pixels: a decompression bomb"),
+        (tiff(t322=0), "damaged"),
+        (tiff(t325=1 << 31), "truncated"),
+        (tiff(t324=1 << 31), "truncated"),
+        (tiff(t259=34925), "a TIFF compressed by method 34925, which is not read: save it with LZW or deflate"),
     ],
-    ids=["png-small", "png-large", "gif"],
+    ids=["png-small", "png-large", "gif", *(f"tiff-{index}" for index in range(7))],
 )
 def test_images_that_cannot_be_what_they_say_take_no_memory(data, reason):
     before = peak_memory()
     with pytest.raises(ImageError, match=reason):
         decode_rgb(data)
     assert peak_memory() - before < 20_000_000
+
+
+def test_the_hand_made_tiff_is_read():
+    assert decode_rgb(tiff()).shape == (16, 16, 3)
 
 
 def test_a_blank_page_of_many_pixels_is_no_bomb():
@@ -101,13 +119,16 @@ def test_a_blank_page_of_many_pixels_is_no_bomb():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "mode"), [("PNG", "RGBA"), ("WEBP", "RGBA"), ("JPEG", "CMYK"), ("PNG", "I;16")])
+@pytest.mark.parametrize(
+    ("kind", "mode"), [("PNG", "RGBA"), ("WEBP", "RGBA"), ("JPEG", "CMYK"), ("PNG", "I;16"), ("TIFF", "RGBA")]
+)
 def test_the_largest_image_stays_within_the_stated_memory(tmp_path, kind, mode):
     """In a process of its own: a peak cannot be taken back."""
     side = 13_300 if kind == "WEBP" else 14_100  # Pillow has a smaller limit for WebP
     assert side**2 <= MAX_PIXELS
     path = tmp_path / "large"
-    Image.new(mode, (side, side)).save(path, kind, **({"lossless": True, "method": 0} if kind == "WEBP" else {}))
+    options = {"WEBP": {"lossless": True, "method": 0}, "TIFF": {"compression": "tiff_lzw"}}
+    Image.new(mode, (side, side)).save(path, kind, **options.get(kind, {}))
     program = (
         "import sys; from fuzz import peak_memory; from zoo.data.decode import decode_rgb;"
         "data = open(sys.argv[1], 'rb').read(); before = peak_memory(); decode_rgb(data); print(peak_memory() - before)"
@@ -181,8 +202,8 @@ def test_fuzz():
     found = fuzz(100, seed=100)
     assert found["problems"] == []
     counts = found["counts"]
-    for kind in ("jpeg", "png", "webp", "gif", "cbz"):
-        assert counts[kind] == 20
+    for kind in KINDS:
+        assert counts[kind] >= 16
         assert counts[f"{kind} refused"]
         assert counts[f"{kind} read"]
     assert counts["coloured"] > 25

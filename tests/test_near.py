@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 from preparing import SMALL, page, prepared, rows, run, works
 
-from zoo.data import near
-from zoo.data.groups import assign, join_works
-from zoo.data.near import cluster_near, drop_near, near_pairs, perceptual_hash
+from zoo.data.prepared import near
+from zoo.data.prepared.groups import assign, join_works
+from zoo.data.prepared.near import cluster_near, drop_near, near_pairs, perceptual_hash
 
 
 def test_the_hash_is_imagehash_s():

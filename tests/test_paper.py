@@ -9,8 +9,8 @@ from rich.console import Console
 from skimage.color import rgb2yuv
 
 import zoo
-from zoo.data import procedural
 from zoo.data.dataset import open_dataset
+from zoo.data.drawn import procedural
 from zoo.data.pipeline import crop_batches
 from zoo.errors import RunError
 from zoo.training.config import resolve

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from zoo.chroma.yuv import split_luma
 from zoo.data.cache import DecodedImages
 from zoo.data.dataset import ImageRef, Split, open_dataset
-from zoo.data.pipeline import crop_batches, fixed_crops, iterate, repeat_batches
+from zoo.data.pipeline import crop_batches, fixed_crops, iterate, repeat_batches, training_pairs
 from zoo.errors import RunError, UsageError
 
 CROP = 24
@@ -286,3 +287,72 @@ def test_a_disk_cache_that_cannot_be_written_warns_and_goes_on(
     with pytest.warns(UserWarning, match="decoded images stay in memory"):
         first = cached.crop(0, 0, 0, CROP)
     np.testing.assert_array_equal([first, cached.crop(1, 0, 0, CROP)], want)  # the second warning would fail here
+
+
+@pytest.fixture
+def folder(split: Split) -> Path:
+    """The folder of the pages."""
+    return split.images[0].path.parent
+
+
+def test_pairs_are_the_crops_of_a_run(split: Split, folder: Path) -> None:
+    pairs = training_pairs(folder, crop=CROP, batch_size=4, seed=3, flip=True)
+    assert [tuple(spec.shape) for spec in pairs.element_spec] == [(4, CROP, CROP, 1), (4, CROP, CROP, 2)]
+    crops = take(crop_batches(split, crop=CROP, batch_size=4, seed=3, flip=True), 3)
+    for rgb, (luma, uv) in zip(crops, pairs.take(3), strict=True):
+        assert luma.dtype == uv.dtype == "float32"
+        for got, want in zip((luma, uv), split_luma(rgb / 255), strict=True):
+            np.testing.assert_allclose(got, want, atol=1e-6)
+
+
+def test_pairs_of_val_are_one_crop_an_image(folder: Path) -> None:
+    dataset = open_dataset(folder, crop=CROP)
+    count = len(dataset.splits["train"].images)
+    replaced = replace(dataset, splits=dataset.splits | {"val": replace(dataset.splits["train"], name="val")})
+    batches = list(training_pairs(replaced, split="val", crop=CROP, batch_size=count - 1))
+    assert [len(luma) for luma, _ in batches] == [count - 1, 1]
+    again = list(training_pairs(replaced, split="val", crop=CROP, batch_size=count - 1))
+    np.testing.assert_array_equal(batches[0][1], again[0][1])
+
+
+def test_a_keras_model_fits_the_pairs(folder: Path) -> None:
+    import keras
+
+    luma = keras.Input((None, None, 1))
+    model = keras.Model(luma, keras.layers.Conv2D(2, 3, padding="same", kernel_initializer="zeros")(luma))
+    model.compile("sgd", "mse")
+    pairs, val = training_pairs(folder, crop=CROP, batch_size=2), training_pairs(folder, split="val", crop=CROP)
+    history = model.fit(pairs, steps_per_epoch=1, epochs=2, validation_data=val, shuffle=False, verbose=0).history
+    uv = next(iter(pairs))[1].numpy()
+    np.testing.assert_allclose(history["loss"][0], (uv**2).mean(), rtol=1e-4)
+    assert len(history["val_loss"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"split": "trian"}, "split is one of train, val, test, not 'trian'"),
+        ({"crop": 0}, "crop and batch_size must be at least 1, not 0 and 8"),
+        ({"crop": 512}, "smaller than the crop"),
+    ],
+)
+def test_pairs_that_cannot_be(folder: Path, options: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        training_pairs(folder, **options)
+
+
+def test_a_fit_that_fails_ends_the_process(folder: Path) -> None:
+    """Its iterator is alive until Python is torn down, and Pillow decodes for it."""
+    code = f"""
+import keras
+from zoo.data.pipeline import training_pairs
+def fail(true, predicted):
+    raise RuntimeError("no such loss")
+luma = keras.Input((None, None, 1))
+model = keras.Model(luma, keras.layers.Conv2D(2, 3, padding="same")(luma))
+model.compile("sgd", fail, run_eagerly=True)
+model.fit(training_pairs({str(folder)!r}, crop={CROP}), steps_per_epoch=5, verbose=0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], timeout=60, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "no such loss" in done.stderr

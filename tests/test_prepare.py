@@ -16,9 +16,9 @@ import pytest
 from PIL import Image
 from preparing import SMALL, archive, content, page, prepared, rows, run, save, works
 
-from zoo.data import originals, prepare
 from zoo.data.dataset import open_dataset
-from zoo.data.groups import split_of
+from zoo.data.prepared import originals, prepare
+from zoo.data.prepared.groups import split_of
 
 
 @pytest.fixture
@@ -36,6 +36,7 @@ def sources(tmp_path: Path) -> list[Path]:
     save(folder / ".trash" / "0.png", 9999)
     archive(folder / "inside.zip", {f"a/{n}.png": page(3000 + n) for n in range(2)})
     (folder / "broken.cbz").write_bytes(b"no archive")
+    (folder / "work00" / "rare.cbr").write_bytes(b"another archive")
     book = archive(tmp_path / "book.cbz", {"../../0.png": page(4000), "1\x1b[31m.png": page(4001), "2.png": b"text"})
     return [folder, book]
 
@@ -48,8 +49,8 @@ def test_pages_become_a_data_set(capsys, tmp_path, sources):
     assert {path.name for path in target.iterdir()} == {
         *("train", "val", "test", "manifest.csv", "dropped.csv", "prepared.json", ".lock")
     }
-    assert record["found"] == 8 * 2 + 1 + 5 + 2 + 1 + 3
-    assert record["dropped"] == {"grey": 1, "near-duplicate": 1, "small": 2, "unreadable": 3}
+    assert record["found"] == 8 * 2 + 1 + 5 + 2 + 2 + 3
+    assert record["dropped"] == {"grey": 1, "near-duplicate": 1, "small": 2, "unreadable": 4}
     assert {row["page"]: (row["reason"], row["detail"]) for row in rows(target, "dropped.csv")} == {
         "book.cbz/2.png": ("unreadable", "not an image (it looks like a text file)"),
         "pages/broken.cbz": (
@@ -57,6 +58,10 @@ def test_pages_become_a_data_set(capsys, tmp_path, sources):
             "neither a folder nor a readable .zip or .cbz archive (File is not a zip file)",
         ),
         "pages/work00/grey.png": ("grey", ""),
+        "pages/work00/rare.cbr": (
+            "unreadable",
+            "a RAR archive, which cannot be read: unpack it, or save it as .cbz",
+        ),
         "pages/work00/tiny.png": ("small", "96 x 20"),
         "pages/work01/cut.png": ("unreadable", "truncated"),
         "pages/work01/flat.png": ("small", "960 x 64"),
@@ -380,13 +385,16 @@ def test_bad_places_are_exit_code_2(capsys, tmp_path):
     folder = works(tmp_path / "pages", 1, 1)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("mine")
-    (tmp_path / "page.bmp").touch()
+    for name in ("page.txt", "page.bmp", "a.cbr"):
+        (tmp_path / name).touch()
     (tmp_path / "bad.zip").write_text("no archive")
     for source, target, message in (
         (folder, tmp_path / "mine", "is not empty and holds no prepared pages"),
         (folder, folder / "out", "is inside"),
         (tmp_path / "gone", tmp_path / "out", "gone: no such folder or file"),
-        (tmp_path / "page.bmp", tmp_path / "out", "page.bmp: a source is a folder, a .zip or .cbz archive, or a PDF"),
+        (tmp_path / "page.txt", tmp_path / "out", "page.txt: a source is a folder, a .zip or .cbz archive, or a PDF"),
+        (tmp_path / "page.bmp", tmp_path / "out", "page.bmp: a .bmp file, which cannot be read: save it as PNG or"),
+        (tmp_path / "a.cbr", tmp_path / "out", "a.cbr: a RAR archive, which cannot be read: unpack it, or save it"),
         (tmp_path / "bad.zip", tmp_path / "out", "bad.zip: neither a folder nor a readable"),
         (folder, tmp_path / "bad.zip", "cannot be written"),
     ):

@@ -13,10 +13,10 @@ from PIL import Image
 from skimage.color import rgb2lab
 
 from zoo.chroma.yuv import yuv_to_rgb
-from zoo.data import procedural
-from zoo.data.canvas import LIGHT, SHADOW, TONE
 from zoo.data.cards import SPLITS, get_card
-from zoo.data.procedural import CLASSES, color_page, draw_page, materialise, mode_uv, read_maps, sketch_of
+from zoo.data.drawn import procedural
+from zoo.data.drawn.canvas import LIGHT, SHADOW, TONE
+from zoo.data.drawn.procedural import CLASSES, color_page, draw_page, materialise, mode_uv, read_maps, sketch_of
 from zoo.errors import UsageError
 
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -132,7 +132,7 @@ def test_pages_of_splits_indices_and_seeds_all_differ(pages):
 
 
 def test_a_page_is_the_same_in_another_process():
-    code = "from zoo.data.procedural import digest; print(digest())"
+    code = "from zoo.data.drawn.procedural import digest; print(digest())"
     environment = {**os.environ, "PYTHONHASHSEED": "77"}
     answer = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == procedural.digest()

@@ -15,7 +15,7 @@ from PIL import Image
 
 from zoo.data import cards, dataset, files
 from zoo.data.dataset import Dataset, open_dataset
-from zoo.data.get import describe
+from zoo.data.fetched.get import describe
 from zoo.errors import UsageError
 
 CROP = 32
@@ -54,7 +54,7 @@ def digests(dataset: Dataset) -> dict[str, set[str]]:
 
 
 def test_folder(tmp_path: Path) -> None:
-    for index, suffix in enumerate((".jpg", ".JPEG", ".png", ".webp", ".gif")):
+    for index, suffix in enumerate((".jpg", ".JPEG", ".png", ".webp", ".gif", ".TIF")):
         save(tmp_path / "deep" / f"er{index}" / f"a{suffix}", index, (40 + index, 48))
     for ignored in (".hidden.png", "__MACOSX/a.png", ".git/b.png"):
         save(tmp_path / ignored, 9)
@@ -62,7 +62,7 @@ def test_folder(tmp_path: Path) -> None:
         (tmp_path / ignored).write_text("not an image")
     calls: list[tuple[int, int]] = []
     dataset = open_dataset(tmp_path, crop=CROP, progress=lambda done, total: calls.append((done, total)))
-    assert calls == [(done, 5) for done in range(1, 6)]
+    assert calls == [(done, 6) for done in range(1, 7)]
     assert dataset.name == tmp_path.name
     images = [image for split in dataset.splits.values() for image in split.images]
     assert {image.name for image in images} == {
@@ -71,6 +71,7 @@ def test_folder(tmp_path: Path) -> None:
         "deep/er2/a.png",
         "deep/er3/a.webp",
         "deep/er4/a.gif",
+        "deep/er5/a.TIF",
     }
     assert not dataset.skipped
     for image in images:
@@ -145,6 +146,18 @@ def test_archives_that_cannot_be_used(tmp_path: Path) -> None:
     locked.write_bytes(data)
     with pytest.raises(UsageError, match=r"locked.zip: the archive is encrypted"):
         opened(locked)
+
+
+@pytest.mark.parametrize(("suffix", "kind"), [("cbr", "RAR"), ("RAR", "RAR"), ("cb7", "7-Zip"), ("cbt", "tar")])
+def test_archives_of_another_kind_say_what_to_do(tmp_path: Path, suffix: str, kind: str) -> None:
+    fill(tmp_path, 12)
+    book = tmp_path / f"book.{suffix}"
+    book.write_bytes(b"an archive")
+    reason = f"a {kind} archive, which cannot be read: unpack it, or save it as .cbz"
+    with pytest.raises(UsageError) as error:
+        opened(book)
+    assert str(error.value) == f"{book}: {reason}"
+    assert opened(tmp_path).skipped == ((book.name, reason),)
 
 
 def test_bad_files_are_skipped_named_and_counted(tmp_path: Path) -> None:
@@ -311,7 +324,7 @@ def test_links_and_pipes(tmp_path: Path) -> None:
 
 def test_card_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLORIZATION_ZOO_CACHE", str(tmp_path))
-    from zoo.data import procedural
+    from zoo.data.drawn import procedural
 
     # Fewer pages than the card says, which would take a while to draw.
     few = {"counts": {"train": 2, "val": 1, "test": 1}, "workers": 1}

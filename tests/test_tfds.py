@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from zoo.data import __main__ as command
-from zoo.data import tfds as ours
 from zoo.data.dataset import open_dataset
+from zoo.data.fetched import tfds as ours
 from zoo.errors import RunError, UsageError
 
 SPLITS = {"train": range(12), "validation": range(20, 23), "test": [30, 31, 32, 5], "extra": range(40, 43)}

@@ -76,8 +76,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--out: {arguments.out} is a file; give a directory")
 
     from zoo.data.dataset import open_dataset
+    from zoo.data.drawn.procedural import CLASSES
     from zoo.data.pipeline import fixed_crops
-    from zoo.data.procedural import CLASSES
     from zoo.evaluation.candidates import BASELINES, Model, check, parse
     from zoo.evaluation.oracles import ORACLES, PALETTES
     from zoo.evaluation.record import evaluation_result

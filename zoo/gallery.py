@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from zoo.chroma.decoders import PAGE_DECODER, Decoder
-from zoo.data.manifest import read_facts
+from zoo.data.prepared.manifest import read_facts
 from zoo.errors import UsageError
 from zoo.models.kinds import answers_with
 from zoo.support.command import Parser, import_tensorflow, naming, run

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from zoo.data.cards import SPLITS, card_files, get_card
-from zoo.data.download import PARALLEL
-from zoo.data.get import describe, get, get_drawings
-from zoo.data.groups import GROUPS
-from zoo.data.manifest import DROPPED, check
-from zoo.data.prepare import Settings, prepare, unreadable
-from zoo.data.tfds import PREFIX, get_tfds
+from zoo.data.fetched.download import PARALLEL
+from zoo.data.fetched.get import describe, get, get_drawings
+from zoo.data.fetched.tfds import PREFIX, get_tfds
+from zoo.data.prepared.groups import GROUPS
+from zoo.data.prepared.manifest import DROPPED, check
+from zoo.data.prepared.prepare import Settings, prepare, unreadable
 from zoo.errors import RunError, UsageError
 from zoo.support.command import Parser, run
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from zoo.data.cards import SPLITS, DataCard, cards_dir, get_card, list_datasets, local_digests
 from zoo.data.decode import ImageError, decode_rgb, inspect
-from zoo.data.files import READABLE, Progress, Source, archive_images, are_splits, folder_images, folder_split
+from zoo.data.files import READABLE, ImageFile, Progress, archive_images, are_splits, folder_images, folder_split
 from zoo.errors import UsageError
 from zoo.support.machine import cores
 
@@ -27,7 +27,7 @@ Maps = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageRef(Source):
+class ImageRef(ImageFile):
     """An image that was found usable.
 
     Attributes:
@@ -109,8 +109,8 @@ def open_dataset(spec: str | Path, *, crop: int, max_bad: float = 0.1, progress:
     that an image stays in its split when others are added.
 
     Args:
-        spec: a card's name, tfds:NAME of TensorFlow Datasets (see `zoo.data.tfds`), or the path of a folder (searched
-            with its sub-folders) or of a .zip or .cbz file.
+        spec: a card's name, tfds:NAME of TensorFlow Datasets (see `zoo.data.fetched.tfds`), or the path of a folder
+            (searched with its sub-folders) or of a .zip or .cbz file.
         crop: side of the training crops in pixels; images smaller than that are left out.
         max_bad: the share of files, from 0 to 1, that may be unreadable or too small.
         progress: called after each file.
@@ -119,7 +119,7 @@ def open_dataset(spec: str | Path, *, crop: int, max_bad: float = 0.1, progress:
         UsageError: nothing usable is there, or too much of it is bad; the message says what to do.
     """
     if isinstance(spec, str) and spec.startswith("tfds:"):
-        from zoo.data.tfds import tfds_pages
+        from zoo.data.fetched.tfds import tfds_pages
 
         pages = tfds_pages(spec)
         return _scan(spec, pages, list(folder_images(pages)), crop, max_bad, progress)
@@ -137,14 +137,14 @@ def open_dataset(spec: str | Path, *, crop: int, max_bad: float = 0.1, progress:
 
 
 def _open_card(name: str, crop: int, max_bad: float, progress: Progress | None) -> Dataset:
-    from zoo.data import procedural
+    from zoo.data.drawn import procedural
 
     card = get_card(name)
     if card.kind == "local":
         folder = _local_folder(card)
         return _scan(name, folder, list(folder_images(folder)), crop, max_bad, progress)
     if card.kind != "procedural":
-        from zoo.data.get import prepared_pages
+        from zoo.data.fetched.get import prepared_pages
 
         pages = prepared_pages(card)
         return _scan(name, pages, list(folder_images(pages)), crop, max_bad, progress)
@@ -173,7 +173,7 @@ def _local_folder(card: DataCard) -> Path:
 
 
 def _scan(
-    name: str, root: Path, sources: Sequence[Source], crop: int, max_bad: float, progress: Progress | None
+    name: str, root: Path, sources: Sequence[ImageFile], crop: int, max_bad: float, progress: Progress | None
 ) -> Dataset:
     """Examines all sources and makes the data set of the usable ones."""
     given = _given_splits([source.name for source in sources])
@@ -234,7 +234,7 @@ def _scan(
     )
 
 
-def _examine(source: Source) -> ImageRef | str | None:
+def _examine(source: ImageFile) -> ImageRef | str | None:
     """The image; None if it is greyscale; or the reason why it cannot be used."""
     try:
         data = source.read()

@@ -1,4 +1,4 @@
-"""Untrusted image bytes to RGB, with Pillow: JPEG, PNG, WebP and GIF, told apart by content.
+"""Untrusted image bytes to RGB, with Pillow: JPEG, PNG, WebP, GIF and TIFF, told apart by content.
 
 Pillow is given only what the pixels need. Metadata is cut out first, because Pillow parses it while opening
 and warns about what is damaged in it, and warnings cannot be silenced for one thread alone. The decoder
@@ -7,21 +7,24 @@ classes are called directly, since `Image.open` warns about large images; the li
 
 import codecs
 import contextlib
+import ctypes
+import functools
 import io
+import math
 import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import GifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import GifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
 MAX_PIXELS = 200_000_000
 """A larger image is refused before a pixel of it is decoded."""
 
 MAX_PIXELS_A_BYTE = 10_000
 """PNG packs at most 8,256 pixels into a byte, GIF and JPEG fewer: a file that claims more is refused before memory is
-taken for it. WebP knows no such limit."""
+taken for it. WebP and the fax codes of TIFF know no such limit."""
 
 GRAY_CHROMA = 12
 """A pixel whose channels differ by no more than this (of 255) is neutral: JPEG noise stays below it."""
@@ -30,8 +33,23 @@ GRAY_SHARE = 0.005
 """An image with a smaller share of coloured pixels is greyscale."""
 
 _THUMBNAIL = 256
+_MAX_TILE = 1 << 24  # pixels
+_MAX_TAG = 1 << 20  # bytes
 _MAX_PROFILE = 4_000_000
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_TIFF_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
+_TIFF_TYPES = " BBHIQbBhiqfd"  # for `struct`, by TIFF's number of the type
+_TIFF_NUMBERS = {  # tags of one value
+    *(256, 257, 259, 262, 266),  # width, length, compression, photometric, fill order
+    *(277, 278, 284, 292, 293, 317, 322, 323),  # samples, rows a strip, planes, fax options, predictor, tiles
+}
+_TIFF_LISTS = {
+    *(258, 273, 279, 320, 324, 325),  # bits, strips, colour map, tiles
+    *(338, 339, 347, 529, 530, 531, 532),  # extra samples, sample format, JPEG tables, YCbCr
+}
+_FAX = (2, 3, 4)
+_TIFF_COMPRESSIONS = (1, *_FAX, 5, 7, 8, 32946, 32773)  # none, fax, LZW, JPEG, deflate (twice), PackBits
+_TIFF_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBX", "RGBA", "RGBa", "CMYK", "YCbCr", "I;16", "I;16B")
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -52,7 +70,7 @@ class Header:
     """What an image says about itself.
 
     Attributes:
-        format: "JPEG", "PNG", "WEBP" or "GIF".
+        format: "JPEG", "PNG", "WEBP", "GIF" or "TIFF".
         width: pixels, after the EXIF orientation is applied.
         height: pixels, likewise.
         mode: Pillow's name of the stored pixel format, such as "RGB", "CMYK" or "P".
@@ -79,8 +97,8 @@ def read_header(data: bytes) -> Header:
 def decode_rgb(data: bytes) -> np.ndarray:
     """Decodes an image to uint8 RGB of shape (height, width, 3).
 
-    The EXIF orientation is applied, transparency is composited on white, an animation gives its first
-    frame, and 16-bit samples keep their high byte. Colour profiles are ignored.
+    The EXIF orientation is applied, transparency is composited on white, an animation or a TIFF of several pages
+    gives its first, and 16-bit samples keep their high byte. Colour profiles are ignored.
 
     Raises:
         ImageError: the image is damaged or refused; the message says why.
@@ -93,8 +111,8 @@ def decode_rgb(data: bytes) -> np.ndarray:
 def decode_samples(data: bytes) -> np.ndarray:
     """Decodes an image in its depth, upright: uint8 or uint16, (H, W) of grey, or (H, W, C).
 
-    C is 2 for grey and alpha, 3 for RGB and 4 for RGB and alpha. Only PNG brings 16 bits. A palette becomes RGB, CMYK
-    too; one bit becomes 0 and 255.
+    C is 2 for grey and alpha, 3 for RGB and 4 for RGB and alpha. Only PNG and grey TIFF bring 16 bits. A palette
+    becomes RGB, CMYK too; one bit becomes 0 and 255.
 
     Raises:
         ImageError: the image is damaged or refused; the message says why.
@@ -103,6 +121,8 @@ def decode_samples(data: bytes) -> np.ndarray:
         _, image, orientation = _open(data)
         if data.startswith(_PNG_SIGNATURE) and data[24] == 16:
             samples = _deep_png(data)
+        elif image.mode.startswith("I;16"):
+            samples = _deep_gray(image)
         else:
             image.load()
             modes = {"1": "L", "L": "L", "LA": "LA", "RGB": "RGB", "RGBA": "RGBA"}
@@ -124,6 +144,12 @@ def _deep_png(data: bytes) -> np.ndarray:
     except tf.errors.OpError:
         raise ImageError("damaged (16-bit PNG)") from None
     return samples[..., 0] if samples.shape[-1] == 1 else samples
+
+
+def _deep_gray(image: Image.Image) -> np.ndarray:
+    """The samples of a 16-bit grey image, uint16 (H, W); 0 is black."""
+    samples = np.asarray(image).astype(np.uint16)  # in this machine's order of bytes
+    return ~samples if image.info.get("white is zero") else samples
 
 
 def _turned(samples: np.ndarray, orientation: int) -> np.ndarray:
@@ -162,6 +188,10 @@ def raw_metadata(data: bytes) -> tuple[bytes, bytes]:
                 exif = body if data[position : position + 4] == b"EXIF" else exif
                 profile = body if data[position : position + 4] == b"ICCP" else profile
                 position += 8 + size + size % 2
+        elif data[:4] in _TIFF_ORDERS:
+            for tag, layout, start, _ in _directory(data):
+                if tag == 34675:
+                    profile = data[start : start + struct.calcsize(layout)]
     return exif, profile[:_MAX_PROFILE]
 
 
@@ -214,7 +244,7 @@ def _reasons(data: bytes) -> Iterator[None]:
 
 def _open(data: bytes) -> tuple[Header, ImageFile.ImageFile, int]:
     """The header, the image not yet loaded, and its EXIF orientation (1 to 8)."""
-    exif, fast = b"", None
+    exif, fast, dense = b"", None, False
     image: ImageFile.ImageFile
     if data.startswith(b"\xff\xd8\xff"):
         pixels, exif, frame = _strip_jpeg(data)
@@ -236,13 +266,18 @@ def _open(data: bytes) -> tuple[Header, ImageFile.ImageFile, int]:
     elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         image = WebPImagePlugin.WebPImageFile(io.BytesIO(data))
         exif = image.info.get("exif", b"")
+        dense = True
+    elif data[:4] in _TIFF_ORDERS:
+        (image, dense), exif = _open_tiff(data), data
+    elif data[:4] in (b"II+\0", b"MM\0+"):
+        raise ImageError("a BigTIFF, which is not read: save it as an ordinary TIFF")
     else:
         raise ImageError(_what_else(data))
 
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise ImageError(f"{width} x {height} pixels: a decompression bomb")
-    if width * height > MAX_PIXELS_A_BYTE * len(data) and image.format != "WEBP":
+    if width * height > MAX_PIXELS_A_BYTE * len(data) and not dense:
         raise ImageError(f"{width} x {height} pixels in {len(data)} bytes: truncated, or a decompression bomb")
     orientation = _orientation(exif)
     if orientation != 1:
@@ -257,7 +292,7 @@ def _to_rgb(image: Image.Image, orientation: int) -> np.ndarray:
     image.load()
     if image.mode.startswith("I;16"):
         # Pillow's own conversion to 8 bits clips.
-        samples = np.asarray(image)
+        samples = _deep_gray(image)
         gray = np.where(samples == image.info.get("transparency"), 255, samples >> 8).astype(np.uint8)
         rgb = Image.fromarray(gray).convert("RGB")
     elif image.has_transparency_data:
@@ -355,26 +390,99 @@ def _first_gif_frame(data: bytes) -> bytes:
     return bytes(screen) + control + data[position:]
 
 
+class _Tiff(TiffImagePlugin.TiffImageFile):
+    """Without the warning about large images: the limit here is `MAX_PIXELS`."""
+
+    def load_prepare(self) -> None:
+        if self._im is None:
+            self.im = Image.new(self.mode, self._tile_size).im
+        super().load_prepare()
+
+
+def _open_tiff(data: bytes) -> tuple[_Tiff, bool]:
+    """The first page of a TIFF, not turned, and whether a byte of it may hold any number of pixels.
+
+    Pillow and libtiff are given a directory of the tags alone that the pixels need, checked, at the end of the file.
+    """
+    entries, values = dict[int, bytes](), dict[int, tuple[int, ...]]()
+    for tag, layout, start, entry in _directory(data):
+        size = struct.calcsize(layout)
+        if tag in _TIFF_NUMBERS | _TIFF_LISTS and layout[-1] in "BHIQ":
+            if size > _MAX_TAG or (tag in _TIFF_NUMBERS and layout[1:-1] != "1"):
+                raise ImageError(f"damaged (a tag {tag} of {size} bytes)")
+            entries[tag], values[tag] = entry, struct.unpack_from(layout, data, start)
+    width, height = values.get(256, (0,))[0], values.get(257, (0,))[0]
+    compression, photometric = values.get(259, (1,))[0], values.get(262, (0,))[0]
+    if compression not in _TIFF_COMPRESSIONS:
+        raise ImageError(f"a TIFF compressed by method {compression}, which is not read: save it with LZW or deflate")
+    if not {1, 2, 4, 8, 16}.issuperset(values.get(258, (1,))):
+        raise ImageError(f"a TIFF of {max(values[258])} bits a sample: save it with 8 or 16")
+    planes = values.get(277, (1,))[0] if values.get(284) == (2,) else 1
+    if planes > 1 and compression == 1 and 16 in values.get(258, ()):  # Pillow gives other values
+        raise ImageError("a TIFF of 16 bits in planes, which is not read: save it with LZW or deflate")
+    if 273 in values:
+        across, down, offsets, lengths = width, min(height, values.get(278, (height,))[0]), values[273], values.get(279)
+        entries = {tag: entry for tag, entry in entries.items() if tag not in (322, 323, 324, 325)}
+    else:
+        across, down = values.get(322, (0,))[0], values.get(323, (0,))[0]
+        offsets, lengths = values.get(324, ()), values.get(325)
+        if across * down > _MAX_TILE:
+            raise ImageError(f"tiles of {across} x {down} pixels: a decompression bomb")
+    if min(width, height, across, down) < 1 or (lengths is None and compression != 1):
+        raise ImageError("damaged (no sizes)")
+    parts = math.ceil(width / across) * math.ceil(height / down) * planes
+    ends = map(sum, zip(offsets, lengths, strict=False)) if lengths else offsets
+    if parts > len(offsets) or (lengths and parts > len(lengths)) or max(ends) > len(data):
+        raise ImageError("truncated")
+    order = _TIFF_ORDERS[data[:4]]
+    directory = struct.pack(order + "H", len(entries)) + b"".join(entries[tag] for tag in sorted(entries)) + bytes(4)
+    pad = bytes(len(data) % 2)
+    head = data[:4] + struct.pack(order + "I", len(data) + len(pad))
+    _hush_libtiff()
+    image = _Tiff(io.BytesIO(b"".join([head, memoryview(data)[8:], pad, directory])))
+    if image.mode not in _TIFF_MODES:
+        raise ImageError(f"a TIFF of {image.mode} samples, which are not read: save it as grey or RGB")
+    image.info["white is zero"] = photometric == 0
+    return image, compression in _FAX
+
+
+@functools.cache
+def _hush_libtiff() -> None:
+    """Keeps libtiff, where it can be reached, from writing to standard error what Pillow raises."""
+    with contextlib.suppress(AttributeError, OSError):
+        library = ctypes.CDLL(Image.core.__file__)
+        library.TIFFSetErrorHandler(None)
+        library.TIFFSetWarningHandler(None)
+
+
+def _directory(tiff: bytes) -> Iterator[tuple[int, str, int, bytes]]:
+    """The first directory of a TIFF, or of an EXIF block, which is one without pixels.
+
+    Yields the tag of each entry, the layout of its values for `struct`, where they start, and the entry itself.
+    """
+    order = _TIFF_ORDERS[tiff[:4]]
+    (directory,) = struct.unpack_from(order + "I", tiff, 4)
+    (count,) = struct.unpack_from(order + "H", tiff, directory)
+    for entry in range(directory + 2, directory + 2 + 12 * count, 12):
+        tag, kind, number, place = struct.unpack_from(order + "HHII", tiff, entry)
+        if 0 < kind < len(_TIFF_TYPES):
+            layout = f"{order}{number}{_TIFF_TYPES[kind]}"
+            yield tag, layout, entry + 8 if struct.calcsize(layout) <= 4 else place, tiff[entry : entry + 12]
+
+
 def _orientation(exif: bytes) -> int:
     """The orientation (tag 0x0112 of the first directory) of an EXIF block; 1, upright, if it has none."""
     tiff = exif.removeprefix(b"Exif\0\0")
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
-    if order is None:
-        return 1
-    try:
-        (directory,) = struct.unpack_from(order + "I", tiff, 4)
-        (count,) = struct.unpack_from(order + "H", tiff, directory)
-        for entry in range(directory + 2, directory + 2 + 12 * count, 12):
-            tag, kind, _, value = struct.unpack_from(order + "HHIH", tiff, entry)
-            if tag == 0x0112 and kind == 3:  # SHORT
+    with contextlib.suppress(KeyError, struct.error):
+        for tag, layout, start, _ in _directory(tiff):
+            if tag == 0x0112 and layout[1:] == "1H":
+                (value,) = struct.unpack_from(layout, tiff, start)
                 return value if value in _TRANSPOSE else 1
-    except struct.error:
-        pass
     return 1
 
 
 def _what_else(data: bytes) -> str:
-    """Says what bytes that are none of the four formats look like."""
+    """Says what bytes that are none of the formats above look like."""
     if not data:
         return "empty file"
     start = data[:512]
@@ -385,4 +493,4 @@ def _what_else(data: bytes) -> str:
         with contextlib.suppress(UnicodeDecodeError):
             codecs.getincrementaldecoder("utf-8")().decode(start)
             return "not an image (it looks like a text file)"
-    return "not a JPEG, PNG, WebP or GIF image"
+    return "not a JPEG, PNG, WebP, GIF or TIFF image"

@@ -10,9 +10,11 @@ from pathlib import Path, PurePath, PurePosixPath
 from zoo.data.decode import ImageError
 from zoo.errors import UsageError
 
-READABLE = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif"}
-UNREADABLE = {".avif", ".bmp", ".heic", ".jp2", ".jxl", ".tif", ".tiff"}
-"""Extensions: files with another are ignored; those of unreadable formats are named when they are left out."""
+READABLE = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff"}
+"""Extensions of images. Files with another are ignored, but those of the two below are named when they are left out."""
+
+_UNREADABLE = {".avif", ".bmp", ".heic", ".jp2", ".jxl"}
+_FOREIGN = {".cbr": "RAR", ".rar": "RAR", ".cb7": "7-Zip", ".7z": "7-Zip", ".cbt": "tar"}
 
 MAX_FILE_BYTES = 1 << 28
 """A larger file, or archive entry that says it is larger, is not read."""
@@ -30,7 +32,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Source:
+class ImageFile:
     """Where an image lies: the file at `path`, or an entry of the archive there, which is held open.
 
     The name is the path inside the data set, for messages; characters that do not print are replaced.
@@ -48,6 +50,8 @@ class Source:
             ImageError: the file is not a regular one, too large, or its archive entry is damaged.
             OSError: it cannot be read.
         """
+        if self.entry is None and is_archive(self.path):
+            raise ImageError(why_unreadable(self.path) or "an archive, not an image")
         size = self.entry.file_size if self.entry else self.path.stat().st_size
         if size > MAX_FILE_BYTES:
             raise ImageError(f"{size} bytes: a decompression bomb")
@@ -65,7 +69,7 @@ class Source:
             raise ImageError(f"damaged archive entry ({error})") from None
 
 
-def list_sources(path: Path) -> list[Source]:
+def list_images(path: Path) -> list[ImageFile]:
     """The images of a folder with its sub-folders, or of a .zip or .cbz archive, by name; none is looked at.
 
     Raises:
@@ -74,11 +78,11 @@ def list_sources(path: Path) -> list[Source]:
     return sorted(folder_images(path) if path.is_dir() else archive_images(path), key=lambda source: source.name)
 
 
-def folder_images(root: Path) -> Iterator[Source]:
-    """The image files below a folder."""
+def folder_images(root: Path) -> Iterator[ImageFile]:
+    """The image files below a folder, and its archives of a kind that cannot be read: reading one says so."""
     for path in files_below(root):
-        if is_image(path):
-            yield Source(printable(path.relative_to(root).as_posix()), path)
+        if is_image(path) or path.suffix.lower() in _FOREIGN:
+            yield ImageFile(printable(path.relative_to(root).as_posix()), path)
 
 
 def files_below(root: Path) -> Iterator[Path]:
@@ -105,12 +109,14 @@ def files_below(root: Path) -> Iterator[Path]:
                 yield path
 
 
-def archive_images(path: Path) -> Iterator[Source]:
+def archive_images(path: Path) -> Iterator[ImageFile]:
     """The image entries of a zip file. They are read in place: nothing is ever extracted.
 
     Raises:
         UsageError: it is not a readable archive, or one that is refused; the message says what to do.
     """
+    if fault := why_unreadable(path):
+        raise UsageError(f"{path}: {fault}")
     try:
         if _directory_bytes(path) > MAX_DIRECTORY_BYTES:
             raise UsageError(f"{path}: more than {MAX_ARCHIVE_ENTRIES} entries; unpack it and give the folder")
@@ -126,7 +132,7 @@ def archive_images(path: Path) -> Iterator[Source]:
         if entry.filename and not entry.is_dir() and is_image(name) and not _is_hidden(name):
             if entry.flag_bits & 1:
                 raise UsageError(f"{path}: the archive is encrypted; unpack it and give the folder")
-            yield Source(printable(entry.filename), path, archive, entry)
+            yield ImageFile(printable(entry.filename), path, archive, entry)
 
 
 def _directory_bytes(path: Path) -> int:
@@ -153,7 +159,20 @@ def _directory_bytes(path: Path) -> int:
 
 def is_image(name: PurePath) -> bool:
     """Whether a path has an image's extension."""
-    return name.suffix.lower() in READABLE | UNREADABLE
+    return name.suffix.lower() in READABLE | _UNREADABLE
+
+
+def is_archive(name: PurePath) -> bool:
+    """Whether a path has the extension of an archive, be it one that `archive_images` refuses."""
+    return name.suffix.lower() in {".cbz", ".zip", *_FOREIGN}
+
+
+def why_unreadable(name: PurePath) -> str | None:
+    """What a file of this extension is and what to do about it, if it cannot be read."""
+    suffix = name.suffix.lower()
+    if suffix in _FOREIGN:
+        return f"a {_FOREIGN[suffix]} archive, which cannot be read: unpack it, or save it as .cbz"
+    return f"a {suffix} file, which cannot be read: save it as PNG or JPEG" if suffix in _UNREADABLE else None
 
 
 def _is_hidden(name: PurePath) -> bool:

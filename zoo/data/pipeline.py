@@ -7,15 +7,19 @@ when a pipeline is built.
 import atexit
 import hashlib
 import os
-import weakref
+import threading
+import time
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo.chroma.yuv import split_luma
 from zoo.data.cache import DecodedImages
-from zoo.data.dataset import ImageRef, Maps, Split
+from zoo.data.cards import SPLITS
+from zoo.data.dataset import Dataset, ImageRef, Maps, Split, open_dataset
 from zoo.data.decode import ImageError, decode_rgb
 from zoo.errors import RunError, UsageError
 from zoo.support.machine import cores
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 PREFETCHED_BATCHES = 4
+LAST_CALLS_SECONDS = 10.0
 ZOOM_SEED = 6_000_011  # keeps the sizes of places apart from where they are under one seed
 
 
@@ -63,6 +68,59 @@ class FixedCrop:
     top: int
     left: int
     maps: Maps | None
+
+
+def training_pairs(
+    data: str | Path | Dataset,
+    *,
+    split: str = "train",
+    crop: int = 128,
+    batch_size: int = 8,
+    flip: bool = False,
+    seed: int = 0,
+) -> "tf.data.Dataset":
+    """Batches of luma, float32 (B, crop, crop, 1) in [0, 1], and its UV, float32 (B, crop, crop, 2).
+
+    `keras.Model.fit` takes them as they are, and `zoo.train` is not needed. Of train, random crops without end: `fit`
+    needs `steps_per_epoch`, and an epoch of images // batch_size steps shows about every image once. Of val and test,
+    one fixed crop of each image, once, and the last batch may be smaller.
+
+    >>> pages = open_dataset("my-pages/", crop=128)
+    >>> model = zoo.create("residual")
+    >>> model.compile("adam", "mse")
+    >>> steps, val = len(pages.splits["train"].images) // 8, training_pairs(pages, split="val")
+    >>> model.fit(training_pairs(pages), steps_per_epoch=steps, validation_data=val, epochs=10, shuffle=False)
+
+    Args:
+        data: what `--data` takes (see `zoo.data.dataset.open_dataset`), or a data set opened with this crop or larger.
+        split: train, val or test.
+        crop: side of the crops in pixels.
+        batch_size: crops in a batch.
+        flip: whether to mirror every other crop of train, at random, left to right.
+        seed: any 64-bit integer; it chooses the crops.
+
+    Raises:
+        UsageError: the data set cannot be used, the split is empty, or an image of it is smaller than the crop.
+    """
+    import tensorflow as tf
+
+    if split not in SPLITS:
+        raise UsageError(f"split is one of {', '.join(SPLITS)}, not {split!r}")
+    if crop < 1 or batch_size < 1:
+        raise UsageError(f"crop and batch_size must be at least 1, not {crop} and {batch_size}")
+    dataset = data if isinstance(data, Dataset) else open_dataset(data, crop=crop)
+    images = dataset.splits[split]
+    if split == "train":
+        batches = crop_batches(images, batch_size=batch_size, crop=crop, seed=seed, flip=flip)
+    else:
+        crops = fixed_crops(images, count=len(images.images), crop=crop, seed=seed)
+        batches = tf.data.Dataset.from_tensor_slices(np.stack([each.rgb for each in crops])).batch(batch_size)
+
+    @tf.autograph.experimental.do_not_convert
+    def pair(rgb: "tf.Tensor") -> "tuple[tf.Tensor, tf.Tensor]":
+        return split_luma(tf.cast(rgb, tf.float32) / 255.0)
+
+    return batches.map(pair)
 
 
 def crop_batches(
@@ -122,14 +180,14 @@ def crop_batches(
 
         def contents() -> "tf.Tensor":
             if zipped:
-                return tf.numpy_function(lambda i: images[i].read(), [index], tf.string)
+                return tf.numpy_function(_calls.counted(lambda i: images[i].read()), [index], tf.string)
             return tf.io.read_file(paths[index])
 
         def with_pillow() -> "tf.Tensor":
             def cut(i: int, top: int, left: int, side: int) -> np.ndarray:
                 return images[i].decode()[top : top + side, left : left + side]
 
-            return tf.numpy_function(cut, [index, top, left, side], tf.uint8)
+            return tf.numpy_function(_calls.counted(cut), [index, top, left, side], tf.uint8)
 
         def jpeg() -> "tf.Tensor":
             # Decodes the crop alone. A column more on either side keeps the chroma exact where the crop ends on
@@ -148,7 +206,7 @@ def crop_batches(
             return decoded.crop(int(i), int(top), int(left), int(side))
 
         if decoded:
-            rgb = tf.numpy_function(kept, [index, top, left, side], tf.uint8)
+            rgb = tf.numpy_function(_calls.counted(kept), [index, top, left, side], tf.uint8)
         else:
             rgb = tf.switch_case(decoders[index], [with_pillow, jpeg, png])
         if zoom > 1:
@@ -196,28 +254,11 @@ def batch_indices(step: int, *, count: int, batch_size: int, seed: int) -> list[
 
 
 def iterate(batches: "Iterable[tf.Tensor]", split: Split) -> "Generator[tf.Tensor, None, None]":
-    """Yields the batches; names the file if one was changed or removed since the scan; ends cleanly at exit.
+    """Yields the batches; names the file if one was changed or removed since the scan.
 
     Raises:
         RunError: a file of the split is not what it was.
     """
-    iterator = _naming_broken_files(batches, split)
-    _iterators.add(iterator)
-    return iterator
-
-
-_iterators: "weakref.WeakSet[Generator[tf.Tensor, None, None]]" = weakref.WeakSet()
-
-
-@atexit.register
-def _close_iterators() -> None:
-    # A tf.data iterator waits for the calls to Python that it has made. Once the interpreter is being torn down
-    # they never return, so one that is still alive by then would hang the process.
-    for iterator in list(_iterators):
-        iterator.close()
-
-
-def _naming_broken_files(batches: "Iterable[tf.Tensor]", split: Split) -> "Generator[tf.Tensor, None, None]":
     import tensorflow as tf
 
     try:
@@ -279,6 +320,41 @@ def fixed_crops(split: Split, *, count: int, crop: int, seed: int) -> list[Fixed
 
 def _hash(seed: int, epoch: int, image: ImageRef) -> bytes:
     return hashlib.sha256(f"{seed} {epoch} {image.digest}".encode()).digest()
+
+
+class _Calls:
+    """The calls that tf.data makes to Python, ahead of whoever asks for batches.
+
+    An iterator that is still there when Python ends waits for its calls, which never return by then: the process
+    would hang. So Python does not end before they have all been made; nobody asks for more.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._begun, self._running = threading.Lock(), 0, 0
+        atexit.register(self._wait)
+
+    def counted(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, with its calls counted."""
+
+        def call(*arguments: Any) -> Any:
+            with self._lock:
+                self._begun, self._running = self._begun + 1, self._running + 1
+            try:
+                return function(*arguments)
+            finally:
+                with self._lock:
+                    self._running -= 1
+
+        return call
+
+    def _wait(self) -> None:
+        seen, end = 0, time.monotonic() + LAST_CALLS_SECONDS
+        while (self._running or self._begun != seen) and time.monotonic() < end:
+            seen = self._begun
+            time.sleep(0.1)
+
+
+_calls = _Calls()
 
 
 def _shuffled(n: "tf.Tensor", count: int, seed: int) -> "tf.Tensor":

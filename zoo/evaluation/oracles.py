@@ -1,6 +1,6 @@
 """Predictors that know the truth, or only a part of it: what a metric must say of them is known beforehand.
 
-They need the maps of drawn pages (`zoo.data.procedural`): at objects of a class with several possible colours they
+They need the maps of drawn pages (see `zoo.data.drawn`): at objects of a class with several possible colours they
 answer by their rule, elsewhere with the truth, which the grey image tells.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from zoo.chroma.yuv import split_luma
 from zoo.data.dataset import Maps
-from zoo.data.procedural import CLASSES, mode_uv
+from zoo.data.drawn.procedural import CLASSES, mode_uv
 from zoo.metrics.averaging import PIXELS, AveragingIndices, Region, lab_of
 from zoo.metrics.image import chroma
 

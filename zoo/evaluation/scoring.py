@@ -10,7 +10,7 @@ import numpy as np
 
 from zoo.chroma.yuv import split_luma
 from zoo.data.dataset import Dataset, Split
-from zoo.data.manifest import read_facts
+from zoo.data.prepared.manifest import read_facts
 from zoo.errors import UsageError
 from zoo.evaluation.candidates import Candidate, Model, Subject, answer_of
 from zoo.metrics import (

@@ -7,15 +7,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from zoo.data.decode import ImageError
-from zoo.data.files import READABLE, UNREADABLE, Source, files_below, is_image, list_sources, printable
+from zoo.data.files import (
+    READABLE,
+    ImageFile,
+    files_below,
+    is_archive,
+    is_image,
+    list_images,
+    printable,
+    why_unreadable,
+)
 from zoo.data.pdf import OVERSAMPLING, Renderers
 from zoo.errors import UsageError
 from zoo.pages.look import Look
 from zoo.pages.scan import Scan, read_scan, scan_of
 
-ARCHIVES = (".cbz", ".zip")
 PDF = ".pdf"
-BOOKS = (*ARCHIVES, PDF)
+BOOKS = (".cbz", ".zip", PDF)
 
 PDF_SIDE = 4096
 """The longer side of a page of a PDF, pixels, at most: of a scan, its own; of what is drawn, this."""
@@ -32,7 +40,7 @@ class Page:
         fault: why a book in a folder cannot be opened; it stands for its pages then.
     """
 
-    source: Source
+    source: ImageFile
     name: PurePosixPath
     index: int | None = None
     fault: str | None = None
@@ -120,12 +128,12 @@ def _pages_of(path: Path, many: bool, renderers: Renderers) -> Iterator[Page]:
     if path.is_dir():
         files = sorted(files_below(path), key=lambda file: printable(file.relative_to(path).as_posix()))
         pages = [page for file in files for page in _pages_in(file, path, top, renderers)]
-    elif path.suffix.lower() in (*ARCHIVES, PDF):
+    elif is_archive(path) or path.suffix.lower() == PDF:
         pages = list(_pages_of_book(path, str(path), top, renderers))
-    elif path.suffix.lower() in UNREADABLE:
-        raise UsageError(f"{path}: {path.suffix} files cannot be read: save the pages as PNG or JPEG first")
+    elif fault := why_unreadable(path):
+        raise UsageError(f"{path}: {fault}")
     else:
-        pages = [Page(Source(str(path), path), PurePosixPath(path.stem))]
+        pages = [Page(ImageFile(str(path), path), PurePosixPath(path.stem))]
     if not pages:
         raise UsageError(f"{path}: no images in it (looked for {', '.join(sorted(READABLE))})")
     yield from pages
@@ -135,13 +143,13 @@ def _pages_in(file: Path, root: Path, top: PurePosixPath, renderers: Renderers) 
     """The page or pages of a file in a folder; none of what is neither image nor book."""
     name = printable(file.relative_to(root).as_posix())
     stem = top / PurePosixPath(name).with_suffix("")
-    if file.suffix.lower() in (*ARCHIVES, PDF):
+    if is_archive(file) or file.suffix.lower() == PDF:
         try:
             yield from _pages_of_book(file, name, stem, renderers)
         except UsageError as error:
-            yield Page(Source(name, file), stem, fault=str(error).removeprefix(f"{file}: "))
+            yield Page(ImageFile(name, file), stem, fault=str(error).removeprefix(f"{file}: "))
     elif is_image(file):
-        yield Page(Source(name, file), stem)
+        yield Page(ImageFile(name, file), stem)
 
 
 def _pages_of_book(path: Path, name: str, top: PurePosixPath, renderers: Renderers) -> Iterator[Page]:
@@ -151,9 +159,9 @@ def _pages_of_book(path: Path, name: str, top: PurePosixPath, renderers: Rendere
         except ImageError as error:
             raise UsageError(f"{path}: {error}") from None
         for index in range(count):
-            yield Page(Source(name, path), top / f"{index + 1:04}", index)
+            yield Page(ImageFile(name, path), top / f"{index + 1:04}", index)
         return
-    for source in list_sources(path):
+    for source in list_images(path):
         # Names of archives lead nowhere: of every part, only what is a plain name is kept.
         parts = [part for part in PurePosixPath(source.name).parts if part not in ("..", ".", "/")]
         yield Page(source, top / PurePosixPath(*parts).with_suffix(""))

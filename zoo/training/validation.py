@@ -164,7 +164,7 @@ def mean_chroma(crops: Sequence[FixedCrop]) -> np.ndarray:
 def _control_masks(crops: Sequence[FixedCrop]) -> dict[str, np.ndarray]:
     if any(crop.maps is None for crop in crops):
         return {}
-    from zoo.data.procedural import CLASSES
+    from zoo.data.drawn.procedural import CLASSES
 
     labels = np.stack([crop.maps[0] for crop in crops if crop.maps is not None])
     return {c.name: labels == c.label for c in CLASSES if not c.ambiguous and (labels == c.label).any()}

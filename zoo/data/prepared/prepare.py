@@ -24,11 +24,20 @@ import PIL
 
 from zoo.data.cards import SPLITS
 from zoo.data.files import Progress, are_splits
-from zoo.data.groups import GROUPS, assign, join_works
-from zoo.data.manifest import DROPPED, FORMAT, RECORD, Row, files_digest, read_record, write_manifest, write_table
-from zoo.data.near import MAX_DISTANCE, SKETCH, cluster_near, drop_near
-from zoo.data.originals import check_source, convert, list_pages, source_name
 from zoo.data.pdf import Renderers
+from zoo.data.prepared.groups import GROUPS, assign, join_works
+from zoo.data.prepared.manifest import (
+    DROPPED,
+    FORMAT,
+    RECORD,
+    ManifestRow,
+    files_digest,
+    read_record,
+    write_manifest,
+    write_table,
+)
+from zoo.data.prepared.near import MAX_DISTANCE, SKETCH, cluster_near, drop_near
+from zoo.data.prepared.originals import check_source, convert, list_pages, source_name
 from zoo.errors import RunError, UsageError
 from zoo.support.files import LOCK, locked, write_text
 from zoo.support.machine import cores
@@ -86,7 +95,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class _Listed:
-    """Of a `Page` what is needed when it has been converted: unlike it, this keeps no archive open."""
+    """Of an `Original` what is needed when it has been converted: unlike it, this keeps no archive open."""
 
     name: str
     work: str
@@ -324,7 +333,7 @@ def _finish(
     for page, entry, group in kept:
         split = splits[group]
         values = {key: entry[key] for key in ("width", "height", "sha256", "source_sha256")}
-        rows.append(Row(f"{split}/{page.key}.jpg", page.name, group, split, licence=settings.licence, **values))
+        rows.append(ManifestRow(f"{split}/{page.key}.jpg", page.name, group, split, licence=settings.licence, **values))
     _move(target, rows)
     write_manifest(target, rows)
     write_table(target / DROPPED, ["page", "reason", "detail"], sorted(dropped, key=lambda row: row["page"]))
@@ -347,7 +356,7 @@ def _finish(
     return record
 
 
-def _move(target: Path, rows: Sequence[Row]) -> None:
+def _move(target: Path, rows: Sequence[ManifestRow]) -> None:
     """Moves the pages to their splits, wherever a call that was stopped had left them."""
     for split in SPLITS:
         (target / split).mkdir(exist_ok=True)

@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from zoo.data.fetched.get import Show, prepare_once, require_space, show_nothing
 from zoo.data.files import Progress, are_splits, folder_split, printable
-from zoo.data.get import Show, prepare_once, require_space, show_nothing
-from zoo.data.manifest import read_record
-from zoo.data.prepare import Settings
+from zoo.data.prepared.manifest import read_record
+from zoo.data.prepared.prepare import Settings
 from zoo.errors import RunError, UsageError
 from zoo.support.command import silence
 from zoo.support.files import atomic_path, cache_dir

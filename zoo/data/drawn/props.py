@@ -2,7 +2,7 @@
 
 import math
 
-from zoo.data.canvas import (
+from zoo.data.drawn.canvas import (
     INK,
     LIGHT,
     PAPER,

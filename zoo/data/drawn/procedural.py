@@ -4,7 +4,7 @@ The first is of comic pages, the second of sheets on which things stand alone, f
 
 Each object of an ambiguous class (car, shirt, roof ...) has one of a few colours of equal luma, all equally
 likely; the grey page does not tell which. The classes with one colour (sky, grass, skin ...) are the controls.
-A page is drawn without colours first (`zoo.data.scenes`), then coloured by draws of their own, so that nothing
+A page is drawn without colours first (`zoo.data.drawn.scenes`), then coloured by draws of their own, so that nothing
 visible in grey can depend on a colour. A shade adds the same number to R, G and B, which leaves U and V as they are.
 """
 
@@ -21,9 +21,9 @@ import numpy as np
 from PIL import Image
 
 from zoo.chroma.yuv import rgb_to_yuv
-from zoo.data.canvas import Dice, Sketch
 from zoo.data.cards import SPLITS, get_card
-from zoo.data.scenes import SCALE, sketch_page, sketch_sheet
+from zoo.data.drawn.canvas import Dice, Sketch
+from zoo.data.drawn.scenes import SCALE, sketch_page, sketch_sheet
 from zoo.errors import RunError, UsageError
 from zoo.support.files import CACHE_VARIABLE, atomic_path, cache_dir
 
@@ -34,7 +34,7 @@ _SKETCHES = {"procedural": sketch_page, "procedural-objects": sketch_sheet}
 NAMES = tuple(_SKETCHES)
 """The data sets."""
 
-Job = tuple[Path, str, str, int, int]  # root, name, split, index, seed
+PageSpec = tuple[Path, str, str, int, int]  # root, name, split, index, seed
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ _BY_NAME = {object_class.name: object_class for object_class in CLASSES}
 
 
 @dataclass(frozen=True)
-class Page:
+class DrawnPage:
     """A page and what is on it. All arrays are uint8.
 
     Ink, paper, the edges of objects and of their shades belong to no object: a labelled pixel has exactly a
@@ -103,7 +103,7 @@ class Page:
     modes: np.ndarray
 
 
-def draw_page(split: str, index: int, *, seed: int = 0, name: str = "procedural") -> Page:
+def draw_page(split: str, index: int, *, seed: int = 0, name: str = "procedural") -> DrawnPage:
     """Draws a page of one of `NAMES`; it depends on the arguments and on nothing else.
 
     Raises:
@@ -130,7 +130,7 @@ def sketch_of(split: str, index: int, *, seed: int = 0, name: str = "procedural"
     return sketch, [dice.below(len(_BY_NAME[kind].palette)) for kind in sketch.kinds]
 
 
-def color_page(sketch: Sketch, modes: list[int]) -> Page:
+def color_page(sketch: Sketch, modes: list[int]) -> DrawnPage:
     """Colours a sketch, each object in the mode given for it (that of object id 1 first)."""
     classes = [_BY_NAME[kind] for kind in sketch.kinds]
     colors, labels = [], []
@@ -151,7 +151,7 @@ def color_page(sketch: Sketch, modes: list[int]) -> Page:
     rgb, maps = color_of[first], labels_of[first]
     rgb[blended] = _blend(color_of[np.stack([part[blended] for part in (first, *others)])])
     maps[blended] = 0
-    return Page(rgb, maps[..., 0], maps[..., 1], maps[..., 2])
+    return DrawnPage(rgb, maps[..., 0], maps[..., 1], maps[..., 2])
 
 
 def _blend(colors: np.ndarray) -> np.ndarray:
@@ -238,7 +238,7 @@ def materialise(
     return root
 
 
-def _run(jobs: list[Job], workers: int) -> Iterator[None]:
+def _run(jobs: list[PageSpec], workers: int) -> Iterator[None]:
     """Does all jobs, in this process if they are few, and yields after each."""
     workers = min(workers, len(jobs) // PAGES_THAT_PAY_A_PROCESS)
     if workers < 2:
@@ -255,7 +255,7 @@ def _paths(root: Path, split: str, index: int) -> tuple[Path, Path]:
     return root / "pages" / split / name, root / "maps" / split / name
 
 
-def _write_page(job: Job) -> None:
+def _write_page(job: PageSpec) -> None:
     root, name, split, index, seed = job
     page = draw_page(split, index, seed=seed, name=name)
     page_path, map_path = _paths(root, split, index)

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from zoo.data.cards import DataCard, DataFile, card_files, get_card, list_datasets
-from zoo.data.download import PARALLEL, Patience, download
-from zoo.data.drawings import fetch_wheel, render_all, require_renderer
+from zoo.data.fetched.download import PARALLEL, download
+from zoo.data.fetched.drawings import fetch_wheel, render_all, require_renderer
 from zoo.data.files import Progress
-from zoo.data.manifest import read_record
-from zoo.data.prepare import Settings, prepare
+from zoo.data.prepared.manifest import read_record
+from zoo.data.prepared.prepare import Settings, prepare
 from zoo.errors import UsageError
 from zoo.support.files import CACHE_VARIABLE, cache_dir, locked
 
@@ -59,7 +59,6 @@ def get(
     to: Path | None = None,
     *,
     parallel: int = PARALLEL,
-    patience: Patience | None = None,
     show: Show = show_nothing,
 ) -> tuple[Path, dict[str, Any]]:
     """Downloads a data set and prepares its pages with the default settings.
@@ -69,7 +68,6 @@ def get(
         files: `zoo.data.cards.card_files` of it.
         to: where to; by default the cache, where `--data NAME` looks.
         parallel: downloads at a time.
-        patience: with servers.
         show: makes the progress of each step.
 
     Returns:
@@ -84,7 +82,7 @@ def get(
         raw = root / card.name
         require_space(root, sum(file.bytes for file in files if not (raw / file.file).exists()))
         with show("downloading", "MB") as progress:
-            download(files, raw, parallel=parallel, patience=patience, progress=partial(_in_megabytes, progress))
+            download(files, raw, parallel=parallel, progress=partial(_in_megabytes, progress))
         return raw
 
     return prepare_once(to or home(card), Settings(licence=card.licence), fetch, show)
@@ -155,7 +153,7 @@ def describe() -> list[dict[str, Any]]:
 
 def _described(card: DataCard) -> dict[str, Any]:
     if card.kind == "procedural":
-        from zoo.data.procedural import VERSION
+        from zoo.data.drawn.procedural import VERSION
 
         size, pages = None, cache_dir() / f"{card.name}-v{VERSION}-seed0" / "pages"
         here = all(len(list((pages / split).glob("*.png"))) >= count for split, count in card.pages.items())

@@ -14,18 +14,26 @@ from typing import Any
 from PIL import Image
 
 from zoo.data.decode import ImageError, decode_rgb, is_gray, read_header
-from zoo.data.files import Source, archive_images, files_below, folder_split, is_image, printable
-from zoo.data.near import color_sketch, perceptual_hash
+from zoo.data.files import (
+    ImageFile,
+    archive_images,
+    files_below,
+    folder_split,
+    is_archive,
+    is_image,
+    printable,
+    why_unreadable,
+)
 from zoo.data.pdf import Renderers, require_pdfium
+from zoo.data.prepared.near import color_sketch, perceptual_hash
 from zoo.errors import UsageError
 from zoo.support.files import atomic_path
 
-_ARCHIVES = {".zip", ".cbz"}
 _PDF = ".pdf"
 
 
 @dataclass(frozen=True)
-class Page:
+class Original:
     """A page that was found, not read yet.
 
     Attributes:
@@ -40,7 +48,7 @@ class Page:
     name: str
     work: str
     key: str
-    source: Source
+    source: ImageFile
     index: int | None = None
     fault: str | None = None
 
@@ -51,7 +59,7 @@ class _Found:
 
     name: str
     work: str
-    source: Source
+    source: ImageFile
     state: str
     index: int | None = None
     fault: str | None = None
@@ -65,10 +73,11 @@ def check_source(path: Path) -> None:
         raise UsageError(f"{path}: no such folder or file")
     if path.suffix.lower() == _PDF:
         require_pdfium()
-    elif path.suffix.lower() in _ARCHIVES:
+    elif is_archive(path):
         next(archive_images(path), None)
     else:
-        raise UsageError(f"{path}: a source is a folder, a .zip or .cbz archive, or a PDF")
+        what = why_unreadable(path)
+        raise UsageError(f"{path}: {what or 'a source is a folder, a .zip or .cbz archive, or a PDF'}")
 
 
 def source_name(path: Path) -> str:
@@ -76,12 +85,13 @@ def source_name(path: Path) -> str:
     return printable(path.resolve().name or "root")
 
 
-def list_pages(paths: Sequence[Path], group: str, renderers: Renderers) -> Iterator[Page]:
+def list_pages(paths: Sequence[Path], group: str, renderers: Renderers) -> Iterator[Original]:
     """Every page of the sources, in the same order each time. An archive is open only while its pages are in use.
 
     Args:
         paths: folders, which are searched for images, archives and PDF files; archives; PDF files.
-        group: one of `zoo.data.groups.GROUPS`. Of "split", a page's work is its split; those of none are left out.
+        group: one of `zoo.data.prepared.groups.GROUPS`. Of "split", a page's work is its split; those of none are left
+            out.
         renderers: count the pages of PDF files.
 
     Raises:
@@ -101,7 +111,7 @@ def list_pages(paths: Sequence[Path], group: str, renderers: Renderers) -> Itera
             slug = re.sub(r"[^A-Za-z0-9]+", "-", plain).strip("-")[-48:].lstrip("-") or "page"
             digest = hashlib.sha256(f"{found.name}\0{found.state}".encode()).hexdigest()[:8]
             key = f"{slug}-{numbers[found.work]:04d}-{digest}"
-            yield Page(found.name, found.work, key, found.source, found.index, found.fault)
+            yield Original(found.name, found.work, key, found.source, found.index, found.fault)
 
 
 def _pages_of(path: Path, group: str, renderers: Renderers) -> Iterator[_Found]:
@@ -115,16 +125,16 @@ def _pages_of(path: Path, group: str, renderers: Renderers) -> Iterator[_Found]:
         if is_image(file):
             top = f"{root}/{printable(inside.parts[0])}" if len(inside.parts) > 1 else root
             work = top if group == "folder" else name
-            yield _Found(name, work, Source(name, file), _size(file))
+            yield _Found(name, work, ImageFile(name, file), _size(file))
         else:
             yield from _pages_in_file(file, name, group, renderers)
 
 
 def _pages_in_file(path: Path, name: str, group: str, renderers: Renderers) -> Iterator[_Found]:
     """The pages of an archive or a PDF; none of another file."""
-    whole, kind = Source(name, path), path.suffix.lower()
+    whole, kind = ImageFile(name, path), path.suffix.lower()
     try:
-        if kind in _ARCHIVES:
+        if is_archive(path):
             for source in archive_images(path):
                 entry = f"{name}/{source.name}"
                 assert source.entry is not None
@@ -150,7 +160,7 @@ def _size(path: Path) -> str:
 
 
 def convert(
-    page: Page, folder: Path, renderers: Renderers, *, quality: int, longest: int, shortest: int
+    page: Original, folder: Path, renderers: Renderers, *, quality: int, longest: int, shortest: int
 ) -> dict[str, Any]:
     """Writes a page as `folder`/`page.key`.jpg, if it is one to learn from. Safe to call from several threads.
 

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 from PIL import Image, ImageDraw
 
-from zoo.data import props
-from zoo.data.canvas import LIGHT, SHADOW, Canvas, Dice, Point, Sketch, Thing, box, ellipse
+from zoo.data.drawn import props
+from zoo.data.drawn.canvas import LIGHT, SHADOW, Canvas, Dice, Point, Sketch, Thing, box, ellipse
 
 WIDTH, HEIGHT = 512, 768
 SCALE = 2  # a sketch has this many pixels a page pixel along each axis

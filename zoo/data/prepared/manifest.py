@@ -21,8 +21,8 @@ import numpy as np
 
 from zoo.data.cards import SPLITS
 from zoo.data.decode import ImageError, decode_rgb
-from zoo.data.files import Progress, Source, files_below, is_image, printable
-from zoo.data.near import near_pairs, perceptual_hash
+from zoo.data.files import ImageFile, Progress, files_below, is_image, printable
+from zoo.data.prepared.near import near_pairs, perceptual_hash
 from zoo.errors import UsageError
 from zoo.support.files import write_text
 from zoo.support.machine import cores
@@ -34,7 +34,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Row:
+class ManifestRow:
     """A page in the manifest.
 
     Attributes:
@@ -59,7 +59,7 @@ class Row:
     source_sha256: str
 
 
-COLUMNS = [field.name for field in fields(Row)]
+COLUMNS = [field.name for field in fields(ManifestRow)]
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
@@ -71,12 +71,12 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
     write_text(path, text.getvalue())
 
 
-def write_manifest(root: Path, rows: Sequence[Row]) -> None:
+def write_manifest(root: Path, rows: Sequence[ManifestRow]) -> None:
     """Writes the manifest, in the order of the files' names."""
     write_table(root / MANIFEST, COLUMNS, (asdict(row) for row in sorted(rows, key=lambda row: row.file)))
 
 
-def read_manifest(root: Path) -> list[Row]:
+def read_manifest(root: Path) -> list[ManifestRow]:
     """Reads the manifest of a prepared folder.
 
     Raises:
@@ -92,7 +92,7 @@ def read_manifest(root: Path) -> list[Row]:
             for row in reader:
                 try:
                     values: dict[str, Any] = {name: row[name] or "" for name in COLUMNS}
-                    rows.append(Row(**values | {side: int(values[side]) for side in ("width", "height")}))
+                    rows.append(ManifestRow(**values | {side: int(values[side]) for side in ("width", "height")}))
                 except ValueError as error:
                     raise UsageError(f"{path}, line {reader.line_num}: {error}") from None
     except OSError as error:
@@ -123,7 +123,7 @@ def read_facts(root: Path, *columns: str) -> dict[str, dict[str, str]]:
     return {row["file"]: row for row in rows}
 
 
-def files_digest(rows: Iterable[Row]) -> str:
+def files_digest(rows: Iterable[ManifestRow]) -> str:
     """SHA-256 (hex) over the digests and names of all files, a line each as `sha256sum` prints them, by name."""
     lines = "".join(f"{row.sha256}  {row.file}\n" for row in sorted(rows, key=lambda row: row.file))
     return hashlib.sha256(lines.encode()).hexdigest()
@@ -197,7 +197,7 @@ def check(root: Path, *, progress: Progress | None = None) -> tuple[int, list[st
     return len(rows), problems
 
 
-def _verify(root: Path, row: Row) -> int | str:
+def _verify(root: Path, row: ManifestRow) -> int | str:
     """The perceptual hash of a file, or what is wrong with it."""
     split, _, name = row.file.partition("/")
     if split not in SPLITS or not name or "/" in name or "\\" in name or name.startswith("."):
@@ -205,7 +205,7 @@ def _verify(root: Path, row: Row) -> int | str:
     if split != row.split:
         return f"the manifest says that it is in {row.split}"
     try:
-        data = Source(row.file, root / split / name).read()
+        data = ImageFile(row.file, root / split / name).read()
         if hashlib.sha256(data).hexdigest() != row.sha256:
             return "its SHA-256 is not the manifest's"
         rgb = decode_rgb(data)
@@ -218,7 +218,7 @@ def _verify(root: Path, row: Row) -> int | str:
     return perceptual_hash(rgb)
 
 
-def _in_two_splits(what: str, pairs: Iterable[tuple[str, Row]]) -> list[str]:
+def _in_two_splits(what: str, pairs: Iterable[tuple[str, ManifestRow]]) -> list[str]:
     splits = defaultdict[str, dict[str, str]](dict)
     for key, row in pairs:
         splits[key].setdefault(row.split, row.file)

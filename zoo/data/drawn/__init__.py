@@ -1,0 +1,1 @@
+"""Pages that this package draws, with colours known to be ambiguous."""

@@ -1,0 +1,1 @@
+"""Pages of your own, prepared: small JPEGs in splits that have no work in common."""
