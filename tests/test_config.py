@@ -68,12 +68,21 @@ def test_bad_recipe_files_are_named(tmp_path, text, message):
         ({"learning_rate": -1.0}, "--learning-rate must be above 0"),
         ({"seed": -1}, "--seed must not be negative"),
         ({"optimizer": "lion"}, "--optimizer must be one of sgd, adam, adamw, not 'lion'"),
+        ({"encoder": "vgg61"}, "unknown encoder 'vgg61'. Did you mean 'vgg16'"),
         ({"decode": "best"}, "--decode: unknown decoder 'best'"),
     ],
 )
 def test_values_out_of_range_are_named(flags, message):
     with pytest.raises(UsageError, match=message):
         resolve("residual", "quick", flags, {})
+
+
+def test_an_encoder_is_chosen(tiny):
+    assert resolve("residual", "quick", NO_FLAGS, {}).encoder == "vgg16"
+    assert resolve("residual", "quick", {"encoder": "efficientnet_lite0"}, {}).encoder == "efficientnet_lite0"
+    assert resolve(tiny, "quick", NO_FLAGS, {}).encoder == ""
+    with pytest.raises(UsageError, match="--encoder vgg16: tiny has no encoder to choose"):
+        resolve(tiny, "quick", {"encoder": "vgg16"}, {})
 
 
 def test_unknown_names_suggest():

@@ -194,6 +194,8 @@ def _checked(config: RunConfig, output: str) -> RunConfig:
     for name in ("steps", "batch_size", "crop", "validation_crops", "validate_every", "checkpoint_every"):
         if getattr(config, name) < 1:
             raise UsageError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(config, name)}")
+    if config.encoder and not get_card(config.model).encoder:
+        raise UsageError(f"--encoder {config.encoder}: {config.model} has no encoder to choose")
     if config.encoder and not config.encoder.startswith(APPLICATION):
         ENCODERS[config.encoder]  # an unknown one is refused
     if config.crop % 8 or config.crop < 16:

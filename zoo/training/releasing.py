@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import UsageError
+from zoo.models.encoders import ENCODERS
+from zoo.models.registry import get_card
 from zoo.models.releases import FOLDER, Release, decoder_variables
 from zoo.results import load_result
 from zoo.support.files import atomic_path, write_text
@@ -37,6 +39,9 @@ def release(
     config, environment = result.details["config"], result.details["environment"]
     if config["train_encoder"] or config["encoder_weights"] != "imagenet":
         raise UsageError(f"{run_dir}: only decoders on the frozen ImageNet encoder are released, to be a few MB")
+    encoder = config.get("encoder", get_card(config["model"]).encoder)
+    if encoder not in ENCODERS:
+        raise UsageError(f"{run_dir}: the weights of its encoder {encoder} do not come with the package")
     arrays = {}
     for key, value in decoder_variables(network).items():
         array = np.asarray(value)
