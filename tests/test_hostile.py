@@ -76,7 +76,9 @@ def tiff(**changes: int) -> bytes:
     """A TIFF of 16 x 16 grey pixels in a tile, by hand; the changes are to values of its tags."""
     tags = {"t256": 16, "t257": 16, "t258": 8, "t259": 1, "t262": 1, "t322": 16, "t323": 16, "t324": 8, "t325": 256}
     entries = [struct.pack("<HHII", int(tag[1:]), 4, 1, value) for tag, value in (tags | changes).items()]
-    return b"II*\0" + struct.pack("<I", 264) + bytes(256) + struct.pack("<H", 9) + b"".join(entries) + bytes(4)
+    return (
+        b"II*\0" + struct.pack("<I", 264) + bytes(256) + struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+    )
 
 
 GIF = b"GIF89a" + struct.pack("<2H3B", 9000, 9000, 0, 0, 0) + b"," + struct.pack("<4HB", 0, 0, 9000, 9000, 0) + b"\2"
@@ -95,11 +97,12 @@ GIF = b"GIF89a" + struct.pack("<2H3B", 9000, 9000, 0, 0, 0) + b"," + struct.pack
         (tiff(t256=1 << 20, t257=16_000, t259=4, t322=1 << 20, t323=16_000), "1048576 x 16000 pixels"),
         (tiff(t259=5, t322=60_000, t323=60_000), "tiles of 60000 x 60000 pixels: a decompression bomb"),
         (tiff(t322=0), "damaged"),
+        (tiff(t277=60_000), "60000 samples a pixel"),
         (tiff(t325=1 << 31), "truncated"),
         (tiff(t324=1 << 31), "truncated"),
         (tiff(t259=34925), "a TIFF compressed by method 34925, which is not read: save it with LZW or deflate"),
     ],
-    ids=["png-small", "png-large", "gif", *(f"tiff-{index}" for index in range(7))],
+    ids=["png-small", "png-large", "gif", *(f"tiff-{index}" for index in range(8))],
 )
 def test_images_that_cannot_be_what_they_say_take_no_memory(data, reason):
     before = peak_memory()

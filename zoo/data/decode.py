@@ -417,7 +417,10 @@ def _open_tiff(data: bytes) -> tuple[_Tiff, bool]:
         raise ImageError(f"a TIFF compressed by method {compression}, which is not read: save it with LZW or deflate")
     if not {1, 2, 4, 8, 16}.issuperset(values.get(258, (1,))):
         raise ImageError(f"a TIFF of {max(values[258])} bits a sample: save it with 8 or 16")
-    planes = values.get(277, (1,))[0] if values.get(284) == (2,) else 1
+    samples = values.get(277, (1,))[0]
+    if samples > TiffImagePlugin.MAX_SAMPLESPERPIXEL:  # which Pillow would log
+        raise ImageError(f"damaged ({samples} samples a pixel)")
+    planes = samples if values.get(284) == (2,) else 1
     if planes > 1 and compression == 1 and 16 in values.get(258, ()):  # Pillow gives other values
         raise ImageError("a TIFF of 16 bits in planes, which is not read: save it with LZW or deflate")
     if 273 in values:
