@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     found = evaluation(names)
     save_evaluation(results / "evaluation-drawn.json", found)
-    save_evaluation(results / "evaluation-plain.json", found | {"ideal_indices": None})
+    save_evaluation(results / "evaluation-plain.json", replace(found, ideal_indices=None))
     (results / "evaluation-drawn").mkdir()
     for row in range(2):
         for column in range(len(names)):

@@ -1,15 +1,17 @@
 """Tables follow from result files; a stale one is found; a bad file is named."""
 
+import csv
 import json
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from PIL import Image
 from samples import benchmark_rows, evaluation, run_result, save_evaluation
 
 from zoo.report import __main__ as report
+from zoo.report.collected import load_run_file
 from zoo.report.figures import averaging_figure
 from zoo.report.markdown import changes, run_table
 from zoo.report.writer import build, csv_table
@@ -57,7 +59,7 @@ def test_an_evaluation_becomes_a_page_with_plots(root: Path, capsys: pytest.Capt
     assert "calibration.png" not in page
     assert report.main(["build", "--root", str(root), "--check"]) == 0
 
-    save_evaluation(path, evaluation() | {"palettes": {"car": [[0.1, 0.1], [-0.1, 0.3]]}})
+    save_evaluation(path, replace(evaluation(), palettes={"car": [[0.1, 0.1], [-0.1, 0.3]]}))
     capsys.readouterr()
     assert report.main(["build", "--root", str(root), "--check"]) == 1
     assert "evaluation-drawn-plane.png" in capsys.readouterr().err
@@ -69,19 +71,19 @@ def test_tables_say_what_was_changed() -> None:
     assert changes({"ema": 0.999, "rebalance": 0.5}) == ", rebalance 0.5, ema 0.999"
 
 
-def test_the_table_says_which_step_was_kept() -> None:
-    details = run_result().details
-    assert "kept" not in run_table([details])
-    details["history"]["validation"][1]["loss"] = 0.5
-    assert ", seed 0, kept at step 50, scored at 100 |" in run_table([details])  # as older runs were
-    details["scores"]["step"] = 50
-    assert ", seed 0, kept at step 50 |" in run_table([details])
+def test_the_table_says_which_step_was_kept(tmp_path: Path) -> None:
+    save_result(tmp_path / "result.json", run_result())
+    run = load_run_file(tmp_path / "result.json")
+    assert "kept" not in run_table([run])
+    run.history["validation"][1]["loss"] = 0.5
+    assert ", seed 0, kept at step 50, scored at 100 |" in run_table([run])  # as older runs were
+    assert ", seed 0, kept at step 50 |" in run_table([replace(run, step=50)])
 
 
 def test_a_candidate_without_a_variance_ratio_is_not_plotted() -> None:
     result = evaluation()
-    for candidate in result["candidates"]:
-        candidate["indices"]["bvr"] = {"value": None, "low": None, "high": None}
+    for candidate in result.candidates:
+        candidate.scores["bvr"] = {"value": None, "low": None, "high": None}
     assert averaging_figure(result) is None
 
 
@@ -178,12 +180,13 @@ def test_the_table_of_a_bad_file_stays(root: Path) -> None:
 def test_csv_has_the_fixed_columns(root: Path) -> None:
     assert report.main(["build", "--root", str(root)]) == 0
     text = (root / "reports" / "tables" / "benchmarks.csv").read_text(encoding="utf-8")
-    table = pd.read_csv(StringIO(text))
-    assert list(table.columns) == [name for name in COLUMNS if name != "values"]
+    table = list(csv.DictReader(StringIO(text)))
+    assert list(table[0]) == [name for name in COLUMNS if name != "values"]
     rows = benchmark_rows()
     assert len(table) == len(rows)
-    assert sorted(table["value"].dropna()) == sorted(row["value"] for row in rows if row["value"] is not None)
-    assert set(table["cpu_flags"]) == {"avx2"}
+    values = [float(row["value"]) for row in table if row["value"]]
+    assert sorted(values) == sorted(row["value"] for row in rows if row["value"] is not None)
+    assert {row["cpu_flags"] for row in table} == {"avx2"}
     assert csv_table(load_result(root / "reports" / "results" / "bench-a-processor.json").rows) == text
 
 
@@ -254,7 +257,7 @@ def test_the_page_is_stale_only_when_something_it_shows_changed(root: Path) -> N
     text = page.read_text(encoding="utf-8")
     assert (text.count("<svg "), text.count('data-by="another"')) == (6, 3)
     found = evaluation()
-    found["candidates"][0]["chroma_histogram"][1] = 0.5  # shown by a figure alone
+    found.candidates[0].chroma_histogram[1] = 0.5  # shown by a figure alone
     save_evaluation(path, found)
     assert page in build(root, check=True).stale
 

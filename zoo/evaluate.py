@@ -81,7 +81,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     from zoo.data.procedural import CLASSES
     from zoo.evaluation.candidates import BASELINES, Model, check, parse
     from zoo.evaluation.oracles import PALETTES
-    from zoo.evaluation.record import evaluation_result
+    from zoo.evaluation.record import Evaluated, evaluation_result
     from zoo.evaluation.scoring import GAIN_SUBJECTS, Evaluation, ideal_results, matched_gain, subjects
     from zoo.results import result_text, save_result
     from zoo.support.console import scanning, stderr_console
@@ -99,7 +99,10 @@ def evaluate(arguments: argparse.Namespace) -> None:
     mean_uv = mean_chroma(fixed_crops(dataset.splits["train"], count=MEAN_COLOR_CROPS, crop=CROP, seed=0))
     specs = [*BASELINES, *(spec for spec in arguments.candidates if spec not in BASELINES)]
     candidates = [parse(spec, decoders, mean_uv, arguments.seed) for spec in specs]
-
+    labels = [candidate.ways[0].label for candidate in candidates]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise UsageError(f"two of the candidates are called {label!r}: rename one")
     if arguments.decode and not any(isinstance(each, Model) and each.classifies for each in candidates):
         raise UsageError(f"--decode {arguments.decode}: none of the candidates is a classifier")
 
@@ -113,8 +116,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
             if gain is None:
                 console.print(f"{spec}: no gain makes it as colourful as the truth", markup=False, highlight=False)
                 continue
-            name = f"{candidate.names[0]} × {gain:.2f}"
-            candidates.append(candidate.scaled(name, gain))
+            candidates.append(candidate.scaled(gain))
 
     evaluation = Evaluation(PALETTES, {each.label: each.name for each in CLASSES})
     count = min(arguments.limit or sys.maxsize, len(dataset.splits[arguments.split].images))
@@ -122,19 +124,20 @@ def evaluate(arguments: argparse.Namespace) -> None:
         for done, subject in enumerate(images(arguments.limit), 1):
             evaluation.add(subject, candidates)
             progress(done, count)
-    result = {
-        "data": dataset.name,
-        "data_fingerprint": dataset.fingerprint,
-        "split": arguments.split,
-        "max_side": arguments.max_side,
-        "seed": arguments.seed,
-        "environment": machine.describe(machine.resolve_precision("auto")),
-        "palettes": {each.name: PALETTES[each.label].tolist() for each in CLASSES},
-        "images": evaluation.images,
-        "runs": {each.label: each.run for each in candidates if isinstance(each, Model) and each.run},
-        "ideal_indices": ideal_results() if dataset.splits[arguments.split].read_maps else None,
-        "candidates": evaluation.results(),
-    }
+    models = [each for each in candidates if isinstance(each, Model)]
+    result = Evaluated(
+        data=dataset.name,
+        data_fingerprint=dataset.fingerprint,
+        split=arguments.split,
+        max_side=arguments.max_side,
+        seed=arguments.seed,
+        environment=machine.describe(machine.resolve_precision("auto")),
+        palettes={each.name: PALETTES[each.label].tolist() for each in CLASSES},
+        images=evaluation.images,
+        runs={each.way.label: each.run for each in models if each.run},
+        ideal_indices=ideal_results() if dataset.splits[arguments.split].read_maps else None,
+        candidates=evaluation.results(),
+    )
     if arguments.out:
         from zoo.evaluation.pictures import save_gallery, save_sheet
         from zoo.report.plots import save_plots

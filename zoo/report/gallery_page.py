@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import UsageError
-from zoo.report.markdown import plural
+from zoo.support.table import plural
 
 KEYS = ("rule", "data", "data_fingerprint", "split", "seed", "headroom", "models", "columns", "environment", "pages")
 

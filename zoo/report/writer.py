@@ -16,11 +16,12 @@ from zoo.report.evaluation_page import FIGURES, evaluation_page, readme_table
 from zoo.report.figures import PLOTS
 from zoo.report.gallery_page import gallery_page, load_gallery
 from zoo.report.markdown import ablation_table, benchmarks_page, run_table, runs_page, target_table
-from zoo.report.page import figures_of, render, without_figures
 from zoo.report.plots import plots_of, save_plots
 from zoo.report.quotes import quote
+from zoo.report.report_page import figures_of, render, without_figures
 from zoo.results import COLUMNS, Record, load_result
 from zoo.support.files import atomic_path, write_text
+from zoo.support.table import Table
 
 MARKER = re.compile(
     r"(<!-- table: (?P<name>[\w-]+)(?: (?P<pattern>[\w*.-]+))? -->\n).*?(?P<end><!-- end of table -->)", re.S
@@ -58,8 +59,8 @@ def build(root: Path, *, runs: Sequence[Path] = (), out: Path | None = None, che
     wanted: dict[Path, str] = {}
     if sources.benchmarks:
         wanted[reports / "benchmarks.md"] = benchmarks_page(list(sources.benchmarks.values()))
-    if _done(sources):
-        wanted[reports / "runs.md"] = runs_page(_done(sources))
+    if any(run.scores for run in sources.runs.values()):
+        wanted[reports / "runs.md"] = runs_page(sources.runs.values())
     plots = {}
     for name, result in sources.evaluations.items():
         prefix = f"evaluation-{name}"
@@ -72,7 +73,7 @@ def build(root: Path, *, runs: Sequence[Path] = (), out: Path | None = None, che
         wanted[reports / f"{prefix}.md"] = evaluation_page(name, result, there)
     everything = {
         "benchmarks": [row for rows in sources.benchmarks.values() for row in rows],
-        "training": sources.run_rows,
+        "training": [row for run in sources.runs.values() for row in run.rows],
         "evaluation": sources.evaluation_rows,
     }
     for name, records in everything.items():
@@ -109,19 +110,14 @@ def build(root: Path, *, runs: Sequence[Path] = (), out: Path | None = None, che
     return Built(stale, sources.broken)
 
 
-def _done(sources: Sources) -> list[dict[str, Any]]:
-    return [run for run in sources.runs.values() if "scores" in run]
-
-
 def csv_table(records: Sequence[Record]) -> str:
     """Rows as CSV with the fixed columns; the values that a row is made of stay in the JSON."""
-    import pandas as pd
-
     columns = [name for name in COLUMNS if name != "values"]
-    table = pd.DataFrame(records, columns=list(COLUMNS))[columns]
-    for name in ("cpu_flags", "gpus"):
-        table[name] = table[name].map(" ".join)
-    return str(table.to_csv(index=False, lineterminator="\n"))
+
+    def text(value: Any) -> str:
+        return " ".join(value) if isinstance(value, list) else "" if value is None else str(value)
+
+    return Table.of(columns, ([text(record[name]) for name in columns] for record in records)).csv()
 
 
 def load_targets(path: Path) -> list[dict[str, Any]]:
@@ -158,14 +154,13 @@ def readme_text(readme: Path, sources: Sources, targets: Sequence[dict[str, Any]
     tables = {
         "ablations": ablation_table(sources.runs),
         "targets": target_table(targets, list(sources.benchmarks.values())),
-    } | {f"evaluation-{name}": readme_table(result) for name, result in sources.evaluations.items()}
-
-    names = {id(run): name for name, run in sources.runs.items()}
+    } | {f"evaluation-{name}": readme_table(result).markdown() for name, result in sources.evaluations.items()}
 
     def table(match: re.Match[str]) -> str:
         name, pattern = match["name"], match["pattern"]
         if name == "runs":
-            chosen = [run for run in _done(sources) if fnmatchcase(names[id(run)], pattern or "*")]
+            done = {name: run for name, run in sources.runs.items() if run.scores}
+            chosen = [run for name, run in done.items() if fnmatchcase(name, pattern or "*")]
             if pattern and not chosen:
                 raise UsageError(f"{readme}: no run {pattern!r}; there are {', '.join(sources.runs)}")
             return f"{match[1]}\n{run_table(chosen, decoders=False)}\n{match['end']}"
