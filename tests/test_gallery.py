@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import report as tools
+from gallery_page import gallery_page, load_gallery
 from images import make_books
 from PIL import Image
 
 import zoo
 from zoo import gallery
-from zoo.report import __main__ as report
-from zoo.report.gallery_page import gallery_page, load_gallery
 
 
 @pytest.fixture(scope="module")
@@ -71,14 +71,14 @@ def test_a_gallery_shows_grey_every_model_and_truth(pages, scans, models, tmp_pa
 
     (tmp_path / "README.md").write_text("# Project\n")
     (tmp_path / "reports" / "results").mkdir()
-    assert report.main(["build", "--root", str(tmp_path)]) == 0
+    assert tools.main(["--root", str(tmp_path), "build"]) == 0
     page = (tmp_path / "reports" / "gallery.md").read_text(encoding="utf-8")
     assert f"![{shown['name']}](gallery/01.webp)" in page
     assert f"*{shown['name']}: a painter; {shown['group']}; CC0-1.0*" in page
     assert "## Drawn in black and white" in page
     assert "--headroom 0.2" in page
     (out / "02.webp").unlink()
-    assert report.main(["build", "--root", str(tmp_path)]) == 2
+    assert tools.main(["--root", str(tmp_path), "build"]) == 2
     assert "02.webp is not there" in capsys.readouterr().err
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import report
 from PIL import Image
 from samples import benchmark_rows, evaluation, run_result, save_evaluation
 from selenium import webdriver
@@ -16,7 +17,6 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
-from zoo.report.writer import build
 from zoo.results import merge_rows, save_result
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -71,7 +71,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
             Image.new("RGB", (60, 40), color).save(results / "evaluation-drawn" / f"{row:02}-{column:02}.webp")
     (results / "run-broken.json").write_text("{")
     (results.parents[1] / "README.md").write_text("# No tables\n")
-    assert build(results.parents[1]).broken
+    assert report.build(results.parents[1])[1]
     return results.parent / "index.html"
 
 

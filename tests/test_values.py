@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+import report as tools
+from quotes import quote, quoted
 from samples import benchmark_rows, evaluation, run_result, save_evaluation
 
 from zoo.errors import UsageError
-from zoo.report import __main__ as report
 from zoo.report.collected import Sources, collect, load_run_file
-from zoo.report.quotes import quote, quoted
 from zoo.results import save_result
 
 
@@ -99,14 +99,14 @@ def test_the_study_is_built_and_checked(tmp_path) -> None:
         "A* is <!-- value: drawn | residual | a_star -->0.1<!-- end -->, <!-- value: drawn | residual | bvr\n-->?"
         "<!-- end --> too.\n\n<!-- table: ablations -->\n<!-- end of table -->\n"
     )
-    assert report.main(["build", "--root", str(tmp_path)]) == 0
+    assert tools.main(["--root", str(tmp_path), "build"]) == 0
     text = study.read_text(encoding="utf-8")
     assert text.startswith("A* is <!-- value: drawn | residual | a_star -->0.9<!-- end -->, <!-- value")
     assert "| as it is | 16.00 | −3.00 [−4.00, −2.00] | 0.50 | `ablation-base` |" in text
     assert "| learning rate 0.001, train encoder | 16.00 |" in text
-    assert report.main(["build", "--root", str(tmp_path), "--check"]) == 0
+    assert tools.main(["--root", str(tmp_path), "build", "--check"]) == 0
     study.write_text(text.replace("-->0.9<", "-->0.8<"), encoding="utf-8")
-    assert report.main(["build", "--root", str(tmp_path), "--check"]) == 1
+    assert tools.main(["--root", str(tmp_path), "build", "--check"]) == 1
 
 
 def test_values_of_a_broken_file_stay(tmp_path) -> None:

@@ -10,11 +10,10 @@ from zoo.evaluation.tables import (
     averaging_table,
     classifiers_table,
     ideal_table,
-    metric_title,
     metrics_table,
 )
 from zoo.report.markdown import changes
-from zoo.support.table import Table, number, plural
+from zoo.support.table import Table, plural
 
 FIGURES = {
     "averaging": "A* against the variance between objects: averaging is lower right, sampling upper left.",
@@ -24,8 +23,6 @@ FIGURES = {
     "calibration": "Calibration of the classifiers: accuracy against confidence.",
     "sheet": "Some images of the split: grey, a few of the candidates, truth.",
 }
-README_INDICES = ("a_star", "a_star_noisy_mean", "bvr", "ned", "mode_rate", "false_rate", "speckle")
-README_METRICS = ("chroma_ratio", "ab_energy", "ab_energy_pooled", "delta_e00")
 
 
 def evaluation_page(title: str, result: Evaluated, figures: Sequence[str]) -> str:
@@ -40,12 +37,10 @@ def evaluation_page(title: str, result: Evaluated, figures: Sequence[str]) -> st
     versions = ", ".join(f"{name} {here['libraries'][name]}" for name in ("keras", "tensorflow", "scikit-image"))
     intervals = ", in brackets 95 % bootstrap intervals over groups of images" if len(result.images) > 1 else ""
     parts = [
-        f"# Evaluation on {title}\n\nMade from `reports/results/evaluation-{title}.json` by"
-        " `python -m zoo.report build`;"
-        f" the numbers are from `python -m zoo.evaluate --out`: {plural(len(result.images), 'image')} of the"
-        f" {result.split} split (the middle {result.max_side}² of larger ones){intervals}. Sampling seed"
-        f" {result.seed}.\n\nEvaluated on: {here['cpu']}, {versions}, Python {here['python']}."
-        "\n",
+        f"# Evaluation on {title}\n\nMade by `zoo.report`; the numbers are from `python -m zoo.evaluate --out`:"
+        f" {plural(len(result.images), 'image')} of the {result.split} split (the middle"
+        f" {result.max_side}² of larger ones){intervals}. Sampling seed {result.seed}.\n\nEvaluated on:"
+        f" {here['cpu']}, {versions}, Python {here['python']}.\n",
     ]
     if result.runs:
         parts.append(f"## Training\n\n{runs_table(result.runs).markdown()}")
@@ -83,10 +78,3 @@ def runs_table(runs: dict[str, Any]) -> Table:
             )
         )
     return Table.of(("run", "model", "data, recipe", "crops", "time of the steps"), rows)
-
-
-def readme_table(result: Evaluated) -> Table:
-    """The few columns that the README shows."""
-    names = (*(README_INDICES if result.ideal_indices else ()), *README_METRICS)
-    rows = [(each.way.title, *(number(each.value(name)) for name in names)) for each in result.candidates]
-    return Table.of(("", *map(metric_title, names)), rows, numbers=len(names))

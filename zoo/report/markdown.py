@@ -1,8 +1,7 @@
-"""Markdown tables of runs and benchmarks, for `reports/benchmarks.md` and the README."""
+"""The Markdown pages of runs and benchmarks, and their tables."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable
 from typing import Any
 
 from zoo.metrics import IMAGE_METRICS, INDICES
@@ -66,51 +65,6 @@ def _kept(run: Run) -> str:
     return f", kept at step {best:,}" + ("" if run.step == best else f", scored at {run.step:,}")
 
 
-ABLATION = "ablation-"
-"""How the names of runs begin that are compared with `ablation-base`; their table says in what they differ."""
-
-WATCHING = ("validate_every", "checkpoint_every")
-"""What does not change a training, but when it is looked at and saved."""
-
-
-def ablation_table(runs: Mapping[str, Run]) -> str:
-    """A line a run of `ABLATION`: what differs from the base, the mean's error, and how colourful the decoders are.
-
-    Args:
-        runs: by name.
-    """
-    chosen = {name: run for name, run in runs.items() if name.startswith(ABLATION) and run.scores}
-    base = chosen.pop(f"{ABLATION}base", None)
-    if base is None:
-        return f"There is no run {ABLATION}base.\n"
-    rows = []
-    for name, run in {f"{ABLATION}base": base, **chosen}.items():
-        assert run.scores
-        by_decoder = {row.way.decoder: row for row in run.scores.rows}
-        first = run.scores.rows[0]
-        ratios = [by_decoder[each] for each in ("annealed", "sample") if each in by_decoder]
-        rows.append(
-            (
-                "as it is" if run is base else _changed(base.config, run.config),
-                f"{first.rmse_ab:.2f}",
-                difference(first.against_mean),
-                *(f"{row.chroma_ratio:.2f}" for row in (first, *ratios)),
-                f"`{name}`",
-            )
-        )
-    titles = ["what differs", "RMSE-ab ↓", "to mean colour", "chroma ratio → 1"]
-    titles += ["of it annealed → 1", "of it sampled → 1", "run"]
-    shown = len(rows[0]) - 1
-    return Table.of((*titles[:shown], titles[-1]), rows, numbers=shown).markdown()
-
-
-def _changed(base: dict[str, Any], config: dict[str, Any]) -> str:
-    keys = [key for key in sorted(base | config) if base.get(key) != config.get(key) and key not in WATCHING]
-    return ", ".join(
-        key.replace("_", " ") + ("" if config[key] is True else f" {config[key]}") for key in keys if key in config
-    )
-
-
 def _machines(environments: list[Record]) -> str:
     lines = set()
     for here in environments:
@@ -123,7 +77,7 @@ def _machines(environments: list[Record]) -> str:
 def runs_page(runs: Iterable[Run]) -> str:
     """Every run and decoder."""
     return (
-        "# Training runs\n\nMade from `reports/results/run-*.json` by `python -m zoo.report build`. RMSE-ab on fixed"
+        "# Training runs\n\nMade by `zoo.report`. RMSE-ab on fixed"
         " validation crops; the difference to the mean colour with its paired 95 % bootstrap interval over crops.\n\n"
         + run_table(runs)
     )
@@ -162,35 +116,11 @@ def ratio_table(machines: list[list[Record]]) -> str:
     return Table.of(titles, rows, numbers=len(machines)).markdown()
 
 
-def target_table(targets: Sequence[Mapping[str, Any]], machines: list[list[Record]]) -> str:
-    """What ratios were aimed at and what they are, those that came as far marked; a column a machine with some.
-
-    Args:
-        targets: each with a `name`, the `ratio` as in `ratio_rows`, and what it is to be `at_most`.
-        machines: rows of each.
-    """
-    wanted = {tuple(target["ratio"]) for target in targets}
-    measured = [(records, ratio_rows(records)) for records in machines]
-    shown = [(records, ratios) for records, ratios in measured if wanted & ratios.keys()]
-
-    def cell(ratios: dict[tuple[str, ...], Cell], target: Mapping[str, Any]) -> Cell:
-        found = ratios.get(tuple(target["ratio"]))
-        return replace(found, best=float(found.text) <= target["at_most"]) if found else Cell("")
-
-    rows = [
-        (target["name"], f"≤ {target['at_most']:g}", *(cell(ratios, target) for _, ratios in shown))
-        for target in targets
-    ]
-    columns = [f"{machine_name(records[0])} ↓ [quartiles]" for records, _ in shown]
-    table = Table.of(("what", "aimed at", *columns), rows, numbers=len(shown) + 1)
-    return table.markdown() + "".join(machine_lines(records) for records, _ in shown)
-
-
 def benchmarks_page(machines: list[list[Record]]) -> str:
     """Everything that the benchmarks measured, a section a machine."""
     parts = [
-        "# Benchmarks\n\nMade from `reports/results/bench-*.json` by `python -m zoo.report build`; the rows are from"
-        " `pytest bench/`.\nMedians, with quartiles in brackets. Compare numbers of one machine only.\n"
+        "# Benchmarks\n\nMade by `zoo.report`; the rows are from `pytest bench/`.\nMedians, with quartiles in brackets."
+        " Compare numbers of one machine only.\n"
     ]
     for records in machines:
         parts.append(f"## {machine_name(records[0])}\n{machine_lines(records)}")
