@@ -7,6 +7,8 @@ from typing import Any
 
 from zoo.chroma.decoders import DECODERS, PAGE_DECODER, parse_decoder
 from zoo.errors import UsageError
+from zoo.evaluation.gallery import DEFAULT_DECODERS as GALLERY_DECODERS
+from zoo.evaluation.gallery import OPTIONS, Gallery, add_options
 from zoo.support.command import import_tensorflow, run
 
 SPLITS = ("train", "val", "test")
@@ -59,22 +61,41 @@ def parser() -> argparse.ArgumentParser:
         help="write results.json with every image's values, a sheet of pictures, and plots",
     )
     p.add_argument("--json", action="store_true", help="print the results as JSON instead of tables")
+    p.add_argument("--gallery", type=Path, metavar="DIR", help="write a gallery of pages that a rule chooses, too")
+    add_options(p)
     return p
 
 
-def evaluate(arguments: argparse.Namespace) -> None:
-    """Runs the command."""
-    decoders = [word.strip() for word in (arguments.decode or DEFAULT_DECODERS).split(",") if word.strip()]
-    for option, value in (("--limit", arguments.limit), ("--max-side", arguments.max_side)):
-        if value is not None and value < 1:
-            raise UsageError(f"{option} must be at least 1, not {value}")
+def decoders_of(arguments: argparse.Namespace, default: str) -> list[str]:
+    """The decoders of `--decode`; `--seed`, of sampling, is checked as well.
+
+    Raises:
+        UsageError: an unknown decoder, or a negative seed.
+    """
+    decoders = [word.strip() for word in (arguments.decode or default).split(",") if word.strip()]
     for name in decoders:
         try:
             parse_decoder(name)
         except UsageError as error:
             raise UsageError(f"--decode: {error}") from None
+    if arguments.seed < 0:
+        raise UsageError(f"--seed must not be negative: {arguments.seed}")
+    return decoders
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
+    decoders = decoders_of(arguments, DEFAULT_DECODERS)
+    for option, value in (("--limit", arguments.limit), ("--max-side", arguments.max_side)):
+        if value is not None and value < 1:
+            raise UsageError(f"{option} must be at least 1, not {value}")
     if arguments.out and arguments.out.exists() and not arguments.out.is_dir():
         raise UsageError(f"--out: {arguments.out} is a file; give a directory")
+    shown = {name: getattr(arguments, name) for name in OPTIONS}
+    changed = [name for name, value in shown.items() if value != parser().get_default(name)]
+    if changed and not arguments.gallery:
+        raise UsageError(f"--{changed[0]} is of a gallery: give --gallery DIR as well")
+    gallery = Gallery(arguments.gallery, **shown) if arguments.gallery else None
 
     from zoo.data.dataset import open_dataset
     from zoo.data.pipeline import fixed_crops
@@ -99,6 +120,9 @@ def evaluate(arguments: argparse.Namespace) -> None:
     mean_uv = mean_chroma(fixed_crops(dataset.splits["train"], count=MEAN_COLOR_CROPS, crop=CROP, seed=0))
     specs = [*BASELINES, *(spec for spec in arguments.candidates if spec not in BASELINES)]
     candidates = [parse(spec, decoders, mean_uv, arguments.seed) for spec in specs]
+    to_show = [spec for spec, candidate in zip(specs, candidates, strict=True) if isinstance(candidate, Model)]
+    if gallery and not to_show:
+        raise UsageError("--gallery: none of the candidates is a model")
     labels = [candidate.ways[0].label for candidate in candidates]
     for label in labels:
         if labels.count(label) > 1:
@@ -151,6 +175,11 @@ def evaluate(arguments: argparse.Namespace) -> None:
         save_sheet(arguments.out / "sheet.png", list(zip(*pictures.values(), truth, strict=True)), titles)
         save_plots(arguments.out, "", result)
         console.print(f"written: results, sheet, plots and pictures in {arguments.out}", markup=False, highlight=False)
+    if gallery:
+        wanted = decoders if arguments.decode else GALLERY_DECODERS.split(",")
+        with scanning(console, "colouring the gallery") as progress:
+            count = gallery.write(dataset, arguments.split, to_show, wanted, arguments.seed, progress)
+        console.print(f"written: {count} pages in {arguments.gallery}", markup=False, highlight=False)
     if arguments.json:
         print(result_text(evaluation_result(result)), end="")
     else:

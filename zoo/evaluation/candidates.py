@@ -197,6 +197,12 @@ def check(spec: str) -> None:
         )
 
 
+def label_of(spec: str) -> str:
+    """What tables call a model that the command line names: the file or directory, without where it lies."""
+    path = Path(spec)
+    return path.stem if path.is_file() else path.name
+
+
 def parse(spec: str, decoders: Sequence[str], mean_uv: np.ndarray, seed: int) -> Candidate:
     """The candidate that a word of the command line means; see `check`."""
     from zoo.evaluation.oracles import ORACLES
@@ -209,5 +215,4 @@ def parse(spec: str, decoders: Sequence[str], mean_uv: np.ndarray, seed: int) ->
         return Constant("mean colour", mean_uv)
     if spec in ORACLES:
         return OracleCandidate(spec, seed)
-    path = Path(spec)
-    return Model(path, path.stem if path.is_file() else path.name, decoders, seed=seed)
+    return Model(Path(spec), label_of(spec), decoders, seed=seed)

@@ -9,7 +9,7 @@ from zoo.evaluation.candidates import BASELINES
 from zoo.evaluation.record import CLASSIFICATION, Evaluated, Measured
 from zoo.metrics import IMAGE_METRICS, INDICES
 from zoo.results import METRICS
-from zoo.support.table import Column, Table, number, plural, quantity
+from zoo.support.table import Table, number, plural, quantity
 
 COLORFULNESS = ("cf", "cf_abs", "delta_cf_set", "delta_cf_image", "chroma_ratio", "ab_energy", "ab_energy_pooled")
 ACCURACY = tuple(name for name in IMAGE_METRICS if name not in COLORFULNESS)
@@ -66,13 +66,6 @@ def classifiers_table(candidates: Iterable[Measured]) -> Table:
         if each.calibration
     ]
     return Table.of(["", "bits a pixel ↓", "ECE of U ↓", "ECE of V ↓"], rows, numbers=3)
-
-
-def metric_column(name: str, title: str, group: str = "") -> Column:
-    """The column of a metric on the report page, where it is sorted from the better end."""
-    metric = METRICS[name]
-    ascending = metric.higher_is_better is False or metric.target == 0
-    return Column(title, True, metric.described, group, descending=not ascending)
 
 
 def print_tables(evaluated: Evaluated) -> None:

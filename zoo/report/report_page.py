@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from zoo.evaluation.record import CLASSIFICATION, Measured
-from zoo.evaluation.tables import ACCURACY, COLORFULNESS, metric_column, metric_title
+from zoo.evaluation.tables import ACCURACY, COLORFULNESS, metric_title
 from zoo.metrics import INDICES
 from zoo.models.registry import get_card, list_models
 from zoo.report.collected import Run, Sources
@@ -124,6 +124,13 @@ def _figure(
     return {"name": name, "caption": caption, "digest": digest, "svg": inside}
 
 
+def _metric_column(name: str, title: str = "", group: str = "") -> Column:
+    """The column of a metric, sorted first from the better end."""
+    metric = METRICS[name]
+    ascending = metric.higher_is_better is False or metric.target == 0
+    return Column(title or metric_title(name), True, metric.described, group, descending=not ascending)
+
+
 def _model(name: str, machines: dict[str, list[Record]]) -> Shown:
     card = get_card(name)
     facts = []
@@ -174,7 +181,7 @@ def _evaluation(name: str, sources: Sources, drawn: Mapping[str, str]) -> Shown:
         _figure(f"{slug(name)}-{each}", FIGURES[each], [result, each], partial(draw, result), drawn)
         for each, draw in PLOTS.items()
     ]
-    titled = [metric_column(metric, metric_title(metric), group) for metric, group in columns]
+    titled = [_metric_column(metric, group=group) for metric, group in columns]
     return {
         "name": name,
         "id": slug(name),
@@ -253,9 +260,9 @@ def _tradeoff(sources: Sources, machines: dict[str, list[Record]], drawn: Mappin
         figures.append(_figure(f"tradeoff-{slug(name)}", caption, source, draw, drawn))
     if not lines or not machines:
         return None
-    columns = [Column("candidate"), Column("evaluation"), *(metric_column(m, metric_title(m)) for m in TRADEOFF)]
+    columns = [Column("candidate"), Column("evaluation"), *(_metric_column(m) for m in TRADEOFF)]
     columns += [
-        metric_column(where[2], f"{heading} {METRICS[where[2]].arrow}, {machine}")
+        _metric_column(where[2], f"{heading} {METRICS[where[2]].arrow}, {machine}")
         for (machine, heading), where in facts.items()
     ]
     return {
@@ -287,7 +294,7 @@ def _runs(sources: Sources, drawn: Mapping[str, str]) -> Shown:
             values = [newest.get("rmse_ab"), newest.get("chroma_ratio")]
         numbers = [quantity({"value": value}) for value in (*values, run.images_per_second)]
         lines.append(Line([Cell(name), *numbers, *map(Cell, words)]))
-    measured = [metric_column(m, metric_title(m)) for m in ("rmse_ab", "chroma_ratio", "images_per_second")]
+    measured = [_metric_column(m) for m in ("rmse_ab", "chroma_ratio", "images_per_second")]
     columns = [Column("run"), *measured, *map(Column, ("model", "data", "recipe", "training", "machine"))]
     figures = []
     groups: dict[str, dict[str, Run]] = {}
