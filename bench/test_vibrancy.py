@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 import pytest
 
 import zoo
-from zoo.results import Row, load_result
+from zoo.results import Row, Way, load_result
 
 ORACLES = ("conditional mean", "mode", "sampler", "faded truth", "saturated mean")
 
@@ -35,7 +35,7 @@ def vibrancy(benchmark, record, options, tmp_path):
         result = benchmark.pedantic(call, rounds=1)
         for found in result.rows:
             record.keep(replace(Row(**{each.name: found[each.name] for each in fields(Row)}), suite="vibrancy"))
-        return [candidate["name"] for candidate in result.details["candidates"]]
+        return [Way.of(candidate).title for candidate in result.details["candidates"]]
 
     return evaluate
 

@@ -4,10 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from zoo.evaluation.record import evaluation_result
+from zoo.evaluation.candidates import BASELINES
+from zoo.evaluation.oracles import ORACLES
+from zoo.evaluation.record import Evaluated, Measured, evaluation_result
 from zoo.evaluation.scoring import CHROMA_EDGES
 from zoo.metrics import IMAGE_METRICS, INDICES
-from zoo.results import Environment, Record, Result, Row, as_record, save_result
+from zoo.results import Environment, Record, Result, Row, Way, as_record, save_result
+from zoo.training.outcome import Scores, ValidationRow, speed_of, training_result
 
 DESCRIBED = {
     **{"zoo": "0.1.0", "commit": "0123456789", "dirty": False, "python": "3.11.7", "platform": "Linux"},
@@ -49,77 +52,76 @@ def benchmark_rows() -> list[Record]:
 def run_result(model: str = "residual", **settings: Any) -> Result:
     """A training run of 100 steps."""
 
-    def scores(name: str, rmse: float) -> dict[str, Any]:
-        controls = {"sky": rmse, "grass": 2 * rmse}
-        against: dict[str, Any] = {key: [-3.0, -4.0, -2.0] for key in ("against_grey", "against_mean")}
-        return {"name": name, "rmse_ab": rmse, "chroma_ratio": 0.5, "controls": controls} | against
+    def row(way: Way, rmse: float) -> ValidationRow:
+        values = [rmse + each for each in (-1.0, 0.0, 0.5, -0.5, 1.0, 0.0)]
+        found = {"rmse_ab": {"value": rmse, "low": rmse - 1, "high": rmse + 1, "values": values}}
+        found["chroma_ratio"] = {"value": 0.5, "low": None, "high": None, "values": None}
+        against = (-3.0, -4.0, -2.0)
+        return ValidationRow(way, against, against, {"sky": rmse, "grass": 2 * rmse}, found)
 
     config = {"model": model, "data": "pages", "recipe": "quick", "steps": 100, "batch_size": 6, "crop": 64} | {
         **{"seed": 0, "overfit": 0, "rebalance": 0.0, "optimizer": "adam", "learning_rate": 0.005},
-        **{"train_encoder": False, "loss": "mse"},
+        **{"train_encoder": False, "loss": "mse", "validation_crops": 6, "data_fingerprint": "f" * 64},
         **settings,
     }
-    rows = [scores("grey image", 20.0), scores("mean colour", 19.0), scores(model, 16.0)]
-    history = {
-        "training": [[step, 1 / step] for step in range(10, 101, 10)],
-        "validation": [
-            {"step": step, "loss": 2.0 - step / 100, "rmse_ab": 20.0 - step / 25, "chroma_ratio": 0.5}
-            | {"baselines": {"grey image": 20.0, "mean colour": 19.0}}
-            for step in (0, 50, 100)
-        ],
-    }
-    values = [15.0, 16.0, 16.5, 15.5, 17.0, 16.0]
-    shared: dict[str, Any] = {"suite": "training", "benchmark": "pages", "against": "", "seed": config["seed"]}
-    row = Row(model=model, variant=model, metric="rmse_ab", value=16.0, data="0" * 16, values=values, **shared)
-    speed = Row(model=model, variant="", metric="images_per_second", value=10.0, **shared)
-    return Result(
-        "training",
-        [as_record(each, HERE) for each in (speed, row)],
-        {
-            "config": config,
-            "environment": DESCRIBED,
-            "images_per_second": 10.0,
-            "scores": {"step": 100, "crops": 6, "loss": 1.0, "baselines": rows[:2], "rows": rows[2:]},
-            "history": history,
-        },
-    )
+    baselines = row(Way("grey image", "baseline"), 20.0), row(Way("mean colour", "baseline"), 19.0)
+    rows = (row(Way(model, "model", model), 16.0),)
+    records: list[dict[str, Any]] = [{"step": s, "loss": 1 / s, "images_per_second": 10.0} for s in range(10, 101, 10)]
+    for step in (0, 50, 100):
+        then = (row(Way(model, "model", model), 20.0 - step / 25),)
+        records.append({"step": step, "validation": Scores(step, 6, 2.0 - step / 100, baselines, then).as_json()})
+    return training_result(config, DESCRIBED, Scores(100, 6, 1.0, baselines, rows), records)
 
 
-def evaluation(names: dict[str, float | None] | None = None) -> dict[str, Any]:
-    """An evaluation of some candidates, each with its A*, as `zoo.evaluate` has it in memory."""
+def ways(*titles: str) -> list[Way]:
+    """Baselines and oracles by their names, and models with a decoder after a comma."""
+
+    def way(title: str) -> Way:
+        label, _, decoder = title.partition(", ")
+        kind = "baseline" if label in BASELINES else "oracle" if label in ORACLES else "model"
+        return Way(label, kind, label if kind == "model" else None, decoder or None)
+
+    return [way(title) for title in titles]
+
+
+def evaluation(names: dict[str, float | None] | None = None) -> Evaluated:
+    """An evaluation of some candidates, each with its A*."""
 
     def found(value: float | None) -> dict[str, Any]:
         values = None if value is None else [value + (index - 2.5) / 100 for index in range(IMAGES)]
         low, high = (None, None) if value is None else (value - 0.01, value + 0.01)
         return {"value": value, "low": low, "high": high, "values": values}
 
-    def candidate(name: str, a_star: float | None) -> dict[str, Any]:
-        return {
-            "name": name,
-            "metrics": {metric: found(0.5) for metric in (*IMAGE_METRICS, "ab_energy_pooled")},
-            "per_image": {metric: [0.5] * IMAGES for metric in IMAGE_METRICS},
-            "squeezed": 0.0,
-            "indices": {index: found(a_star) for index in INDICES},
-            "chroma_histogram": [1.0] + [0.0] * (len(CHROMA_EDGES) - 2),
-            "object_uv": {"car": [[0.1, 0.1]]},
-            "classification": None,
-        }
+    def candidate(way: Way, a_star: float | None) -> Measured:
+        return Measured(
+            way,
+            {metric: found(0.5) for metric in (*IMAGE_METRICS, "ab_energy_pooled")}
+            | {index: found(a_star) for index in INDICES},
+            {metric: [0.5] * IMAGES for metric in IMAGE_METRICS},
+            squeezed=0.0,
+            chroma_histogram=[1.0] + [0.0] * (len(CHROMA_EDGES) - 2),
+            object_uv={"car": [[0.1, 0.1]]},
+        )
 
-    details = run_result().details
-    return {
-        **{"data": "drawn", "data_fingerprint": "f" * 64, "split": "test", "max_side": 512, "seed": 0},
-        "images": [{"name": f"{index}.png", "group": f"{index}.png"} for index in range(IMAGES)],
-        "environment": DESCRIBED,
-        "palettes": {"car": [[0.1, 0.1], [-0.1, 0.2]]},
-        "runs": {"residual": {key: details[key] for key in ("config", "environment", "images_per_second")}},
-        "ideal_indices": {"sampler": dict.fromkeys(INDICES, 0.25)},
-        "candidates": [
-            candidate(name, value) for name, value in (names or {"truth": 0.0, "grey": None, "residual": 0.9}).items()
-        ],
-    }
+    run = run_result()
+    about = {key: run.details[key] for key in ("config", "environment")} | {"images_per_second": speed_of(run)}
+    names = names or {"truth": 0.0, "grey": None, "residual": 0.9}
+    return Evaluated(
+        data="drawn",
+        data_fingerprint="f" * 64,
+        split="test",
+        max_side=512,
+        seed=0,
+        environment=DESCRIBED,
+        palettes={"car": [[0.1, 0.1], [-0.1, 0.2]]},
+        images=[{"name": f"{index}.png", "group": f"{index}.png"} for index in range(IMAGES)],
+        runs={"residual": about},
+        ideal_indices={"sampler": dict.fromkeys(INDICES, 0.25)},
+        candidates=[candidate(way, a_star) for way, a_star in zip(ways(*names), names.values(), strict=True)],
+    )
 
 
-def save_evaluation(path: Path, found: dict[str, Any] | None = None) -> Path:
+def save_evaluation(path: Path, found: Evaluated | None = None) -> Path:
     """Writes an evaluation as a result file."""
     save_result(path, evaluation_result(found or evaluation()))
     return path

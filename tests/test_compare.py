@@ -185,7 +185,7 @@ def test_runs_of_one_directory_are_told_apart_by_their_files(
         save_result(tmp_path / f"{name}.json", result)
     assert report.main(["compare", str(tmp_path), str(tmp_path)]) == 0
     output = capsys.readouterr().out
-    assert "4 numbers: 0 better, 0 worse, 0 unclear, which chance could do, 4 the same" in output
+    assert "14 numbers: 0 better, 0 worse, 0 unclear, which chance could do, 14 the same" in output
     assert "run-one" in output
     assert "run-two" in output
     assert report.main(["compare", str(tmp_path), str(tmp_path / "run-two.json")]) == 2
@@ -194,7 +194,7 @@ def test_runs_of_one_directory_are_told_apart_by_their_files(
 
 def test_evaluations_on_other_data_compare_across(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one_set = save_evaluation(tmp_path / "one.json")
-    other = save_evaluation(tmp_path / "other.json", evaluation() | {"data": "photos", "data_fingerprint": "e" * 64})
+    other = save_evaluation(tmp_path / "other.json", replace(evaluation(), data="photos", data_fingerprint="e" * 64))
     assert report.main(["compare", str(one_set), str(other)]) == 2
     assert "6 of drawn, test, seed 0; 6 of photos, test, seed 0" in capsys.readouterr().err
     assert report.main(["compare", str(one_set), str(other), "--across"]) == 0
@@ -214,15 +214,16 @@ def test_candidates_of_different_names_compare_when_named(tmp_path: Path, capsys
 
 def test_what_only_one_side_has_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one_run, other = tmp_path / "one.json", tmp_path / "other.json"
-    save_result(one_run, run_result("residual"))
-    save_result(other, run_result("hypercolumn"))
+    for path, model in ((one_run, "residual"), (other, "hypercolumn")):
+        result = run_result(model)
+        save_result(path, replace(result, rows=[row for row in result.rows if row["model"]]))  # without the baselines
     assert report.main(["compare", str(one_run), str(other)]) == 2
     message = capsys.readouterr().err
     assert "have no number in common" in message
     assert f"only in {one_run}: residual. only in {other}: hypercolumn. to compare one of each:" in message
     command = ["compare", f"{one_run}::residual", f"{other}::hypercolumn"]
     assert report.main(command) == 0
-    assert "1 number: 0 better, 0 worse, 0 unclear, which chance could do, 1 the same" in capsys.readouterr().out
+    assert "2 numbers: 0 better, 0 worse, 0 unclear, which chance could do, 2 the same" in capsys.readouterr().out
 
 
 def test_markdown_is_a_table(tmp_path: Path, pages: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
@@ -276,9 +277,9 @@ def test_a_damaged_side_is_named(tmp_path: Path, pages: np.ndarray, capsys: pyte
     assert report.main(["compare", good, str(bad)]) == 2
     assert "bad.json is not a result file, or is cut short" in capsys.readouterr().err
     saved(bad, scored(pages))
-    changed(bad, schema=3)
+    changed(bad, schema=4)
     assert report.main(["compare", good, str(bad)]) == 2
-    assert "bad.json is of schema 3" in capsys.readouterr().err
+    assert "bad.json is of schema 4" in capsys.readouterr().err
     assert report.main(["compare", good, str(tmp_path / "none.json")]) == 2
     assert "none.json: no such file" in capsys.readouterr().err
 

@@ -3,7 +3,8 @@ import dataclasses
 import pytest
 
 from zoo.errors import UsageError
-from zoo.training.config import RunConfig, differences, list_recipes, load_recipe, resolve
+from zoo.support.settings import differences
+from zoo.training.config import RunConfig, list_recipes, load_recipe, resolve
 
 NO_FLAGS: dict = {}
 

@@ -1,19 +1,24 @@
 """`python -m zoo.evaluate`: from images and candidates to tables, and what it says when it cannot."""
 
+import shutil
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from images import make_books
 from PIL import Image
+from samples import evaluation as sample
 
 import zoo
 from zoo import evaluate
 from zoo.data.drawn.procedural import CLASSES, draw_page
-from zoo.evaluation.candidates import Constant, Model, Oracle, Subject, Truth
+from zoo.evaluation.candidates import Constant, Model, OracleCandidate, Subject, Truth
 from zoo.evaluation.oracles import PALETTES
 from zoo.evaluation.record import load_evaluation
 from zoo.evaluation.scoring import Evaluation
 from zoo.metrics import IMAGE_METRICS, INDICES
 from zoo.report.plots import save_plots
+from zoo.results import Way
 
 
 @pytest.fixture(scope="module")
@@ -47,46 +52,55 @@ def result(folder, models, tmp_path_factory):
     with Image.open(out / "sheet.png") as sheet:
         assert sheet.width == 7 * 196 + 4  # grey, mean colour, regression, gain-matched, two decoders, truth
     found = load_evaluation(out / "results.json")
-    assert len(list((out / "gallery").iterdir())) == 4 * len(found["candidates"])
+    assert len(list((out / "gallery").iterdir())) == 4 * len(found.candidates)
     with Image.open(out / "gallery" / "03-00.webp") as picture:  # the fourth image's truth
         assert picture.size == (80, 72)
     return found
 
 
 def test_every_candidate_and_decoder_is_there(result):
-    names = [candidate["name"] for candidate in result["candidates"]]
+    names = [candidate.way.title for candidate in result.candidates]
     expected = ["truth", "grey", "mean colour", "residual", "classifier, mean", "classifier, sample"]
     assert names[:6] == expected
     # An untrained model may be too grey for any gain to help.
     assert all(name.startswith("residual × ") for name in names[6:])
-    assert [image["group"] for image in sorted(result["images"], key=lambda image: image["name"])] == [
+    ways = [candidate.way for candidate in result.candidates]
+    assert [way.kind for way in ways[:3]] == ["baseline"] * 3
+    assert ways[3:6] == [
+        Way("residual", "model", "residual"),
+        Way("classifier", "model", "classifier", "mean"),
+        Way("classifier", "model", "classifier", "sample"),
+    ]
+    assert all(way.label == "residual" and way.gain != 1 for way in ways[6:])
+    assert [image["group"] for image in sorted(result.images, key=lambda image: image["name"])] == [
         *("book 0", "book 0", "book 1", "book 1")
     ]
-    assert result["environment"]["libraries"]["keras"]
+    assert result.environment["libraries"]["keras"]
 
 
 def test_metrics_have_values_for_the_set_and_for_every_image(result):
-    for candidate in result["candidates"]:
-        assert set(candidate["metrics"]) == {*IMAGE_METRICS, "ab_energy_pooled"}
-        assert all(len(values) == 4 for values in candidate["per_image"].values())
-        rmse, errors = candidate["metrics"]["rmse_ab"], candidate["per_image"]["rmse_ab"]
+    for candidate in result.candidates:
+        assert {*IMAGE_METRICS, "ab_energy_pooled"} <= set(candidate.scores)
+        assert not set(INDICES) & set(candidate.scores)
+        assert all(len(values) == 4 for values in candidate.per_image.values())
+        rmse, errors = candidate.scores["rmse_ab"], candidate.per_image["rmse_ab"]
         assert rmse["value"] == pytest.approx(np.sqrt(np.mean(np.square(errors))))
         assert rmse["low"] <= rmse["value"] <= rmse["high"]
-        assert candidate["indices"] is None
-    truth, grey, mean = result["candidates"][:3]
-    assert truth["metrics"]["delta_e00"]["value"] == 0
-    assert truth["metrics"]["psnr_ab"]["value"] is None
-    assert grey["metrics"]["cf"]["value"] == 0
-    assert mean["metrics"]["chroma_ratio"]["value"] > grey["metrics"]["chroma_ratio"]["value"]
+    truth, grey, mean = result.candidates[:3]
+    assert truth.value("delta_e00") == 0
+    assert truth.value("psnr_ab") is None
+    assert grey.value("cf") == 0
+    assert mean.value("chroma_ratio") > grey.value("chroma_ratio")
 
 
 def test_only_the_first_decoder_of_a_classifier_carries_its_calibration(result):
-    found = {candidate["name"]: candidate["classification"] for candidate in result["candidates"]}
-    assert found["residual"] is None
-    assert found["classifier, mean"]["nll_bits"]["value"] > 0
-    assert 0 <= found["classifier, mean"]["ece_v"]["value"] <= 1
-    assert len(found["classifier, mean"]["calibration"]) == 2
-    assert found["classifier, sample"] is None
+    found = {candidate.way.title: candidate for candidate in result.candidates}
+    assert found["classifier, mean"].value("nll_bits") > 0
+    assert 0 <= found["classifier, mean"].value("ece_v") <= 1
+    assert len(found["classifier, mean"].calibration) == 2
+    for name in ("residual", "classifier, sample"):
+        assert found[name].calibration is None
+        assert "nll_bits" not in found[name].scores
 
 
 def test_each_image_draws_its_own_sample(models):
@@ -112,16 +126,16 @@ def test_tables_are_printed(folder, capsys):
 def test_drawn_pages_have_indices():
     names = {each.label: each.name for each in CLASSES}
     evaluation = Evaluation(PALETTES, names)
-    candidates = [Truth(), Constant("grey", np.zeros(2)), Oracle("sampler", 0)]
+    candidates = [Truth(), Constant("grey", np.zeros(2)), OracleCandidate("sampler", 0)]
     for index in range(2):
         page = draw_page("test", index, seed=3)
         evaluation.add(Subject(f"{index}", f"{index}", page.rgb, (page.classes, page.objects, page.modes)), candidates)
     truth, grey, sampler = evaluation.results()
-    assert set(truth["indices"]) == set(INDICES)
-    assert truth["indices"]["bvr"]["value"] == pytest.approx(1)
-    assert grey["indices"]["a_star"] == {"value": None, "low": None, "high": None, "values": [None, None]}
-    assert sampler["indices"]["a_star"]["value"] == pytest.approx(0, abs=0.01)
-    assert 0.5 < sampler["indices"]["bvr"]["value"] < 1.6
+    assert set(INDICES) <= set(truth.scores)
+    assert truth.value("bvr") == pytest.approx(1)
+    assert grey.scores["a_star"] == {"value": None, "low": None, "high": None, "values": [None, None]}
+    assert sampler.value("a_star") == pytest.approx(0, abs=0.01)
+    assert 0.5 < sampler.value("bvr") < 1.6
 
 
 def test_plots_of_drawn_pages(tmp_path):
@@ -129,17 +143,18 @@ def test_plots_of_drawn_pages(tmp_path):
     evaluation = Evaluation(PALETTES, names)
     page = draw_page("test", 0, seed=3)
     subject = Subject("0", "0", page.rgb, (page.classes, page.objects, page.modes))
-    evaluation.add(subject, [Truth(), Constant("grey", np.zeros(2)), Oracle("conditional mean", 0)])
+    evaluation.add(subject, [Truth(), Constant("grey", np.zeros(2)), OracleCandidate("conditional mean", 0)])
     truth, grey, mean = evaluation.results()
-    assert sum(truth["chroma_histogram"]) == pytest.approx(1)
-    assert grey["chroma_histogram"][0] == pytest.approx(1)
+    assert sum(truth.chroma_histogram) == pytest.approx(1)
+    assert grey.chroma_histogram[0] == pytest.approx(1)
     for each in CLASSES:
-        if each.ambiguous and each.name in mean["object_uv"]:
-            found, wanted = np.array(mean["object_uv"][each.name]), PALETTES[each.label].mean(axis=0)
+        if each.ambiguous and each.name in mean.object_uv:
+            found, wanted = np.array(mean.object_uv[each.name]), PALETTES[each.label].mean(axis=0)
             # What leaves RGB is clipped in the picture, and the ink of the outline has no colour.
             assert np.abs(np.median(found, axis=0) - wanted).max() < 0.05, each.name
     palettes = {each.name: PALETTES[each.label].tolist() for each in CLASSES}
-    written = save_plots(tmp_path, "drawn-", {"candidates": evaluation.results(), "palettes": palettes})
+    drawn = replace(sample(), candidates=evaluation.results(), palettes=palettes)
+    written = save_plots(tmp_path, "drawn-", drawn)
     assert {path.name for path in written} == {"drawn-averaging.png", "drawn-plane.png"}  # no model: no chroma
     for path in written:
         with Image.open(path) as picture:
@@ -165,6 +180,13 @@ def test_bad_input_is_named(folder, models, capsys, arguments, message):
     (models / "broken.keras").write_bytes((models / "residual.keras").read_bytes()[:5000])
     assert evaluate.main([*(word.format(models=models) for word in arguments), "--data", str(folder)]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_two_candidates_of_one_name_are_refused(folder, models, tmp_path, capsys):
+    shutil.copy(models / "residual.keras", tmp_path)
+    command = [f"{models}/residual.keras", f"{tmp_path}/residual.keras", "--data", str(folder)]
+    assert evaluate.main(command) == 2
+    assert "two of the candidates are called 'residual': rename one" in capsys.readouterr().err
 
 
 def test_images_without_colour_are_refused(tmp_path, capsys):

@@ -4,13 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import report as tools
+from gallery_page import gallery_page, load_gallery
 from images import make_books
 from PIL import Image
 
 import zoo
-from zoo import gallery
-from zoo.report import __main__ as report
-from zoo.report.gallery_page import gallery_page, load_gallery
+from zoo import evaluate, gallery
+from zoo.evaluation.gallery import choose
+
+OTHERS = ("strip.webp", "gallery.json")
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +40,9 @@ def models(tmp_path_factory):
 
 
 def test_the_rule_takes_one_page_of_every_group_in_turn() -> None:
-    assert gallery.choose(["a", "a", "b", "a", "c", "b"], 6) == [0, 2, 4, 1, 5, 3]
-    assert gallery.choose(["a", "a", "b"], 2) == [0, 2]
-    assert gallery.choose(["a"], 24) == [0]
+    assert choose(["a", "a", "b", "a", "c", "b"], 6) == [0, 2, 4, 1, 5, 3]
+    assert choose(["a", "a", "b"], 2) == [0, 2]
+    assert choose(["a"], 24) == [0]
 
 
 def test_a_gallery_shows_grey_every_model_and_truth(pages, scans, models, tmp_path, capsys) -> None:
@@ -71,15 +74,42 @@ def test_a_gallery_shows_grey_every_model_and_truth(pages, scans, models, tmp_pa
 
     (tmp_path / "README.md").write_text("# Project\n")
     (tmp_path / "reports" / "results").mkdir()
-    assert report.main(["build", "--root", str(tmp_path)]) == 0
+    assert tools.main(["--root", str(tmp_path), "build"]) == 0
     page = (tmp_path / "reports" / "gallery.md").read_text(encoding="utf-8")
     assert f"![{shown['name']}](gallery/01.webp)" in page
     assert f"*{shown['name']}: a painter; {shown['group']}; CC0-1.0*" in page
     assert "## Drawn in black and white" in page
     assert "--headroom 0.2" in page
     (out / "02.webp").unlink()
-    assert report.main(["build", "--root", str(tmp_path)]) == 2
+    assert tools.main(["--root", str(tmp_path), "build"]) == 2
     assert "02.webp is not there" in capsys.readouterr().err
+
+
+def test_an_evaluation_writes_the_same_gallery(pages, models, tmp_path, capsys) -> None:
+    common = [f"{models}/classifier.keras", "--data", str(pages), "--pages", "2", "--strip", "1"]
+    assert gallery.main([*common, "--out", str(tmp_path / "alone")]) == 0
+    assert evaluate.main([*common, "--limit", "1", "--gallery", str(tmp_path / "with")]) == 0
+    assert "mean colour" in capsys.readouterr().out  # and it evaluates
+    names = {path.name for path in (tmp_path / "alone").iterdir()}
+    assert names == {path.name for path in (tmp_path / "with").iterdir()} == {*("01.webp", "02.webp"), *OTHERS}
+    for name in names:
+        assert (tmp_path / "with" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["{models}/residual.keras", "--pages", "3"], "--pages is of a gallery: give --gallery DIR as well"),
+        (["--gallery", "{out}"], "--gallery: none of the candidates is a model"),
+        (["{models}/residual.keras", "--gallery", "{models}"], "holds something else than a gallery"),
+        (["{models}/residual.keras", "--gallery", "{out}", "--headroom", "2"], "--headroom must be in 0"),
+    ],
+)
+def test_an_evaluation_refuses_what_is_no_gallery(more, message, pages, models, tmp_path, capsys) -> None:
+    command = [word.format(models=models, out=tmp_path / "out") for word in more]
+    assert evaluate.main([*command, "--data", str(pages)]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_page_without_credits_is_named_alone() -> None:

@@ -204,11 +204,11 @@ def test_a_stalled_loader_is_an_error_that_names_the_images(monkeypatch):
 
 
 def stalling_pictures() -> None:
-    from zoo.data import files
+    from zoo.data import image_files
 
     guards.SILENT_SECONDS, guards.STALL_SECONDS = 1.0, 3.0
     begun = threading.Event()
-    read, count = files.ImageFile.read, [0]
+    read, count = image_files.ImageFile.read, [0]
 
     def stuck(self):
         if threading.current_thread().name != "MainThread" and begun.is_set():
@@ -217,7 +217,7 @@ def stalling_pictures() -> None:
                 time.sleep(3600)
         return read(self)
 
-    files.ImageFile.read = stuck  # type: ignore[method-assign]
+    image_files.ImageFile.read = stuck  # type: ignore[method-assign]
     begun.set()
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 import zoo
 from zoo.data.dataset import open_dataset
 from zoo.data.decode import MAX_PIXELS, ImageError, decode_rgb, read_header
-from zoo.data.files import MAX_ARCHIVE_ENTRIES
+from zoo.data.image_files import MAX_ARCHIVE_ENTRIES
 from zoo.errors import UsageError
 
 

@@ -14,7 +14,7 @@ def test_only_zoo_is_installed():
     tops = {file.parts[0] for file in files if file.parts[0] != ".."}
     names = {name for name in tops if not name.endswith((".dist-info", ".pth", ".py")) and name != "__pycache__"}
     assert names <= {"zoo"}
-    assert not tops & {"datasets", "reports", "bench", "tests"}
+    assert not tops & {"datasets", "reports", "bench", "tests", "tools"}
 
 
 def test_cards_and_recipes_are_found_from_anywhere(tmp_path):

@@ -3,10 +3,12 @@
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import report
 from PIL import Image
 from samples import benchmark_rows, evaluation, run_result, save_evaluation
 from selenium import webdriver
@@ -15,7 +17,6 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
-from zoo.report.writer import build
 from zoo.results import merge_rows, save_result
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -62,7 +63,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     found = evaluation(names)
     save_evaluation(results / "evaluation-drawn.json", found)
-    save_evaluation(results / "evaluation-plain.json", found | {"ideal_indices": None})
+    save_evaluation(results / "evaluation-plain.json", replace(found, ideal_indices=None))
     (results / "evaluation-drawn").mkdir()
     for row in range(2):
         for column in range(len(names)):
@@ -70,7 +71,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
             Image.new("RGB", (60, 40), color).save(results / "evaluation-drawn" / f"{row:02}-{column:02}.webp")
     (results / "run-broken.json").write_text("{")
     (results.parents[1] / "README.md").write_text("# No tables\n")
-    assert build(results.parents[1]).broken
+    assert report.build(results.parents[1])[1]
     return results.parent / "index.html"
 
 

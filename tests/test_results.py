@@ -1,21 +1,26 @@
 """Result files: fixed columns, typed; rows replaced by what measured the same thing; nothing lost to a bad file."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
+import migrate_results
 import pytest
 from samples import HERE, changed, evaluation, run_result, save_evaluation
 
 from zoo.errors import UsageError
-from zoo.evaluation.record import load_evaluation
+from zoo.evaluation.record import evaluation_result, load_evaluation
 from zoo.results import (
     COLUMNS,
     METRICS,
     SCHEMA,
+    Result,
     Row,
+    Way,
     as_record,
     data_digest,
+    found_of,
     load_result,
     machine_name,
     machine_of,
@@ -23,6 +28,7 @@ from zoo.results import (
     save_result,
     slug,
 )
+from zoo.training.outcome import scores_of, speed_of
 
 ROW = Row("throughput", "training_step", "residual", "", "", "seconds", 1.5, 1.4, 1.6, 7, 4, 224, "float32")
 
@@ -85,13 +91,16 @@ def test_merging_replaces_the_same_measurement_and_keeps_the_others(tmp_path: Pa
         ("[" * 100_000, "is not a result file, or is cut short"),
         ("[]", "does not say which schema"),
         ('{"schema": true}', "does not say which schema"),
-        ('{"schema": 99}', "of schema 99, and this version reads 2; a newer version wrote it: upgrade"),
-        ('{"schema": 1}', "an older version wrote it"),
-        ('{"schema": 2, "kind": "party"}', "of kind 'party', which is none of training"),
-        ('{"schema": 2, "kind": "training", "rows": [], "details": {}}', "of kind 'training', not 'benchmark'"),
-        ('{"schema": 2, "kind": "benchmark", "rows": {}}', "has no list of rows"),
-        ('{"schema": 2, "kind": "benchmark", "rows": [NaN], "details": {}}', "NaN is no JSON number"),
-        ('{"schema": 2, "kind": "benchmark", "rows": [{"colour": 3}], "details": {}}', "row 0 lacks or adds .*colour"),
+        ('{"schema": 99}', "of schema 99, and this version reads 3; a newer version wrote it: upgrade"),
+        (
+            '{"schema": 2}',
+            "of schema 2, and this version reads 3; an older version wrote it: python tools/migrate_results",
+        ),
+        ('{"schema": 3, "kind": "party"}', "of kind 'party', which is none of training"),
+        ('{"schema": 3, "kind": "training", "rows": [], "details": {}}', "of kind 'training', not 'benchmark'"),
+        ('{"schema": 3, "kind": "benchmark", "rows": {}}', "has no list of rows"),
+        ('{"schema": 3, "kind": "benchmark", "rows": [NaN], "details": {}}', "NaN is no JSON number"),
+        ('{"schema": 3, "kind": "benchmark", "rows": [{"colour": 3}], "details": {}}', "row 0 lacks or adds .*colour"),
     ],
 )
 def test_a_file_that_is_no_result_file_is_named_and_left(tmp_path: Path, content: str, message: str) -> None:
@@ -113,7 +122,7 @@ def test_a_file_that_is_no_result_file_is_named_and_left(tmp_path: Path, content
         ("jit", 0, "not bool"),
         ("cpu_flags", ["avx2", None], "list"),
         ("values", [1.0, "x"], "list"),
-        ("schema", SCHEMA + 1, "the file of 2"),
+        ("schema", SCHEMA + 1, "the file of 3"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_named(tmp_path: Path, column: str, value: object, wanted: str) -> None:
@@ -143,11 +152,100 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_an_evaluation_comes_back_as_it_was(tmp_path: Path) -> None:
     found = evaluation()
     path = save_evaluation(tmp_path / "results.json", found)
-    assert load_evaluation(path) == json.loads(json.dumps(found))
+    assert load_evaluation(path) == found
     rows = load_result(path, "evaluation").rows
     assert {row["variant"] for row in rows} == {"truth", "grey", "residual"}
     assert {row["model"] for row in rows if row["variant"] == "residual"} == {"residual"}
     assert len({row["data"] for row in rows}) == 1
+
+
+def test_a_ways_title_is_for_people_alone() -> None:
+    titles = {
+        "truth": Way("truth", "baseline"),
+        "conditional, mode+coherent": Way("conditional", "model", "conditional", "mode+coherent"),
+        "mine × 1.35": Way("mine", "model", "residual", gain=1.354),
+        "a, b × 2": Way("a, b × 2", "model"),
+    }
+    assert {way.title: way for way in titles.values()} == titles
+    assert [way.form for way in titles.values()] == ["", "mode+coherent", "gain-matched", ""]
+    assert [way.control for way in titles.values()] == [True, False, True, False]
+    for way in titles.values():
+        assert Way.of(json.loads(json.dumps({"squeezed": 0.5} | asdict(way)))) == way
+
+
+def test_a_runs_scores_come_back_as_they_were(tmp_path: Path) -> None:
+    result = run_result()
+    save_result(tmp_path / "result.json", result)
+    again = load_result(tmp_path / "result.json")
+    scores = scores_of(again)
+    assert (scores.step, scores.crops, scores.loss) == (100, 6, 1.0)
+    assert [(row.way.title, row.rmse_ab, row.chroma_ratio) for row in (*scores.baselines, *scores.rows)] == [
+        ("grey image", 20.0, 0.5),
+        ("mean colour", 19.0, 0.5),
+        ("residual", 16.0, 0.5),
+    ]
+    assert speed_of(again) == 10.0
+    assert "rmse_ab" not in json.dumps(again.details["candidates"])  # rows have it
+
+
+def of_schema_2(result: Result) -> dict[str, Any]:
+    """What an older version would have written."""
+    details = json.loads(json.dumps(result.details))
+    found = found_of(result.rows)
+    rows = [row | {"schema": 2} for row in result.rows]
+    for each in details["candidates"]:
+        way = Way.of(each)
+        for name in ("label", "kind", "model", "decoder", "gain"):
+            del each[name]
+        each["name"] = way.title
+        if result.kind == "evaluation":
+            calibration = each.pop("calibration")
+            each["classification"] = calibration and {"calibration": calibration}
+        else:
+            each |= {metric: found[way.title][metric]["value"] for metric in ("rmse_ab", "chroma_ratio")}
+    if result.kind == "training":
+        rows_of = details.pop("candidates")
+        details["scores"] = {"step": details.pop("step"), "crops": 6, "loss": details.pop("loss")}
+        details["scores"] |= {"baselines": rows_of[:2], "rows": rows_of[2:]}
+        details["images_per_second"] = 10.0
+        for each in details["history"]["validation"]:
+            each["baselines"] = {"grey image": 20.0, "mean colour": 19.0}
+    return {"schema": 2, "kind": result.kind, "rows": rows, "details": details}
+
+
+def test_older_files_are_migrated_and_newer_ones_stay(tmp_path: Path) -> None:
+    titles = ("truth", "grey", "mode", "residual", "conditional, mode+coherent")
+    found = evaluation(dict.fromkeys(titles, 0.5))
+    found.candidates.append(replace(found.candidates[3], way=Way("residual", "model", "residual", gain=1.35)))
+    found.candidates[4] = replace(found.candidates[4], calibration=[[[0.5]]])
+    for name, result in (("run", run_result()), ("evaluation", evaluation_result(found))):
+        path = tmp_path / f"{name}.json"
+        save_result(path, result)
+        wanted = path.read_text(encoding="utf-8")
+        path.write_text(json.dumps(of_schema_2(result)), encoding="utf-8")
+        with pytest.raises(UsageError, match=r"python tools/migrate_results\.py"):
+            load_result(path)
+        for _ in range(2):
+            assert migrate_results.main([str(path)]) == 0
+            assert json.loads(path.read_text(encoding="utf-8")) == json.loads(wanted)
+    assert load_evaluation(tmp_path / "evaluation.json") == found
+    bench = tmp_path / "bench.json"
+    bench.write_text(
+        json.dumps({"schema": 2, "kind": "benchmark", "rows": [as_record(ROW, HERE) | {"schema": 2}], "details": {}})
+    )
+    assert migrate_results.main([str(bench)]) == 0
+    assert load_result(bench).rows == [as_record(ROW, HERE)]
+
+
+@pytest.mark.parametrize("content", ["[", "[]", '{"schema": 1}', '{"schema": 2, "kind": "training", "rows": []}'])
+def test_what_cannot_be_migrated_is_named_and_left(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(content)
+    assert migrate_results.main([str(path)]) == 2
+    assert str(path) in capsys.readouterr().err
+    assert path.read_text() == content
 
 
 def test_an_evaluation_without_rows_is_named(tmp_path: Path) -> None:

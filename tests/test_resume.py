@@ -9,7 +9,9 @@ import pytest
 from children import Moment, run_child
 from images import make_images
 
+from zoo.results import load_result
 from zoo.training.checkpoints import Checkpoints, DamagedError, read_checkpoint
+from zoo.training.outcome import scores_of
 
 STEPS = 8
 FAST = ["--encoder-weights", "none", "--crop", 16, "--batch-size", 2, "--validation-crops", 2, "--flip"]
@@ -57,7 +59,7 @@ def assert_same(folder: Path, whole: Path) -> None:
     assert arrays(folder) == arrays(whole)
     assert records(folder) == records(whole)
     assert {p.name for p in folder.iterdir()} == {p.name for p in whole.iterdir()}  # no file half-written stays
-    best = [json.loads((each / "result.json").read_text())["details"]["scores"] for each in (folder, whole)]
+    best = [scores_of(load_result(each / "result.json")) for each in (folder, whole)]
     assert best[0] == best[1]
 
 

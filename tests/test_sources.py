@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo.data import cards, dataset, files
+from zoo.data import cards, dataset, image_files
 from zoo.data.dataset import Dataset, open_dataset
 from zoo.data.fetched.get import describe
 from zoo.errors import UsageError
@@ -109,7 +109,7 @@ def test_archive_entries_that_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         zipped.writestr("zeros.png", bytes(100_000))
         zipped.writestr("lzma.png", bytes(1000), zipfile.ZIP_LZMA)
         zipped.writestr("a\x1b[31m.png", b"red")
-    monkeypatch.setattr(files, "MAX_FILE_BYTES", 50_000)
+    monkeypatch.setattr(image_files, "MAX_FILE_BYTES", 50_000)
     dataset = opened(archive, max_bad=0.5)
     assert dict(dataset.skipped) == {
         "zeros.png": "100000 bytes: a decompression bomb",

@@ -17,6 +17,7 @@ import zoo
 from zoo import train
 from zoo.results import load_result
 from zoo.training.checkpoints import Checkpoints, read_checkpoint
+from zoo.training.outcome import scores_of
 from zoo.training.rundir import RunDirectory
 
 FAST = ["--encoder-weights", "none", "--crop", "16", "--batch-size", "2", "--validation-crops", "4"]
@@ -66,10 +67,10 @@ def test_the_scores_are_those_of_the_model_that_is_kept(capsys, tiny, data, tmp_
     )
     assert code == 0, err
     assert "step 2 of 4" in out
-    found = json.loads((folder / "result.json").read_text())["details"]["scores"]
+    found = scores_of(load_result(folder / "result.json"))
     then, last = (record["validation"]["rows"][0]["rmse_ab"] for record in records(folder, "validation")[1:])
-    assert found["rows"][0]["rmse_ab"] == pytest.approx(then, rel=1e-4)
-    assert found["rows"][0]["rmse_ab"] != pytest.approx(last, rel=1e-4)
+    assert found.rows[0].rmse_ab == pytest.approx(then, rel=1e-4)
+    assert found.rows[0].rmse_ab != pytest.approx(last, rel=1e-4)
 
 
 @pytest.mark.parametrize("model", zoo.list_models())
@@ -107,15 +108,17 @@ def test_a_run_leaves_what_it_promises(capsys, data, tmp_path, model):
     assert details["environment"] == environment
     assert [each["step"] for each in details["history"]["validation"]] == [0, 2, 4]
     assert details["history"]["training"][-1][0] == 4
-    rows = details["scores"]["rows"]
+    rows = details["candidates"][2:]
     names = ["mean", "median", "annealed", "mode", "sample"]
-    assert [r["name"] for r in rows] == ([f"{model}, {n}" for n in names] if logits else [model])
+    assert [(r["label"], r["decoder"]) for r in rows] == ([(model, n) for n in names] if logits else [(model, None)])
     found = load_result(folder / "result.json", "training").rows
     errors = {row["variant"]: row for row in found if row["metric"] == "rmse_ab"}
-    for row in rows:
+    assert details["step"] in (2, 4)
+    then = next(r["validation"] for r in records(folder, "validation") if r["step"] == details["step"])
+    for row in (*then["baselines"], *then["rows"]):
         kept = errors[row["name"]]
         assert kept["value"] == pytest.approx(row["rmse_ab"], rel=1e-5)
-        assert len(kept["values"]) == kept["samples"] == details["scores"]["crops"]
+        assert len(kept["values"]) == kept["samples"] == then["crops"]
         assert kept["low"] <= kept["value"] <= kept["high"]
     assert [row["value"] > 0 for row in found if row["metric"] == "images_per_second"] == [True]
 

@@ -2,25 +2,30 @@
 
 import numpy as np
 import pytest
+import report as tools
+from quotes import quote, quoted
 from samples import benchmark_rows, evaluation, run_result, save_evaluation
 
 from zoo.errors import UsageError
-from zoo.report import __main__ as report
-from zoo.report.collected import Sources, collect
-from zoo.report.quotes import quote, quoted
+from zoo.report.collected import Sources, collect, load_run_file
 from zoo.results import save_result
 
 
 @pytest.fixture
-def sources() -> Sources:
+def sources(tmp_path) -> Sources:
     result = evaluation()
-    for candidate, value in zip(result["candidates"], (40.0, 0.0, 8.0), strict=False):
-        candidate["metrics"]["cf"] = {"value": value, "low": value - 1, "high": value + 1}
-    return Sources(evaluations={"drawn": result}, runs={"one": run_result().details})
+    for candidate, value in zip(result.candidates, (40.0, 0.0, 8.0), strict=False):
+        candidate.scores["cf"] = {"value": value, "low": value - 1, "high": value + 1}
+    save_result(tmp_path / "result.json", run_result())
+    return Sources(evaluations={"drawn": result}, runs={"one": load_run_file(tmp_path / "result.json")})
+
+
+def scores(sources: Sources) -> dict[str, dict]:
+    return {each.way.title: each.scores for each in sources.evaluations["drawn"].candidates}
 
 
 def test_a_value_is_the_results(sources: Sources) -> None:
-    names = [each["name"] for each in sources.evaluations["drawn"]["candidates"]]
+    names = list(scores(sources))
     assert quoted(f"drawn | {names[0]} | cf", sources) == "40"
     assert quoted(f"drawn | {names[2]} | cf | interval", sources) == "8 [7, 9]"
     assert quoted(f"drawn|{names[2][:3]}*|cf|lower|{names[0]}", sources) == "80 %"
@@ -30,23 +35,23 @@ def test_a_value_is_the_results(sources: Sources) -> None:
 
 
 def test_a_share_of_the_truth(sources: Sources) -> None:
-    table = {each["name"]: each for each in sources.evaluations["drawn"]["candidates"]}
-    table["truth"]["metrics"]["cf"] = {"value": 50.0, "low": None, "high": None}
-    table["residual"]["metrics"]["cf"] = {"value": 20.0, "low": None, "high": None}
+    table = scores(sources)
+    table["truth"]["cf"] = {"value": 50.0, "low": None, "high": None}
+    table["residual"]["cf"] = {"value": 20.0, "low": None, "high": None}
     assert quoted("drawn | residual | cf | of truth", sources) == "40 %"
 
 
 def test_a_difference_is_paired(sources: Sources) -> None:
-    table = {each["name"]: each for each in sources.evaluations["drawn"]["candidates"]}
+    table = scores(sources)
     rng = np.random.default_rng(0)
     hard = rng.normal(10, 5, 40)  # as the images are: hard for one and the other
     for name, values in (("residual", hard + 1 + rng.normal(0, 0.1, 40)), ("grey", hard)):
-        table[name]["metrics"]["cf"] = {"value": float(values.mean()), "low": 0, "high": 0, "values": values.tolist()}
+        table[name]["cf"] = {"value": float(values.mean()), "low": 0, "high": 0, "values": values.tolist()}
     found = quoted("drawn | residual | cf | minus | grey", sources)
     difference, low, high = (float(x.strip("[],")) for x in found.split())
     assert 0.9 < low < difference < high < 1.1
     assert quoted("drawn | grey | cf | minus | residual", sources).startswith("−")
-    table["grey"]["metrics"]["cf"]["values"] = None
+    table["grey"]["cf"]["values"] = None
     assert quoted("drawn | residual | cf | minus | grey", sources) == f"{difference:.3g}"
 
 
@@ -94,14 +99,14 @@ def test_the_study_is_built_and_checked(tmp_path) -> None:
         "A* is <!-- value: drawn | residual | a_star -->0.1<!-- end -->, <!-- value: drawn | residual | bvr\n-->?"
         "<!-- end --> too.\n\n<!-- table: ablations -->\n<!-- end of table -->\n"
     )
-    assert report.main(["build", "--root", str(tmp_path)]) == 0
+    assert tools.main(["--root", str(tmp_path), "build"]) == 0
     text = study.read_text(encoding="utf-8")
     assert text.startswith("A* is <!-- value: drawn | residual | a_star -->0.9<!-- end -->, <!-- value")
     assert "| as it is | 16.00 | −3.00 [−4.00, −2.00] | 0.50 | `ablation-base` |" in text
     assert "| learning rate 0.001, train encoder | 16.00 |" in text
-    assert report.main(["build", "--root", str(tmp_path), "--check"]) == 0
+    assert tools.main(["--root", str(tmp_path), "build", "--check"]) == 0
     study.write_text(text.replace("-->0.9<", "-->0.8<"), encoding="utf-8")
-    assert report.main(["build", "--root", str(tmp_path), "--check"]) == 1
+    assert tools.main(["--root", str(tmp_path), "build", "--check"]) == 1
 
 
 def test_values_of_a_broken_file_stay(tmp_path) -> None:

@@ -5,10 +5,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from zoo.chroma.decoders import DECODERS, PAGE_DECODER, Decoder
+from zoo.chroma.decoders import DECODERS, PAGE_DECODER
 from zoo.errors import UsageError
+from zoo.evaluation.gallery import DEFAULT_DECODERS as GALLERY_DECODERS
+from zoo.evaluation.gallery import OPTIONS, Gallery, add_options, decoders_of
 from zoo.models.kinds import answers_with
-from zoo.support.command import Parser, import_tensorflow, naming, run
+from zoo.support.command import Parser, import_tensorflow, run
 
 SPLITS = ("train", "val", "test")
 CROP = 64  # images smaller than this are left out
@@ -60,27 +62,31 @@ def parser() -> Parser:
         help="write results.json with every image's values, a sheet of pictures, and plots",
     )
     p.add_argument("--json", action="store_true", help="print the results as JSON instead of tables")
+    p.add_argument("--gallery", type=Path, metavar="DIR", help="write a gallery of pages that a rule chooses, too")
+    add_options(p)
     return p
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """Runs the command."""
-    decoders = [word.strip() for word in (arguments.decode or DEFAULT_DECODERS).split(",") if word.strip()]
+    decoders = decoders_of(arguments, DEFAULT_DECODERS)
     for option, value in (("--limit", arguments.limit), ("--max-side", arguments.max_side)):
         if value is not None and value < 1:
             raise UsageError(f"{option} must be at least 1, not {value}")
-    for name in decoders:
-        with naming("--decode"):
-            Decoder.parse(name)
     if arguments.out and arguments.out.exists() and not arguments.out.is_dir():
         raise UsageError(f"--out: {arguments.out} is a file; give a directory")
+    shown = {name: getattr(arguments, name) for name in OPTIONS}
+    changed = [name for name, value in shown.items() if value != parser().get_default(name)]
+    if changed and not arguments.gallery:
+        raise UsageError(f"--{changed[0]} is of a gallery: give --gallery DIR as well")
+    gallery = Gallery(arguments.gallery, **shown) if arguments.gallery else None
 
     from zoo.data.dataset import open_dataset
     from zoo.data.drawn.procedural import CLASSES
     from zoo.data.pipeline import fixed_crops
     from zoo.evaluation.candidates import BASELINES, Model, check, parse
     from zoo.evaluation.oracles import ORACLES, PALETTES
-    from zoo.evaluation.record import evaluation_result
+    from zoo.evaluation.record import Evaluated, evaluation_result
     from zoo.evaluation.scoring import GAIN_SUBJECTS, Evaluation, ideal_results, matched_gain, subjects
     from zoo.results import result_text, save_result
     from zoo.support.console import say, scanning, stderr_console
@@ -104,7 +110,13 @@ def evaluate(arguments: argparse.Namespace) -> None:
     if models:
         say("loading the models")
     candidates = [parse(spec, decoders, mean_uv, arguments.seed) for spec in specs]
-
+    to_show = [spec for spec, candidate in zip(specs, candidates, strict=True) if isinstance(candidate, Model)]
+    if gallery and not to_show:
+        raise UsageError("--gallery: none of the candidates is a model")
+    labels = [candidate.ways[0].label for candidate in candidates]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise UsageError(f"two of the candidates are called {label!r}: rename one")
     if arguments.decode and not any(isinstance(each, Model) and each.classifies for each in candidates):
         raise UsageError(no_classifier)
 
@@ -118,8 +130,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
             if gain is None:
                 say(f"{spec}: no gain makes it as colourful as the truth")
                 continue
-            name = f"{candidate.names[0]} × {gain:.2f}"
-            candidates.append(candidate.scaled(name, gain))
+            candidates.append(candidate.scaled(gain))
 
     evaluation = Evaluation(PALETTES, {each.label: each.name for each in CLASSES})
     count = min(arguments.limit or sys.maxsize, len(dataset.splits[arguments.split].images))
@@ -128,19 +139,20 @@ def evaluate(arguments: argparse.Namespace) -> None:
         for done, subject in enumerate(images(arguments.limit), 1):
             evaluation.add(subject, candidates)
             progress(done, count)
-    result = {
-        "data": dataset.name,
-        "data_fingerprint": dataset.fingerprint,
-        "split": arguments.split,
-        "max_side": arguments.max_side,
-        "seed": arguments.seed,
-        "environment": machine.describe(machine.resolve_precision("auto")),
-        "palettes": {each.name: PALETTES[each.label].tolist() for each in CLASSES},
-        "images": evaluation.images,
-        "runs": {each.label: each.run for each in candidates if isinstance(each, Model) and each.run},
-        "ideal_indices": ideal_results() if dataset.splits[arguments.split].read_maps else None,
-        "candidates": evaluation.results(),
-    }
+    models = [each for each in candidates if isinstance(each, Model)]
+    result = Evaluated(
+        data=dataset.name,
+        data_fingerprint=dataset.fingerprint,
+        split=arguments.split,
+        max_side=arguments.max_side,
+        seed=arguments.seed,
+        environment=machine.describe(machine.resolve_precision("auto")),
+        palettes={each.name: PALETTES[each.label].tolist() for each in CLASSES},
+        images=evaluation.images,
+        runs={each.way.label: each.run for each in models if each.run},
+        ideal_indices=ideal_results() if dataset.splits[arguments.split].read_maps else None,
+        candidates=evaluation.results(),
+    )
     if arguments.out:
         from zoo.evaluation.pictures import save_gallery, save_sheet
         from zoo.report.plots import save_plots
@@ -154,6 +166,11 @@ def evaluate(arguments: argparse.Namespace) -> None:
         save_sheet(arguments.out / "sheet.png", list(zip(*pictures.values(), truth, strict=True)), titles)
         save_plots(arguments.out, "", result)
         say(f"written: results, sheet, plots and pictures in {arguments.out}")
+    if gallery:
+        wanted = decoders if arguments.decode else GALLERY_DECODERS.split(",")
+        with scanning(console, "colouring the gallery") as progress:
+            count = gallery.write(dataset, arguments.split, to_show, wanted, arguments.seed, progress)
+        say(f"written: {count} pages in {arguments.gallery}")
     if arguments.json:
         print(result_text(evaluation_result(result)), end="")
     else:

@@ -18,10 +18,54 @@ from zoo.metrics import IMAGE_METRICS
 from zoo.metrics.image import POOLED_PIXELS
 from zoo.support.files import write_text
 
-SCHEMA = 2
+SCHEMA = 3
 KINDS = ("training", "evaluation", "benchmark")
 
 Record = dict[str, Any]
+Found = dict[str, Any]
+FOUND = ("value", "low", "high", "values")
+"""What `Found`, a metric of a candidate, holds of a row; `zoo.metrics.bootstrap.scored` makes it."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way of colouring: a baseline, an oracle, or a model with a decoder and a gain.
+
+    Attributes:
+        label: what the user calls the model, or the name of the baseline or oracle.
+        kind: `baseline`, `oracle` or `model`.
+        model: the registered model's name; None where it is none, or not known.
+        decoder: of a classifier, as `zoo.chroma.decoders` reads it, or None.
+        gain: U and V are multiplied by it.
+    """
+
+    label: str
+    kind: str
+    model: str | None = None
+    decoder: str | None = None
+    gain: float = 1.0
+
+    @classmethod
+    def of(cls, details: dict[str, Any]) -> "Way":
+        """From a dictionary that holds these fields among others."""
+        return cls(**{each.name: details[each.name] for each in fields(cls)})
+
+    @property
+    def title(self) -> str:
+        """What tables call it, and rows `variant`."""
+        if self.decoder:
+            return f"{self.label}, {self.decoder}"
+        return self.label if self.gain == 1 else f"{self.label} × {self.gain:.2f}"
+
+    @property
+    def form(self) -> str:
+        """What is done with the model's answer: its decoder, `gain-matched`, or nothing."""
+        return self.decoder or ("" if self.gain == 1 else "gain-matched")
+
+    @property
+    def control(self) -> bool:
+        """Whether it competes with nobody: no model, or a regression made as colourful as the truth."""
+        return self.kind != "model" or self.gain != 1
 
 
 @dataclass(frozen=True)
@@ -46,6 +90,11 @@ class Metric:
     def arrow(self) -> str:
         """Which way is better: ↑, ↓, or → and the best value."""
         return ARROWS[self.higher_is_better] if self.target is None else f"→ {self.target:g}"
+
+    @property
+    def described(self) -> str:
+        """What it means, and its unit where it has one."""
+        return self.meaning + (f" ({self.unit})" if self.unit != "1" else "")
 
 
 ARROWS = {True: "↑", False: "↓", None: "→ truth"}
@@ -222,6 +271,15 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
+def found_of(rows: Iterable[Record]) -> dict[str, dict[str, Found]]:
+    """What was found of every candidate, by its title and the metric."""
+    found: dict[str, dict[str, Found]] = {}
+    for row in rows:
+        if row["variant"]:
+            found.setdefault(row["variant"], {})[row["metric"]] = {name: row[name] for name in FOUND}
+    return found
+
+
 def data_digest(*parts: Any) -> str:
     """Sixteen hexadecimal digits of SHA-256 over what determines a set of images: the same digits, the same images."""
     import hashlib
@@ -265,7 +323,8 @@ def load_result(path: Path, kind: str | None = None) -> Result:
     if not isinstance(schema, int) or isinstance(schema, bool):
         raise UsageError(f"{path} is not a result file: it does not say which schema it is of")
     if schema != SCHEMA:
-        what = "a newer version wrote it: upgrade" if schema > SCHEMA else "an older version wrote it: make it again"
+        older = "an older version wrote it: python tools/migrate_results.py FILE, of the project's sources, renews it"
+        what = "a newer version wrote it: upgrade" if schema > SCHEMA else older
         raise UsageError(f"{path} is of schema {schema}, and this version reads {SCHEMA}; {what}")
     if found.get("kind") not in KINDS:
         raise UsageError(f"{path} holds a result of kind {found.get('kind')!r}, which is none of {', '.join(KINDS)}")

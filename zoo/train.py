@@ -280,9 +280,10 @@ def train(arguments: argparse.Namespace) -> None:
 
         print(result_text(result), end="")
     else:
-        from zoo.training.table import print_scores
+        from zoo.training.final_tables import print_scores
+        from zoo.training.outcome import scores_of
 
-        print_scores(config, result.details["scores"])
+        print_scores(config, scores_of(result))
     say(f"summary image: {run_dir.path / 'summary.png'}   model: {run_dir.path / 'best.keras'}")
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from zoo.data.cards import SPLITS, DataCard, cards_dir, get_card, list_datasets, local_digests
 from zoo.data.decode import ImageError, decode_rgb, inspect
-from zoo.data.files import READABLE, ImageFile, Progress, archive_images, are_splits, folder_images, folder_split
+from zoo.data.image_files import READABLE, ImageFile, Progress, archive_images, are_splits, folder_images, folder_split
 from zoo.errors import UsageError
 from zoo.support.machine import cores
 

@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Iterable, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +16,9 @@ from zoo.metrics import lab
 from zoo.metrics.averaging import lab_of
 from zoo.models.loading import model_file
 from zoo.models.registry import list_models
+from zoo.results import Way
 from zoo.support.names import suggestion
+from zoo.training.outcome import speed_of
 from zoo.training.rundir import RunDirectory
 
 BASELINES = ("truth", "grey", "mean colour")
@@ -60,12 +62,12 @@ class Candidate(Protocol):
     """Something that colours images, in one way or several."""
 
     @property
-    def names(self) -> Sequence[str]:
-        """One for each way."""
+    def ways(self) -> Sequence[Way]:
+        """Those ways."""
         ...
 
     def answers(self, subject: Subject) -> Iterable[Answer]:
-        """One for each name, in their order."""
+        """One for each way, in their order."""
         ...
 
 
@@ -80,7 +82,7 @@ class Constant:
     """The same U and V everywhere: the grey image, or the mean colour of the training images."""
 
     def __init__(self, name: str, uv: np.ndarray) -> None:
-        self.names = (name,)
+        self.ways = (Way(name, "baseline"),)
         self._uv = uv
 
     def answers(self, subject: Subject) -> Iterable[Answer]:
@@ -92,20 +94,20 @@ class Constant:
 class Truth:
     """The image itself: what each metric says of a perfect answer."""
 
-    names = ("truth",)
+    ways = (Way("truth", "baseline"),)
 
     def answers(self, subject: Subject) -> Iterable[Answer]:
         """The truth."""
         yield Answer(subject.rgb, lab(subject.rgb), 0.0)
 
 
-class Oracle:
+class OracleCandidate:
     """An oracle of `zoo.evaluation.oracles`, for pages with maps."""
 
     def __init__(self, name: str, seed: int) -> None:
         from zoo.evaluation.oracles import ORACLES
 
-        self.names = (name,)
+        self.ways = (Way(name, "oracle"),)
         self._predict, self._seed = ORACLES[name], seed
 
     def answers(self, subject: Subject) -> Iterable[Answer]:
@@ -113,7 +115,7 @@ class Oracle:
         from skimage.color import lab2rgb
 
         if subject.maps is None:
-            raise UsageError(f"{self.names[0]}: an oracle needs pages with maps, and {subject.name} has none")
+            raise UsageError(f"{self.ways[0].title}: an oracle needs pages with maps, and {subject.name} has none")
         predicted = self._predict(subject.name, subject.rgb, subject.maps, self._seed)
         yield Answer(to_uint8(lab2rgb(predicted)), predicted, 0.0)
 
@@ -125,28 +127,29 @@ class Model:
         path: a `.keras` file, a run directory, or the name of a model with released weights.
         label: what to call it.
         decoders: for a classifier; a regression has its own answer only.
-        gain: U and V are multiplied by it.
         seed: of the `sample` decoder, with each image's name.
 
     Attributes:
-        run: the `result.json` of a run directory that holds a finished run, without its validation scores.
+        way: the model without a decoder and gain.
+        run: what `Evaluated.runs` keeps of a run directory that holds a finished run; else None.
     """
 
-    def __init__(self, path: Path, label: str, decoders: Sequence[str], *, gain: float = 1.0, seed: int = 0) -> None:
+    def __init__(self, path: Path, label: str, decoders: Sequence[str], *, seed: int = 0) -> None:
         from zoo.models.loading import load
         from zoo.models.prediction import Predictor
 
         self._predictor = Predictor(load(path))
         self.classifies = self._predictor.contract.classifies
-        self.label, self.run = label, _run_of(path)
-        self._decoders, self._gain, self._seed = tuple(decoders), gain, seed
+        self.run, self._seed = _run_of(path), seed
         self._last: dict[str, Any] = {}  # shared with what `scaled` makes
-        self.names = tuple(f"{label}, {name}" for name in decoders) if self.classifies else (label,)
+        name = self.run["config"]["model"] if self.run else label.partition(":")[0]
+        self.way = Way(label, "model", name if name in list_models() else None)
+        self.ways = tuple(replace(self.way, decoder=each) for each in decoders) if self.classifies else (self.way,)
 
-    def scaled(self, label: str, gain: float) -> "Model":
-        """The same regression, called `label`, with another gain."""
+    def scaled(self, gain: float) -> "Model":
+        """The same regression with another gain."""
         scaled = copy(self)
-        scaled.names, scaled._gain = (label,), gain
+        scaled.ways = (replace(self.way, gain=gain),)
         return scaled
 
     def predict(self, rgb: np.ndarray) -> tuple[np.ndarray, Any]:
@@ -160,19 +163,21 @@ class Model:
         """The regression's answer, or one for each decoder; logits come with the first."""
         luma, prediction = self.predict(subject.rgb)
         if not self.classifies:
-            yield answer_of(luma, self._gain * prediction.decode()[0])
+            yield answer_of(luma, self.ways[0].gain * prediction.decode()[0])
             return
         logits: np.ndarray | None = prediction.given(split_luma(subject.rgb / np.float32(255))[1][None])[0]
         # Of each image its own, or one colour would be drawn for all pages.
         seed = (self._seed, zlib.crc32(subject.name.encode()))
-        for name in self._decoders:
-            yield answer_of(luma, prediction.decode(name, seed=seed)[0], logits)
+        for way in self.ways:
+            yield answer_of(luma, prediction.decode(way.decoder, seed=seed)[0], logits)
             logits = None
 
 
 def _run_of(path: Path) -> dict[str, Any] | None:
     result = RunDirectory(path).result() if path.is_dir() else None
-    return {key: result.details[key] for key in ("config", "environment", "images_per_second")} if result else None
+    if result is None:
+        return None
+    return {key: result.details[key] for key in ("config", "environment")} | {"images_per_second": speed_of(result)}
 
 
 def check(spec: str) -> None:
@@ -192,6 +197,12 @@ def check(spec: str) -> None:
         )
 
 
+def label_of(spec: str) -> str:
+    """What tables call a model that the command line names: the file or directory, without where it lies."""
+    path = Path(spec)
+    return path.stem if path.is_file() else path.name
+
+
 def parse(spec: str, decoders: Sequence[str], mean_uv: np.ndarray, seed: int) -> Candidate:
     """The candidate that a word of the command line means; see `check`."""
     from zoo.evaluation.oracles import ORACLES
@@ -203,6 +214,5 @@ def parse(spec: str, decoders: Sequence[str], mean_uv: np.ndarray, seed: int) ->
     if spec == "mean colour":
         return Constant("mean colour", mean_uv)
     if spec in ORACLES:
-        return Oracle(spec, seed)
-    path = Path(spec)
-    return Model(path, path.stem if path.is_file() else path.name, decoders, seed=seed)
+        return OracleCandidate(spec, seed)
+    return Model(Path(spec), label_of(spec), decoders, seed=seed)

@@ -1,50 +1,109 @@
 """An evaluation as a result file: its metrics are rows, everything else is details."""
 
-from copy import deepcopy
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import UsageError
-from zoo.metrics import INDICES
-from zoo.results import METRICS, Environment, Record, Result, Row, as_record, data_digest, load_result
+from zoo.results import Environment, Found, Result, Row, Way, as_record, data_digest, found_of, load_result
 
-FOUND = ("value", "low", "high", "values")
 CLASSIFICATION = ("nll_bits", "ece_u", "ece_v")
 
 
-def evaluation_result(evaluation: dict[str, Any]) -> Result:
-    """What `zoo.evaluate` found, as a result: a row a candidate and metric."""
-    details = deepcopy(evaluation)
-    here = Environment.of(evaluation["environment"])
-    images, models = evaluation["images"], _models(evaluation)
-    where = f"{evaluation['data']}, {evaluation['split']}"
-    digest = data_digest(evaluation["data_fingerprint"], evaluation["split"], evaluation["max_side"], images)
-    rows: list[Record] = []
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of one way of colouring.
+
+    Attributes:
+        way: which one.
+        scores: image metrics; of pages with maps the averaging indices; of a classifier's first decoder
+            `CLASSIFICATION`. By metric, and each as `zoo.metrics.bootstrap.scored` answers.
+        per_image: each image metric's value for each image, None where it is not defined.
+        squeezed: share of the pixels whose chroma was reduced to fit into RGB.
+        chroma_histogram: share of the pixels in each bin of `zoo.evaluation.scoring.CHROMA_EDGES`.
+        object_uv: mean U and V of each object, by class; None without maps.
+        calibration: count, confidence and accuracy by bin, of U and of V; of a classifier's first decoder, or None.
+    """
+
+    way: Way
+    scores: dict[str, Found]
+    per_image: dict[str, list[float | None]]
+    squeezed: float | None
+    chroma_histogram: list[float]
+    object_uv: dict[str, list[list[float]]] | None = None
+    calibration: list[list[list[float | None]]] | None = None
+
+    def value(self, metric: str) -> float | None:
+        """The value of a metric; None where it was not measured, or is not defined."""
+        return self.scores[metric]["value"] if metric in self.scores else None
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What `zoo.evaluate` found.
+
+    Attributes:
+        data: the data set's name.
+        data_fingerprint: SHA-256 (hex) of what it holds.
+        split: `train`, `val` or `test`.
+        max_side: larger images were cut to the middle of this side, in pixels.
+        seed: of sampling.
+        environment: of `zoo.support.machine.describe`.
+        palettes: U and V of the possible colours, by class of the drawn pages.
+        images: `name` and `group` of each.
+        runs: `config`, `environment` and `images_per_second` of the training runs among the candidates, by label.
+        ideal_indices: of every oracle without noise and chance; None without maps.
+        candidates: in the order of the tables.
+    """
+
+    data: str
+    data_fingerprint: str
+    split: str
+    max_side: int
+    seed: int
+    environment: dict[str, Any]
+    palettes: dict[str, list[list[float]]]
+    images: list[dict[str, str]]
+    runs: dict[str, dict[str, Any]]
+    ideal_indices: dict[str, dict[str, float | None]] | None
+    candidates: list[Measured]
+
+    @property
+    def groups(self) -> int:
+        """How many groups of images there are."""
+        return len({image["group"] for image in self.images})
+
+
+def evaluation_result(evaluation: Evaluated) -> Result:
+    """An evaluation as a result: a row a candidate and metric; its candidates in the details are without `scores`."""
+    here = Environment.of(evaluation.environment)
+    digest = data_digest(evaluation.data_fingerprint, evaluation.split, evaluation.max_side, evaluation.images)
+    rows = [
+        Row(
+            suite="evaluation",
+            benchmark=f"{evaluation.data}, {evaluation.split}",
+            model=each.way.model,
+            variant=each.way.title,
+            against="",
+            metric=metric,
+            samples=len(evaluation.images),
+            precision=evaluation.environment["precision"],
+            seed=evaluation.seed,
+            data=digest,
+            **found,
+        )
+        for each in evaluation.candidates
+        for metric, found in each.scores.items()
+    ]
+    details = asdict(evaluation)
     for candidate in details["candidates"]:
-        for metric, found in _scores_of(candidate).items():
-            row = Row(
-                suite="evaluation",
-                benchmark=where,
-                model=models.get(candidate["name"].partition(",")[0].partition(" × ")[0]),
-                variant=candidate["name"],
-                against="",
-                metric=metric,
-                samples=len(images),
-                precision=evaluation["environment"]["precision"],
-                seed=evaluation["seed"],
-                data=digest,
-                **{name: found[name] for name in FOUND},
-            )
-            rows.append(as_record(row, here))
-        for name in ("metrics", "indices"):
-            del candidate[name]
-        for name in CLASSIFICATION:
-            (candidate["classification"] or {}).pop(name, None)
-    return Result("evaluation", rows, details)
+        del candidate["scores"]
+    details["candidates"] = [each.pop("way") | each for each in details["candidates"]]
+    return Result("evaluation", [as_record(row, here) for row in rows], details)
 
 
-def load_evaluation(path: Path) -> dict[str, Any]:
-    """What `zoo.evaluate` found, from a file; each candidate with its metrics and indices again.
+def load_evaluation(path: Path) -> Evaluated:
+    """An evaluation from a file.
 
     Raises:
         UsageError: as `load_result`, or candidates without rows.
@@ -52,37 +111,16 @@ def load_evaluation(path: Path) -> dict[str, Any]:
     return as_evaluation(load_result(path, "evaluation"), path)
 
 
-def as_evaluation(result: Result, path: Path) -> dict[str, Any]:
+def as_evaluation(result: Result, path: Path) -> Evaluated:
     """The same from a result that is read already; `path` is for the error."""
-    evaluation = deepcopy(result.details)
-    found: dict[str, dict[str, Record]] = {}
-    for row in result.rows:
-        found.setdefault(row["variant"], {})[row["metric"]] = {name: row[name] for name in FOUND}
+    found = found_of(result.rows)
+    names = {each.name for each in fields(Way)}
     try:
-        for candidate in evaluation["candidates"]:
-            scores = found[candidate["name"]]
-            candidate["indices"] = {name: scores.pop(name) for name in INDICES if name in scores} or None
-            if candidate["classification"]:
-                candidate["classification"] |= {name: scores.pop(name) for name in CLASSIFICATION}
-            candidate["metrics"] = scores
-        for name in ("images", "runs", "environment", "split", "max_side", "seed", "palettes", "ideal_indices"):
-            evaluation[name]
+        candidates = [
+            Measured(way, found[way.title], **{name: value for name, value in each.items() if name not in names})
+            for each in result.details["candidates"]
+            for way in (Way.of(each),)
+        ]
+        return Evaluated(**result.details | {"candidates": candidates})
     except (KeyError, TypeError) as error:
         raise UsageError(f"{path} is not a whole evaluation: {error!r} is missing") from None
-    return evaluation
-
-
-def _scores_of(candidate: dict[str, Any]) -> dict[str, Record]:
-    classification = candidate["classification"] or {}
-    extra = {name: classification[name] for name in CLASSIFICATION if name in classification}
-    found = candidate["metrics"] | (candidate["indices"] or {}) | extra
-    return {name: each for name, each in found.items() if name in METRICS}
-
-
-def _models(evaluation: dict[str, Any]) -> dict[str, str]:
-    """The registered model of each label, of runs; a file's label says it only if it is one's name."""
-    from zoo.models.registry import list_models
-
-    return {name: name for name in list_models()} | {
-        label: run["config"]["model"] for label, run in evaluation["runs"].items()
-    }

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from zoo.data.dataset import Dataset, Split
 from zoo.data.prepared.manifest import read_facts
 from zoo.errors import UsageError
 from zoo.evaluation.candidates import Candidate, Model, Subject, answer_of
+from zoo.evaluation.record import Measured
 from zoo.metrics import (
     IMAGE_METRICS,
     INDICES,
@@ -25,10 +25,11 @@ from zoo.metrics import (
     image_sums,
     regions,
 )
-from zoo.metrics.bootstrap import Found, intervals, number, pseudo_values, scored
 from zoo.metrics.bootstrap import found as found_of
+from zoo.metrics.bootstrap import intervals, number, pseudo_values, scored
 from zoo.metrics.classification import calibration, classification_sums, ece, nll_bits
 from zoo.models.contract import reduced
+from zoo.results import Found, Way
 
 INDEX_RESAMPLES = 500
 GAIN_SUBJECTS, GAIN_SIDE = 24, 256  # how many images, and how much of their middle, a gain is matched on
@@ -108,7 +109,7 @@ class Evaluation:
         self._palettes, self._names = palettes, names
         self._images: list[str] = []
         self._groups: list[str] = []
-        self._collected: dict[str, Collected] = {}
+        self._collected: dict[Way, Collected] = {}
 
     def add(self, subject: Subject, candidates: Sequence[Candidate]) -> None:
         """Has every candidate colour an image."""
@@ -116,8 +117,8 @@ class Evaluation:
         self._groups.append(subject.group)
         uv = split_luma(subject.rgb / 255)[1]
         for candidate in candidates:
-            for name, answer in zip(candidate.names, candidate.answers(subject), strict=True):
-                kept = self._collected.setdefault(name, Collected())
+            for way, answer in zip(candidate.ways, candidate.answers(subject), strict=True):
+                kept = self._collected.setdefault(way, Collected())
                 pair = Pair(subject.name, answer.rgb, subject.rgb)
                 for metric, sums in image_sums(pair).items():
                     kept.sums[metric].append(sums)
@@ -135,51 +136,48 @@ class Evaluation:
                         kept.object_uv.setdefault(label, []).extend(means)
                     kept.found += regions(subject.name, answer.lab, subject.rgb, *subject.maps[:2])
 
-    def results(self) -> list[dict[str, Any]]:
-        """For each candidate its metrics with intervals, the values of each image, and the averaging indices."""
-        return [self._result(name, kept) for name, kept in self._collected.items()]
+    def results(self) -> list[Measured]:
+        """What was measured of each candidate's ways, in their order."""
+        return [self._result(way, kept) for way, kept in self._collected.items()]
 
     @property
     def pictures(self) -> dict[str, list[np.ndarray]]:
-        """What each candidate made of the first images, uint8 RGB."""
-        return {name: kept.pictures for name, kept in self._collected.items()}
+        """What each way made of the first images, uint8 RGB, by its title."""
+        return {way.title: kept.pictures for way, kept in self._collected.items()}
 
     @property
     def images(self) -> list[dict[str, str]]:
         """Name and group of every image, in the order of the per-image values."""
         return [{"name": name, "group": group} for name, group in zip(self._images, self._groups, strict=True)]
 
-    def _result(self, name: str, kept: Collected) -> dict[str, Any]:
-        metrics: dict[str, Found] = {}
+    def _result(self, way: Way, kept: Collected) -> Measured:
+        scores: dict[str, Found] = {}
         per_image: dict[str, list[float | None]] = {}
         for metric, definition in IMAGE_METRICS.items():
             sums = np.stack(kept.sums[metric])
             if math.isfinite(definition.value(sums.sum(axis=0))):
-                metrics[metric] = scored(partial(_weighted, definition.value, sums), self._groups)
+                scores[metric] = scored(partial(_weighted, definition.value, sums), self._groups)
             else:  # the truth's PSNR
-                metrics[metric] = _undefined()
+                scores[metric] = _undefined()
             per_image[metric] = [number(value) for value in definition.value(sums)]
-        metrics["ab_energy_pooled"] = scored(kept.pooled.statistic(), self._groups)
-        result: dict[str, Any] = {
-            "name": name,
-            "metrics": metrics,
-            "per_image": per_image,
-            "squeezed": number(float(np.mean(kept.squeezed))),
-            "chroma_histogram": [number(share) for share in kept.chroma / kept.chroma.sum()],
-            "object_uv": {self._names[label]: means for label, means in kept.object_uv.items()} or None,
-            "indices": self._indices(kept.found) if kept.found else None,
-            "classification": None,
-        }
+        scores["ab_energy_pooled"] = scored(kept.pooled.statistic(), self._groups)
+        if kept.found:
+            scores |= self._indices(kept.found)
         if kept.classification:
             sums = np.stack(kept.classification)
             table = calibration(sums.sum(axis=0))
-            result["classification"] = {
-                "nll_bits": scored(partial(_weighted, nll_bits, sums), self._groups),
-                "ece_u": scored(partial(_weighted, lambda each: ece(each)[..., 0], sums), self._groups),
-                "ece_v": scored(partial(_weighted, lambda each: ece(each)[..., 1], sums), self._groups),
-                "calibration": [[[number(x) for x in row] for row in head] for head in table],
-            }
-        return result
+            scores["nll_bits"] = scored(partial(_weighted, nll_bits, sums), self._groups)
+            scores["ece_u"] = scored(partial(_weighted, lambda each: ece(each)[..., 0], sums), self._groups)
+            scores["ece_v"] = scored(partial(_weighted, lambda each: ece(each)[..., 1], sums), self._groups)
+        return Measured(
+            way,
+            scores,
+            per_image,
+            squeezed=number(float(np.mean(kept.squeezed))),
+            chroma_histogram=[number(share) or 0.0 for share in kept.chroma / kept.chroma.sum()],
+            object_uv={self._names[label]: means for label, means in kept.object_uv.items()} or None,
+            calibration=[[[number(x) for x in row] for row in head] for head in table] if kept.classification else None,
+        )
 
     def _indices(self, found: list[Region]) -> dict[str, Found]:
         indices = AveragingIndices(found, self._palettes, self._images)

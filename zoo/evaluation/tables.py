@@ -1,15 +1,15 @@
-"""The tables that an evaluation ends with."""
+"""The tables of an evaluation: `zoo.evaluate` ends with them, and reports show them too."""
 
 import sys
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
-from rich.table import Table
 
 from zoo.evaluation.candidates import BASELINES
-from zoo.evaluation.record import CLASSIFICATION
+from zoo.evaluation.record import CLASSIFICATION, Evaluated, Measured
 from zoo.metrics import IMAGE_METRICS, INDICES
 from zoo.results import METRICS
+from zoo.support.table import Table, number, plural, quantity
 
 COLORFULNESS = ("cf", "cf_abs", "delta_cf_set", "delta_cf_image", "chroma_ratio", "ab_energy", "ab_energy_pooled")
 ACCURACY = tuple(name for name in IMAGE_METRICS if name not in COLORFULNESS)
@@ -27,68 +27,65 @@ TITLES = {
 }
 
 
-def print_tables(result: dict[str, Any]) -> None:
-    """Prints the results of `zoo.evaluate` to standard output."""
+def metric_title(name: str) -> str:
+    """A metric in words, with an arrow that says which way is better."""
+    return TITLES.get(name) or f"{name.replace('_', ' ')} {METRICS[name].arrow}"
+
+
+def metrics_table(
+    candidates: Iterable[Measured], names: Sequence[str], caption: str = "", *, squeezed: bool = False
+) -> Table:
+    """Image metrics by their names, a line a candidate; with `squeezed` how many pixels did not fit into RGB."""
+    titles = [f"{name} {METRICS[name].arrow}" for name in names] + ["squeezed into RGB"] * squeezed
+    rows = [
+        [each.way.title, *(quantity(each.scores[name]) for name in names), *[f"{each.squeezed:.1%}"] * squeezed]
+        for each in candidates
+    ]
+    return Table.of(["", *titles], rows, numbers=len(titles), caption=caption)
+
+
+def averaging_table(candidates: Iterable[Measured]) -> Table:
+    """The averaging indices, a line a candidate."""
+    rows = [[each.way.title, *(quantity(each.scores[name]) for name in INDICES)] for each in candidates]
+    caption = "averaging indices on objects of several equally likely colours"
+    return Table.of(["", *TITLES.values()], rows, numbers=len(INDICES), caption=caption)
+
+
+def ideal_table(ideal: dict[str, dict[str, float | None]], names: Iterable[str]) -> Table:
+    """What some oracles score without noise and chance."""
+    rows = [[name, *(number(ideal[name][index]) for index in INDICES)] for name in names]
+    caption = "what the oracles score on these palettes without noise and chance"
+    return Table.of(["", *TITLES.values()], rows, numbers=len(INDICES), caption=caption)
+
+
+def classifiers_table(candidates: Iterable[Measured]) -> Table:
+    """What is said of the classifiers' distributions; without lines where there is none."""
+    rows = [
+        [each.way.label, *(quantity(each.scores[name]) for name in CLASSIFICATION)]
+        for each in candidates
+        if each.calibration
+    ]
+    return Table.of(["", "bits a pixel ↓", "ECE of U ↓", "ECE of V ↓"], rows, numbers=3)
+
+
+def print_tables(evaluated: Evaluated) -> None:
+    """Prints an evaluation to standard output."""
     console = Console() if sys.stdout.isatty() else Console(width=160)
-    candidates = result["candidates"]
-    count = len(result["images"])
-    console.print(
-        f"{count} image{'s' if count > 1 else ''} of {result['data']}, {result['split']} split", highlight=False
+    candidates = evaluated.candidates
+    where = f"{plural(len(evaluated.images), 'image')} of {evaluated.data}, {evaluated.split} split"
+    console.print(where, highlight=False)
+    how = (
+        "95 % bootstrap intervals over groups of images"
+        if evaluated.groups > 1
+        else "one group of images: no intervals"
     )
-
-    for names, caption in ((COLORFULNESS, "how colourful"), (ACCURACY, "how near the truth: averaging is rewarded")):
-        groups = len({image["group"] for image in result["images"]})
-        how = "95 % bootstrap intervals over groups of images" if groups > 1 else "one group of images: no intervals"
-        table = Table("", caption=f"{caption}; {how}")
-        for name in names:
-            table.add_column(f"{name} {METRICS[name].arrow}", justify="right")
-        if names is COLORFULNESS:
-            table.add_column("squeezed into RGB", justify="right")
-        for candidate in candidates:
-            cells = [_cell(candidate["metrics"][name]) for name in names]
-            cells += [f"{candidate['squeezed']:.1%}"] * (names is COLORFULNESS)
-            table.add_row(candidate["name"], *cells)
-        console.print(table)
-
-    if any(candidate["indices"] for candidate in candidates):
-        table = Table("", caption="averaging indices on objects of several equally likely colours")
-        for name in INDICES:
-            table.add_column(TITLES[name], justify="right")
-        for candidate in candidates:
-            table.add_row(candidate["name"], *(_cell(candidate["indices"][name]) for name in INDICES))
-        console.print(table)
-
-    ideal = result["ideal_indices"]
-    shown = [candidate["name"] for candidate in candidates if ideal and candidate["name"] in ideal]
-    if set(shown) - set(BASELINES):
-        table = Table("", caption="what the oracles score on these palettes without noise and chance")
-        for name in INDICES:
-            table.add_column(TITLES[name], justify="right")
-        for name in shown:
-            table.add_row(
-                name, *("–" if ideal[name][index] is None else _number(ideal[name][index]) for index in INDICES)
-            )
-        console.print(table)
-
-    classifiers = [candidate for candidate in candidates if candidate["classification"]]
-    if classifiers:
-        table = Table("", "bits a pixel ↓", "ECE of U ↓", "ECE of V ↓")
-        for candidate in classifiers:
-            found = candidate["classification"]
-            table.add_row(
-                candidate["name"].rpartition(", ")[0],
-                *(_cell(found[name]) for name in CLASSIFICATION),
-            )
-        console.print(table)
-
-
-def _cell(found: dict[str, float | None]) -> str:
-    if found["value"] is None:
-        return "–"
-    text = _number(found["value"])
-    return text if found["low"] is None else f"{text}\n[{_number(found['low'])}, {_number(found['high'])}]"
-
-
-def _number(value: float | None) -> str:
-    # Rounding errors are no results.
-    return "–" if value is None else f"{value:.3g}" if abs(value) >= 0.0005 else "0"
+    console.print(metrics_table(candidates, COLORFULNESS, f"how colourful; {how}", squeezed=True).rich())
+    console.print(metrics_table(candidates, ACCURACY, f"how near the truth: averaging is rewarded; {how}").rich())
+    if evaluated.ideal_indices:
+        console.print(averaging_table(candidates).rich())
+        shown = [each.way.title for each in candidates if each.way.title in evaluated.ideal_indices]
+        if set(shown) - set(BASELINES):
+            console.print(ideal_table(evaluated.ideal_indices, shown).rich())
+    classifiers = classifiers_table(candidates)
+    if classifiers.lines:
+        console.print(classifiers.rich())

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from zoo.data.decode import ImageError
-from zoo.data.files import (
+from zoo.data.image_files import (
     READABLE,
     ImageFile,
     files_below,

@@ -11,11 +11,11 @@ from typing import Any
 
 from PIL import Image
 
-from zoo.data.files import is_image
+from zoo.data.image_files import is_image
 from zoo.errors import UsageError
 from zoo.pages.input import BOOKS, Page
 from zoo.support.files import atomic_path, write_text
-from zoo.training.config import differences
+from zoo.support.settings import differences
 
 FORMATS = ("png", "jpg", "webp")
 

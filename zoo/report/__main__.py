@@ -1,9 +1,9 @@
-"""`python -m zoo.report build | compare | add`: reports made of results, and two results side by side."""
+"""`python -m zoo.report build | compare`: a report made of results, and two results side by side."""
 
 import argparse
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +20,12 @@ def parser() -> Parser:
     def command(name: str, words: str) -> Parser:
         return commands.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.")
 
-    build = command("build", "make pages, tables, figures and index.html of reports/results/, and the README's tables")
-    root: dict[str, Any] = {"type": Path, "default": Path(), "help": "the project's directory (default: here)"}
-    build.add_argument("--root", **root)
+    build = command("build", "make pages, tables, figures and index.html of runs and evaluations")
+    build.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run directory, or an evaluation's --out")
+    build.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="write there")
     build.add_argument(
-        "runs", nargs="*", type=Path, metavar="DIR", help="run directories, and evaluations' --out, to show as well"
+        "--root", type=Path, default=Path(), help="where reports/results/ is, to show as well (default: here)"
     )
-    build.add_argument(
-        "-o", "--out", type=Path, metavar="DIR", help="write there, not to reports/; leave the README alone"
-    )
-    build.add_argument("--check", action="store_true", help="write nothing; exit with 1 if something is stale")
-
-    add = command("add", "keep a run's or an evaluation's result in reports/results/")
-    add.add_argument("source", type=Path, metavar="DIR", help="a run directory, or the --out of zoo.evaluate")
-    add.add_argument("--root", **root)
-    add.add_argument("--replace", action="store_true", help="replace the result of that name")
-    add.add_argument(
-        "--no-pictures", action="store_true", help="leave an evaluation's pictures out, where their licence asks for it"
-    )
-    add.add_argument("name", metavar="NAME", help="what to call it")
 
     compare = command("compare", "put two results side by side, and say what differs by more than chance")
     for letter in "ab":
@@ -69,29 +56,31 @@ def parser() -> Parser:
 
 def build_command(parsed: argparse.Namespace) -> None:
     """Runs `build`."""
-    if parsed.runs and not parsed.out:
-        raise UsageError("what you name is no part of the project's own report: give --out DIR as well")
-    from zoo.report.writer import build
+    from zoo.report.collected import collect
+    from zoo.report.writer import write
 
-    built = build(parsed.root, runs=parsed.runs, out=parsed.out, check=parsed.check)
-    names = ", ".join(str(path) for path in built.stale)
-    if names and not parsed.check:
-        print(f"written: {names}", file=sys.stderr)
-    elif not names:
+    sources = collect(parsed.root / "reports" / "results", parsed.runs)
+    say_written(write(sources, parsed.out), sources.broken)
+
+
+def say_written(written: Sequence[Path], broken: Sequence[str], *, check: bool = False) -> None:
+    """Says what was written to standard error.
+
+    Args:
+        written: the files; with `check` those that would have been.
+        broken: what is wrong with files that were left out.
+        check: nothing was written.
+
+    Raises:
+        UsageError: there are broken files.
+    """
+    if not written:
         print("everything follows from the results", file=sys.stderr)
-    if built.broken:
-        lines = "\n  ".join(built.broken)
-        raise UsageError(f"left out, the rest is {'checked' if parsed.check else 'built'}:\n  {lines}")
-    if names and parsed.check:
-        raise RegressionError(f"stale: {names}; run python -m zoo.report build")
-
-
-def add_command(parsed: argparse.Namespace) -> None:
-    """Runs `add`."""
-    from zoo.report.writer import add
-
-    written = add(parsed.root, parsed.source, parsed.name, pictures=not parsed.no_pictures, replace=parsed.replace)
-    print(f"written: {', '.join(map(str, written))}; now python -m zoo.report build", file=sys.stderr)
+    elif not check:
+        print(f"written: {', '.join(map(str, written))}", file=sys.stderr)
+    if broken:
+        lines = "\n  ".join(broken)
+        raise UsageError(f"left out, the rest is {'checked' if check else 'built'}:\n  {lines}")
 
 
 def limits(words: list[str]) -> dict[str, float]:
@@ -148,7 +137,7 @@ def compare_command(parsed: argparse.Namespace) -> None:
         raise RegressionError(f"worse than --fail-on allows:\n  {lines}")
 
 
-COMMANDS = {"build": build_command, "compare": compare_command, "add": add_command}
+COMMANDS = {"build": build_command, "compare": compare_command}
 
 
 def main(arguments: list[str] | None = None) -> int:

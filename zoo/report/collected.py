@@ -7,10 +7,37 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from zoo.errors import UsageError
-from zoo.evaluation.record import as_evaluation
-from zoo.results import Record, Result, load_result
+from zoo.evaluation.record import Evaluated, as_evaluation
+from zoo.results import Record, load_result
+from zoo.training.outcome import Scores, history, last_speed, scores_of, speed_of
+from zoo.training.rundir import RunDirectory
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run.
+
+    Attributes:
+        config: its configuration.
+        environment: of `zoo.support.machine.describe`.
+        images_per_second: its speed, or None.
+        history: of `zoo.training.outcome.history`.
+        step: whose weights were kept; of a run that is not done, where it got to.
+        mean_color: RMSE-ab of the mean colour on the validation crops; None before the first validation.
+        scores: of the best model; None of a run that is not done.
+        rows: of its result; none of a run that is not done.
+    """
+
+    config: dict[str, Any]
+    environment: dict[str, Any]
+    images_per_second: float | None
+    history: dict[str, Any]
+    step: int
+    mean_color: float | None
+    scores: Scores | None = None
+    rows: list[Record] = field(default_factory=list)
 
 
 @dataclass
@@ -19,18 +46,16 @@ class Sources:
 
     Attributes:
         benchmarks: rows of each machine.
-        runs: details of each training run; one that is not done has no `scores` but `step`, where it got to.
-        run_rows: rows of the runs that are done.
-        evaluations: as `zoo.evaluation.record.load_evaluation` has them.
+        runs: training runs.
+        evaluations: what was evaluated.
         evaluation_rows: rows of the evaluations.
         pictures: of an evaluation, the directory of its gallery, where there is one.
         broken: what is wrong with the files that were left out.
     """
 
     benchmarks: dict[str, list[Record]] = field(default_factory=dict)
-    runs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    run_rows: list[Record] = field(default_factory=list)
-    evaluations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    runs: dict[str, Run] = field(default_factory=dict)
+    evaluations: dict[str, Evaluated] = field(default_factory=dict)
     evaluation_rows: list[Record] = field(default_factory=list)
     pictures: dict[str, Path] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
@@ -62,8 +87,7 @@ def collect(results: Path, runs: Sequence[Path] = ()) -> Sources:
     for name, path, load in found:
         run = read(load, path)
         if run:
-            sources.runs[name] = run.details
-            sources.run_rows += run.rows
+            sources.runs[name] = run
     kept = sorted(results.glob("evaluation-*.json"))
     evaluated = [(path.stem.removeprefix("evaluation-"), path, path.with_suffix("")) for path in kept]
     others = [path for path in runs if (path / "results.json").exists()]
@@ -78,7 +102,7 @@ def collect(results: Path, runs: Sequence[Path] = ()) -> Sources:
     return sources
 
 
-def load_evaluation_file(path: Path) -> tuple[dict[str, Any], list[Record]]:
+def load_evaluation_file(path: Path) -> tuple[Evaluated, list[Record]]:
     """An evaluation, and its rows.
 
     Raises:
@@ -88,42 +112,45 @@ def load_evaluation_file(path: Path) -> tuple[dict[str, Any], list[Record]]:
     return as_evaluation(result, path), result.rows
 
 
-def load_run_file(path: Path) -> Result:
-    """The result of a run, with the details that every report shows.
+def load_run_file(path: Path) -> Run:
+    """A run from its result.
 
     Raises:
-        UsageError: it is none, or lacks one of them.
+        UsageError: it is none, or lacks something that every report shows.
     """
     result = load_result(path, "training")
-    for name in ("config", "environment", "images_per_second", "scores", "history"):
-        if name not in result.details:
-            raise UsageError(f"{path} is not a whole run: {name} is missing from its details")
-    return result
+    details = result.details
+    try:
+        scores = scores_of(result)
+        shown = {name: details[name] for name in ("config", "environment", "history")}
+        mean = scores.baselines[1].rmse_ab
+        return Run(
+            **shown,
+            images_per_second=speed_of(result),
+            step=scores.step,
+            mean_color=mean,
+            scores=scores,
+            rows=result.rows,
+        )
+    except (KeyError, TypeError, ValueError, StopIteration) as error:
+        raise UsageError(f"{path} is not a whole run: {error!r} is missing") from None
 
 
-def load_run_directory(path: Path) -> Result:
-    """The result of a run directory; of a run that is not done, what there is of it.
+def load_run_directory(path: Path) -> Run:
+    """The run of a directory; of one that is not done, what there is of it.
 
     Raises:
         UsageError: it is no run directory, or one of its files is damaged.
     """
     if (path / "result.json").exists():
         return load_run_file(path / "result.json")
-    from zoo.training.outcome import history
-    from zoo.training.rundir import RunDirectory
-
     try:
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
         environment = json.loads((path / "environment.json").read_text(encoding="utf-8"))[-1]
     except (OSError, ValueError, LookupError) as error:
         raise UsageError(f"{path} holds no run that can be read: {error}") from None
     records = RunDirectory(path).records()
-    speeds = [record["images_per_second"] for record in records if "images_per_second" in record]
-    details = {
-        "config": config,
-        "environment": environment,
-        "images_per_second": speeds[-1] if speeds else None,
-        "history": history(records),
-        "step": max((record["step"] for record in records), default=0),
-    }
-    return Result("training", [], details)
+    step = max((record["step"] for record in records), default=0)
+    baselines = [record["validation"]["baselines"] for record in records if "validation" in record]
+    mean = baselines[-1][1]["rmse_ab"] if baselines else None
+    return Run(config, environment, last_speed(records), history(records), step, mean)

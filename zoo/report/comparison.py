@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import UsageError
-from zoo.report.collected import load_run_file
 from zoo.results import METRICS, Record, load_result, machine_name, machine_of
 from zoo.support.names import suggestion
 
@@ -118,7 +117,7 @@ def load_side(word: str) -> Side:
     rows: list[Record] = []
     files = _files(path)
     for file in files:
-        result = load_run_file(file) if file.name == "result.json" else load_result(file)
+        result = load_result(file, "training" if file.name == "result.json" else None)
         several = len(files) > 1 and result.kind != "benchmark"
         rows += [row | {FILE: file.stem} for row in result.rows] if several else result.rows
     if separator:

@@ -1,11 +1,11 @@
 """A comparison as a table: green and red on a terminal, Markdown for a pull request."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from zoo.report.comparison import CONFIDENCE, Comparison, Side
-from zoo.report.markdown import markdown, plural
 from zoo.results import METRICS
+from zoo.support.table import Cell, Column, Table, plural
 
 COLORS = {"better": "green", "worse": "red", "differs": "yellow", "unclear": "dim", "same": "dim", "?": ""}
 MARKS = {
@@ -16,7 +16,6 @@ MARKS = {
     "same": "same",
     "?": "?",
 }
-HEADINGS = ("what", "metric", "A", "B", "B − A", "%", "")
 
 
 def print_comparison(found: Sequence[Comparison], a: Side, b: Side, notes: Sequence[str], *, changed: bool) -> None:
@@ -30,34 +29,26 @@ def print_comparison(found: Sequence[Comparison], a: Side, b: Side, notes: Seque
         changed: leave out what is the same or unclear.
     """
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
     console = Console() if sys.stdout.isatty() else Console(width=180)
-    table = Table(*HEADINGS[:2])
-    for heading in HEADINGS[2:6]:
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("")
-    for each in _shown(found, changed):
-        style = COLORS[each.verdict]
-        table.add_row(*map(Text, _cells(each)), Text(_verdict(each, each.verdict), style=style))
     for line in _heading(a, b):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    if table.row_count:
-        console.print(table)
+    table = _table(found, {name: name for name in COLORS}, changed)
+    if table.lines:
+        console.print(table.rich(wrap=False))
     for line in (summary(found), *notes):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def comparison_markdown(found: Sequence[Comparison], a: Side, b: Side, notes: Sequence[str], *, changed: bool) -> str:
     """The same as Markdown."""
-    cells = [[*_cells(each), _verdict(each, MARKS[each.verdict])] for each in _shown(found, changed)]
-    rows = [[cell.replace("|", "\\|") for cell in row] for row in cells]
-    rules = markdown(HEADINGS, rows, numbers=0).replace(
-        "| --- | --- | --- | --- | --- | --- |", "| --- | --- | --: | --: | --: | --: |"
-    )
-    lines = [*_heading(a, b), "", rules, summary(found), *notes]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*_heading(a, b), "", _table(found, MARKS, changed).markdown(), summary(found), *notes]) + "\n"
+
+
+def _table(found: Sequence[Comparison], verdicts: Mapping[str, str], changed: bool) -> Table:
+    shown = [each for each in found if not changed or each.verdict not in ("same", "unclear")]
+    titles = ["what", "metric", *(Column(title, numbers=True) for title in ("A", "B", "B − A", "%")), ""]
+    return Table.of(titles, [[*_cells(each), _verdict(each, verdicts[each.verdict])] for each in shown])
 
 
 def summary(found: Sequence[Comparison]) -> str:
@@ -89,10 +80,6 @@ def about(side: Side) -> str:
     return f"commit {commits or 'unknown'}; {each('cpu')}; keras {each('keras')}, tensorflow {each('tensorflow')}"
 
 
-def _shown(found: Sequence[Comparison], changed: bool) -> list[Comparison]:
-    return [each for each in found if not changed or each.verdict not in ("same", "unclear")]
-
-
 def _cells(each: Comparison) -> list[str]:
     metric = METRICS[each.metric]
     interval = "" if each.low is None or each.high is None else f" [{_number(each.low)}, {_number(each.high)}]"
@@ -102,8 +89,9 @@ def _cells(each: Comparison) -> list[str]:
     return [each.what, name, *values, _number(each.b - each.a, sign=True) + interval, percent]
 
 
-def _verdict(each: Comparison, words: str) -> str:
-    return f"{words} (other {', other '.join(each.unlike)})" if each.unlike else words
+def _verdict(each: Comparison, words: str) -> Cell:
+    unlike = f" (other {', other '.join(each.unlike)})" if each.unlike else ""
+    return Cell(words + unlike, style=COLORS[each.verdict])
 
 
 def _number(value: float, *, sign: bool = False) -> str:

@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from zoo.chroma.yuv import UV_MAX, compose
-from zoo.evaluation.candidates import BASELINES
-from zoo.evaluation.oracles import ORACLES
+from zoo.evaluation.record import Evaluated, Measured
 from zoo.evaluation.scoring import CHROMA_EDGES
 from zoo.metrics.classification import CONFIDENCE_BINS
 
@@ -21,71 +20,52 @@ MARKERS = "osD^vP*X<>ph"
 PANEL = 2.9  # inches
 
 
-def is_reference(name: str) -> bool:
-    """Whether a candidate is the truth, a baseline or an oracle."""
-    return name in BASELINES or name in ORACLES
-
-
-def is_control(name: str) -> bool:
-    """Whether it is a reference, or a regression with its colours made as strong as the truth's."""
-    return is_reference(name) or parts_of(name)[1] == "gain-matched"
-
-
-def parts_of(name: str) -> tuple[str, str]:
-    """A candidate's model and what is done with its answer: the decoder, the gain, or nothing."""
-    for separator in (", ", " × "):
-        label, found, rest = name.partition(separator)
-        if found:
-            return label, rest if separator == ", " else "gain-matched"
-    return name, ""
-
-
 class Palette:
     """One colour a model and one marker a decoder, in the order of the candidates."""
 
-    def __init__(self, candidates: list[dict[str, Any]]) -> None:
-        names = [parts_of(each["name"]) for each in candidates if not is_reference(each["name"])]
-        self.labels = list(dict.fromkeys(label for label, _ in names))
-        self.ways = list(dict.fromkeys(way for _, way in names))
+    def __init__(self, candidates: list[Measured]) -> None:
+        ways = [each.way for each in candidates if each.way.kind == "model"]
+        self.labels = list(dict.fromkeys(way.label for way in ways))
+        self.forms = list(dict.fromkeys(way.form for way in ways))
 
     def color(self, label: str) -> str:
         """Of a model."""
         return COLORS[self.labels.index(label) % len(COLORS)]
 
-    def marker(self, way: str) -> str:
-        """Of a decoder."""
-        return MARKERS[self.ways.index(way) % len(MARKERS)]
+    def marker(self, form: str) -> str:
+        """Of a decoder, or of a regression with or without a gain."""
+        return MARKERS[self.forms.index(form) % len(MARKERS)]
 
     def legend(self, figure: Figure, columns: int) -> None:
         """Colours, then markers, below the figure."""
         handles = [Line2D([], [], color=self.color(label), linewidth=4, label=label) for label in self.labels]
         handles += [
-            Line2D([], [], color=GREY, marker=self.marker(way), linestyle="", label=way or "a regression's answer")
-            for way in self.ways
+            Line2D([], [], color=GREY, marker=self.marker(form), linestyle="", label=form or "a regression's answer")
+            for form in self.forms
         ]
         if handles:
             figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
 
 
-def averaging_figure(result: dict[str, Any]) -> Figure | None:
+def averaging_figure(result: Evaluated) -> Figure | None:
     """A* against the between-object variance ratio: the corners are averaging, mode collapse and sampling."""
     points = [
-        (candidate["name"], candidate["indices"]["a_star"], candidate["indices"]["bvr"])
-        for candidate in result["candidates"]
-        if candidate["indices"] and None not in (candidate["indices"][name]["value"] for name in ("a_star", "bvr"))
+        (each.way, each.scores["a_star"], each.scores["bvr"])
+        for each in result.candidates
+        if None not in (each.value("a_star"), each.value("bvr"))
     ]
     if not points:
         return None
-    palette = Palette(result["candidates"])
+    palette = Palette(result.candidates)
     figure = Figure(figsize=(7, 6.4), layout="constrained")
     axes = figure.subplots()
     for x, y, text in ((1, 0, "averaging"), (0, 0, "one colour for all"), (0, 1, "sampling")):
         axes.plot(x, y, "s", markersize=22, color=GREY, alpha=0.2, zorder=0, markeredgewidth=0)
         axes.annotate(text, (x, y), textcoords="offset points", xytext=(0, -22), ha="center", color=GREY, fontsize=8)
     taken: list[tuple[float, float]] = []
-    for name, a_star, bvr in points:
+    for way, a_star, bvr in points:
         x, y = a_star["value"], bvr["value"]
-        if is_reference(name):
+        if way.kind != "model":
             axes.plot(x, y, "o", markersize=9, color="none", markeredgecolor=GREY)
             near = sum(abs(x - u) < 0.12 and abs(y - v) < 0.08 for u, v in taken)
             taken.append((x, y))
@@ -93,16 +73,15 @@ def averaging_figure(result: dict[str, Any]) -> Figure | None:
             place: dict[str, Any] = {"xytext": (8, 6 + 10 * near), "ha": "left"}
             if x > 0.7:
                 place = {"xytext": (0, -34 - 10 * near), "ha": "center"}
-            axes.annotate(name, (x, y), textcoords="offset points", color=GREY, fontsize=8, **place)
+            axes.annotate(way.title, (x, y), textcoords="offset points", color=GREY, fontsize=8, **place)
             continue
-        label, way = parts_of(name)
         axes.errorbar(
             x,
             y,
             xerr=_error(a_star),
             yerr=_error(bvr),
-            fmt=palette.marker(way),
-            color=palette.color(label),
+            fmt=palette.marker(way.form),
+            color=palette.color(way.label),
             elinewidth=0.7,
             markersize=7,
         )
@@ -124,11 +103,12 @@ def _error(found: dict[str, float | None]) -> list[list[float]]:
     return [[max(value - low, 0.0)], [max(high - value, 0.0)]]
 
 
-def plane_figure(result: dict[str, Any]) -> Figure | None:
+def plane_figure(result: Evaluated) -> Figure | None:
     """The UV plane of the ambiguous class with the most objects: its modes, their mean, and each object's answer."""
-    shown = [c for c in result["candidates"] if c["object_uv"] and c["name"] not in BASELINES[1:]]
-    palettes = {name: np.array(uv) for name, uv in result["palettes"].items() if len(uv) > 1}
-    counts = {name: len(shown[0]["object_uv"].get(name, ())) for name in palettes} if shown else {}
+    flat = [each.way for each in result.candidates if each.way.kind == "baseline" and each.way.label != "truth"]
+    shown = [(each.way.title, each.object_uv) for each in result.candidates if each.object_uv and each.way not in flat]
+    palettes = {name: np.array(uv) for name, uv in result.palettes.items() if len(uv) > 1}
+    counts = {name: len(shown[0][1].get(name, ())) for name in palettes} if shown else {}
     if not counts or not max(counts.values()):
         return None
     chosen = max(counts, key=lambda name: counts[name])
@@ -139,14 +119,14 @@ def plane_figure(result: dict[str, Any]) -> Figure | None:
     backdrop = compose(np.full((*plane.shape[:2], 1), 0.55), plane)[0] * 0.4 + 0.6
     dots: dict[str, Any] = {"color": "#111111", "markeredgecolor": GREY, "markeredgewidth": 0.4, "markersize": 3.4}
     extent = (-UV_MAX[0], UV_MAX[0], -UV_MAX[1], UV_MAX[1])
-    for axes, candidate in zip(grid, shown, strict=False):
+    for axes, (title, object_uv) in zip(grid, shown, strict=True):
         # Not resampled: an SVG would hold a large picture for each panel.
         axes.imshow(backdrop, extent=extent, origin="lower", aspect="auto", zorder=0, interpolation="none")
-        points = np.array(candidate["object_uv"].get(chosen, np.zeros((0, 2))))
+        points = np.array(object_uv.get(chosen, np.zeros((0, 2))))
         axes.plot(*points.T, "o", label="answers, one an object", **dots)
         axes.plot(*modes.T, "o", color="none", markeredgecolor="red", markersize=12, label="possible colours")
         axes.plot(*modes.mean(axis=0), "x", color="blue", markersize=9, label="their mean")
-        axes.set_title(candidate["name"], fontsize=8)
+        axes.set_title(title, fontsize=8)
         axes.tick_params(labelsize=6)
     handles, labels = grid[0].get_legend_handles_labels()
     figure.suptitle(f"U (across) and V of the class {chosen!r}", fontsize=10)
@@ -154,23 +134,20 @@ def plane_figure(result: dict[str, Any]) -> Figure | None:
     return figure
 
 
-def chroma_figure(result: dict[str, Any]) -> Figure | None:
+def chroma_figure(result: Evaluated) -> Figure | None:
     """How often each chroma occurs in the answers, against the truth: a panel a model, a line a decoder."""
-    palette = Palette(result["candidates"])
+    palette = Palette(result.candidates)
     if not palette.labels:
         return None
     middles = (CHROMA_EDGES[1:] + CHROMA_EDGES[:-1]) / 2
     figure, grid = _panels(len(palette.labels), share=True, columns=2, width=PANEL * 1.5)
-    truth = next((each["chroma_histogram"] for each in result["candidates"] if each["name"] == "truth"), None)
-    for axes, label in zip(grid, palette.labels, strict=False):
+    truth = next((each.chroma_histogram for each in result.candidates if each.way.title == "truth"), None)
+    for axes, label in zip(grid, palette.labels, strict=True):
         if truth:
             axes.fill_between(middles, truth, color=GREY, alpha=0.35, linewidth=0, label="truth")
-        lines = [each for each in result["candidates"] if parts_of(each["name"])[0] == label]
-        for color, candidate in zip(
-            cycle(COLORS), [each for each in lines if not is_reference(each["name"])], strict=False
-        ):
-            way = parts_of(candidate["name"])[1]
-            axes.plot(middles, candidate["chroma_histogram"], color=color, linewidth=1.2, label=way or "answer")
+        lines = [each for each in result.candidates if (each.way.kind, each.way.label) == ("model", label)]
+        for color, each in zip(cycle(COLORS), lines, strict=False):
+            axes.plot(middles, each.chroma_histogram, color=color, linewidth=1.2, label=each.way.form or "answer")
         axes.set(yscale="log", ylim=(1e-5, 1), xlim=(0, CHROMA_EDGES[-1]))
         axes.set_title(label, fontsize=9)
         axes.tick_params(labelsize=7)
@@ -180,23 +157,19 @@ def chroma_figure(result: dict[str, Any]) -> Figure | None:
     return figure
 
 
-def calibration_figure(result: dict[str, Any]) -> Figure | None:
+def calibration_figure(result: Evaluated) -> Figure | None:
     """How often the most probable bin is the true one, against how probable it was said to be."""
-    found = {
-        parts_of(candidate["name"])[0]: candidate["classification"]
-        for candidate in result["candidates"]
-        if candidate["classification"]
-    }
+    found = {each.way.label: each.calibration for each in result.candidates if each.calibration}
     if not found:
         return None
-    palette = Palette(result["candidates"])
+    palette = Palette(result.candidates)
     figure = Figure(figsize=(7.5, 3.8), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for head, axes in enumerate(panels):
         axes.plot((0, 1), (0, 1), color=GREY, linewidth=1)
-        for name, classification in found.items():
+        for name, calibration in found.items():
             count, confidence, accuracy = (
-                np.array([np.nan if x is None else x for x in row]) for row in classification["calibration"][head]
+                np.array([np.nan if x is None else x for x in row]) for row in calibration[head]
             )
             sizes = 200 * np.sqrt(count / np.nansum(count))
             axes.scatter(confidence, accuracy, s=sizes, color=palette.color(name), alpha=0.6, label=name)
@@ -217,7 +190,7 @@ def _panels(count: int, *, share: bool, columns: int = 4, width: float = PANEL) 
     return figure, grid[:count]
 
 
-PLOTS: dict[str, Callable[[dict[str, Any]], Figure | None]] = {
+PLOTS: dict[str, Callable[[Evaluated], Figure | None]] = {
     "averaging": averaging_figure,
     "plane": plane_figure,
     "chroma": chroma_figure,

@@ -1,28 +1,16 @@
-"""Markdown tables of runs and benchmarks, for `reports/benchmarks.md` and the README."""
+"""The Markdown pages of runs and benchmarks, and their tables."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable
 from typing import Any
 
 from zoo.metrics import IMAGE_METRICS, INDICES
+from zoo.report.collected import Run
 from zoo.results import METRICS, Record, machine_name
+from zoo.support.table import Cell, Table, difference, plural
 
 SHOWN = ("sky", "grass")  # classes of one colour: their error as a share of the mean colour's
 MEMORY = ("working_memory", "held_memory", "rss_growth")
-
-
-def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: int) -> str:
-    """A Markdown table whose last `numbers` columns are numbers."""
-    rules = ["---"] * (len(headings) - numbers) + ["--:"] * numbers
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in (headings, rules, *rows))
-
-
-def plural(count: int, thing: str) -> str:
-    """`1 image`, `2 images`."""
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
-
-
-def _order(result: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(result["config"][key] for key in ("overfit", "data", "recipe", "model", "seed"))
 
 
 def changes(config: dict[str, Any]) -> str:
@@ -32,105 +20,49 @@ def changes(config: dict[str, Any]) -> str:
     return found + (", encoder trained" if config.get("train_encoder") else "")
 
 
-def run_table(runs: list[Record], *, decoders: bool = True) -> str:
-    """RMSE-ab of runs beside the baselines', and the paired difference to the mean colour.
+def run_table(runs: Iterable[Run], *, decoders: bool = True) -> str:
+    """RMSE-ab of the runs that are done beside the baselines', and the paired difference to the mean colour.
 
     Args:
-        runs: details of runs.
+        runs: some runs.
         decoders: a line for every decoder of a classifier; without, only for the first, the mean.
     """
+    keys = ("overfit", "data", "recipe", "model", "seed")
+    done = sorted((run for run in runs if run.scores), key=lambda run: tuple(run.config[key] for key in keys))
     rows = []
-    for result in sorted(runs, key=_order):
-        config, scores, here = result["config"], result["scores"], result["environment"]
-        grey, mean = scores["baselines"]
-        minutes = config["steps"] * config["batch_size"] / result["images_per_second"] / 60
-        for index, row in enumerate(scores["rows"] if decoders else scores["rows"][:1]):
-            difference, low, high = row["against_mean"]
-            data = f"{config['overfit']} crops of {config['data']}" if config["overfit"] else config["data"]
-            rate = f"{config['optimizer']} at {config['learning_rate']:g}{changes(config)}"
-            crops = f"{config['steps']:,} × {config['batch_size']} crops of {config['crop']}², seed {config['seed']}"
-            crops += _kept(result)
-            device = ", ".join(here["gpus"]) or f"{plural(here['cores'], 'core')}"
-            time = f"{minutes:.0f} min, {device}, {here['precision']}"
+    for run in done:
+        assert run.scores
+        config, here, (grey, mean) = run.config, run.environment, run.scores.baselines
+        minutes = config["steps"] * config["batch_size"] / (run.images_per_second or math.nan) / 60
+        data = f"{config['overfit']} crops of {config['data']}" if config["overfit"] else config["data"]
+        rate = f"{config['optimizer']} at {config['learning_rate']:g}{changes(config)}"
+        crops = f"{config['steps']:,} × {config['batch_size']} crops of {config['crop']}², seed {config['seed']}"
+        device = ", ".join(here["gpus"]) or plural(here["cores"], "core")
+        time = f"{minutes:.0f} min, {device}, {here['precision']}"
+        for index, row in enumerate(run.scores.rows if decoders else run.scores.rows[:1]):
+            shares = [f"{row.controls[c] / mean.controls[c]:.2f}" for c in SHOWN if c in row.controls]
             rows.append(
                 (
-                    row["name"],
-                    *((data, f"{config['recipe']}, {rate}, {crops}", time) if index == 0 else ("", "", "")),
-                    *(f"{base['rmse_ab']:.2f}" for base in (grey, mean)),
-                    f"{row['rmse_ab']:.2f}",
-                    f"{difference:+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", "−"),
-                    ", ".join(f"{row['controls'][c] / mean['controls'][c]:.2f}" for c in SHOWN if c in row["controls"]),
+                    row.way.title,
+                    *((data, f"{config['recipe']}, {rate}, {crops}{_kept(run)}", time) if index == 0 else ("", "", "")),
+                    *(f"{each.rmse_ab:.2f}" for each in (grey, mean, row)),
+                    difference(row.against_mean),
+                    ", ".join(shares),
                 )
             )
-    headings = (
-        "model",
-        "data",
-        "recipe",
-        "training",
-        "grey image",
-        "mean colour",
-        "model ↓",
-        "to mean colour",
-        "sky, grass ↓",
-    )
-    return markdown(headings, rows, numbers=5) + "\n" + _machines([result["environment"] for result in runs])
+    titles = ("model", "data", "recipe", "training", "grey image", "mean colour", "model ↓", "to mean colour")
+    table = Table.of((*titles, "sky, grass ↓"), rows, numbers=5)
+    return table.markdown() + "\n" + _machines([run.environment for run in done])
 
 
-def _kept(result: Record) -> str:
+def _kept(run: Run) -> str:
     """Which step's weights a run kept, where they are not the last ones."""
-    losses = {each["step"]: each["loss"] for each in result["history"]["validation"] if each["step"]}
-    best = min(losses, key=losses.__getitem__, default=result["config"]["steps"])
-    scored = result["scores"]["step"]
-    if best == result["config"]["steps"]:
+    losses = {each["step"]: each["loss"] for each in run.history["validation"] if each["step"]}
+    best = min(losses, key=losses.__getitem__, default=run.config["steps"])
+    if best == run.config["steps"]:
         return ""
     # Older runs were scored at their end, whatever they kept.
-    return f", kept at step {best:,}" + ("" if scored == best else f", scored at {scored:,}")
-
-
-ABLATION = "ablation-"
-"""How the names of runs begin that are compared with `ablation-base`; their table says in what they differ."""
-
-WATCHING = ("validate_every", "checkpoint_every")
-"""What does not change a training, but when it is looked at and saved."""
-
-
-def ablation_table(runs: Mapping[str, Record]) -> str:
-    """A line a run of `ABLATION`: what differs from the base, the mean's error, and how colourful the decoders are.
-
-    Args:
-        runs: details by name.
-    """
-    chosen = {name: run for name, run in runs.items() if name.startswith(ABLATION) and "scores" in run}
-    base = chosen.pop(f"{ABLATION}base", None)
-    if base is None:
-        return f"There is no run {ABLATION}base.\n"
-    rows = []
-    for name, run in {f"{ABLATION}base": base, **chosen}.items():
-        by_decoder = {row["name"].rpartition(", ")[2]: row for row in run["scores"]["rows"]}
-        first = run["scores"]["rows"][0]
-        difference, low, high = first["against_mean"]
-        ratios = [by_decoder[each] for each in ("annealed", "sample") if each in by_decoder]
-        rows.append(
-            (
-                "as it is" if run is base else _changed(base["config"], run["config"]),
-                f"{first['rmse_ab']:.2f}",
-                f"{difference:+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", "−"),
-                *(f"{row['chroma_ratio']:.2f}" for row in (first, *ratios)),
-                f"`{name}`",
-            )
-        )
-    headings = (
-        *("what differs", "RMSE-ab ↓", "to mean colour", "chroma ratio → 1"),
-        *("of it annealed → 1", "of it sampled → 1", "run"),
-    )
-    return markdown(headings[: len(rows[0]) - 1] + headings[-1:], rows, numbers=len(rows[0]) - 1)
-
-
-def _changed(base: dict[str, Any], config: dict[str, Any]) -> str:
-    keys = [key for key in sorted(base | config) if base.get(key) != config.get(key) and key not in WATCHING]
-    return ", ".join(
-        key.replace("_", " ") + ("" if config[key] is True else f" {config[key]}") for key in keys if key in config
-    )
+    return f", kept at step {best:,}" + ("" if run.step == best else f", scored at {run.step:,}")
 
 
 def _machines(environments: list[Record]) -> str:
@@ -142,76 +74,53 @@ def _machines(environments: list[Record]) -> str:
     return f"\nMeasured on: {'; '.join(sorted(lines))}.\n"
 
 
-def runs_page(runs: list[Record]) -> str:
+def runs_page(runs: Iterable[Run]) -> str:
     """Every run and decoder."""
     return (
-        "# Training runs\n\nMade from `reports/results/run-*.json` by `python -m zoo.report build`. RMSE-ab on fixed"
+        "# Training runs\n\nMade by `zoo.report`. RMSE-ab on fixed"
         " validation crops; the difference to the mean colour with its paired 95 % bootstrap interval over crops.\n\n"
         + run_table(runs)
     )
 
 
-def ratio_rows(records: list[Record]) -> dict[tuple[str, ...], str]:
+def ratio_rows(records: list[Record]) -> dict[tuple[str, ...], Cell]:
     """What was measured in turn with something else on a machine, as ratios with quartiles.
 
     Returns:
         By what, of which, conditions and what was measured, in words.
     """
     what = {"ratio": "time", "working_memory_ratio": "working memory", "rss_growth_ratio": "growth in RSS"}
-    found: dict[tuple[str, ...], str] = {}
+    found: dict[tuple[str, ...], Cell] = {}
     for record in _sorted(records):
         if record["against"] and record["value"] is not None:
-            spread = "" if record["low"] is None else f" [{record['low']:.3f}, {record['high']:.3f}]"
+            ends = None if record["low"] is None else (f"{record['low']:.3f}", f"{record['high']:.3f}")
             row = (
                 f"{record['model'] or record['suite']}, {record['benchmark'].replace('_', ' ')}",
                 f"{record['variant']} / {record['against']}",
                 conditions(record),
                 what[record["metric"]],
             )
-            found[row] = f"{record['value']:.3f}{spread}"
+            found[row] = Cell(f"{record['value']:.3f}", record["value"], ends)
     return found
 
 
 def ratio_table(machines: list[list[Record]]) -> str:
     """The ratios of `ratio_rows`; a column a machine."""
-    found: dict[tuple[str, ...], dict[int, str]] = {}
+    found: dict[tuple[str, ...], dict[int, Cell]] = {}
     for column, records in enumerate(machines):
         for row, cell in ratio_rows(records).items():
             found.setdefault(row, {})[column] = cell
     columns = [f"{machine_name(records[0])} ↓ [quartiles]" for records in machines]
     rows = [(*row, *(cells.get(column, "") for column in range(len(machines)))) for row, cells in found.items()]
-    return markdown(("what", "of which", "conditions", "measured", *columns), rows, numbers=len(machines))
-
-
-def target_table(targets: Sequence[Mapping[str, Any]], machines: list[list[Record]]) -> str:
-    """What ratios were aimed at and what they are, those that came as far marked; a column a machine with some.
-
-    Args:
-        targets: each with a `name`, the `ratio` as in `ratio_rows`, and what it is to be `at_most`.
-        machines: rows of each.
-    """
-    wanted = {tuple(target["ratio"]) for target in targets}
-    measured = [(records, ratio_rows(records)) for records in machines]
-    shown = [(records, ratios) for records, ratios in measured if wanted & ratios.keys()]
-
-    def cell(ratios: dict[tuple[str, ...], str], target: Mapping[str, Any]) -> str:
-        text = ratios.get(tuple(target["ratio"]), "")
-        return f"**{text}**" if text and float(text.split()[0]) <= target["at_most"] else text
-
-    rows = [
-        (target["name"], f"≤ {target['at_most']:g}", *(cell(ratios, target) for _, ratios in shown))
-        for target in targets
-    ]
-    columns = [f"{machine_name(records[0])} ↓ [quartiles]" for records, _ in shown]
-    table = markdown(("what", "aimed at", *columns), rows, numbers=len(shown) + 1)
-    return table + "".join(machine_lines(records) for records, _ in shown)
+    titles = ("what", "of which", "conditions", "measured", *columns)
+    return Table.of(titles, rows, numbers=len(machines)).markdown()
 
 
 def benchmarks_page(machines: list[list[Record]]) -> str:
     """Everything that the benchmarks measured, a section a machine."""
     parts = [
-        "# Benchmarks\n\nMade from `reports/results/bench-*.json` by `python -m zoo.report build`; the rows are from"
-        " `pytest bench/`.\nMedians, with quartiles in brackets. Compare numbers of one machine only.\n"
+        "# Benchmarks\n\nMade by `zoo.report`; the rows are from `pytest bench/`.\nMedians, with quartiles in brackets."
+        " Compare numbers of one machine only.\n"
     ]
     for records in machines:
         parts.append(f"## {machine_name(records[0])}\n{machine_lines(records)}")
@@ -244,20 +153,21 @@ def profile_table(records: list[Record], metric: str) -> str:
     kinds = sorted({kind for found in columns.values() for kind in found})
     rows = [(kind, *(f"{found[kind]:.0f}" if kind in found else "" for found in columns.values())) for kind in kinds]
     rows.append(("all", *(f"{sum(found.values()):.0f}" for found in columns.values())))
-    return markdown((unit, *columns), rows, numbers=len(columns)) if columns else "Not measured.\n"
+    return Table.of((unit, *columns), rows, numbers=len(columns)).markdown() if columns else "Not measured.\n"
 
 
 def _wide(records: list[Record], metrics: tuple[str, ...]) -> str:
     """A line a benchmark, a column a metric."""
-    found: dict[tuple[str, ...], dict[str, str]] = {}
+    found: dict[tuple[str, ...], dict[str, Cell]] = {}
     for record in _sorted(records):
         if record["metric"] in metrics and not record["against"]:
             name = (record["benchmark"], record["model"] or "", record["variant"], conditions(record))
-            found.setdefault((record["suite"], *name), {})[record["metric"]] = value_text(record)
+            found.setdefault((record["suite"], *name), {})[record["metric"]] = value_cell(record)
     present = [metric for metric in metrics if any(metric in values for values in found.values())]
     arrows = [f"{metric.replace('_', ' ')} {METRICS[metric].arrow}" for metric in present]
     rows = [(*name, *(values.get(metric, "") for metric in present)) for name, values in found.items()]
-    return markdown(("suite", "benchmark", "model", "variant", "conditions", *arrows), rows, numbers=len(present))
+    titles = ("suite", "benchmark", "model", "variant", "conditions", *arrows)
+    return Table.of(titles, rows, numbers=len(present)).markdown()
 
 
 def _sorted(records: list[Record]) -> list[Record]:
@@ -272,18 +182,18 @@ def conditions(record: Record) -> str:
     return ", ".join([*words, record["precision"] or "uint8"])
 
 
-def value_text(record: Record, *, spread: bool = True) -> str:
-    """A row's value, bytes as MiB, with its quartiles unless `spread` is false."""
+def value_cell(record: Record) -> Cell:
+    """A row's value, bytes as MiB, with its quartiles."""
     if record["value"] is None:
-        return "–"
+        return Cell("–")
 
     def form(value: float) -> str:
         if METRICS[record["metric"]].unit == "bytes":
             return f"{value / 2**20:,.0f} MiB"
         return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
-    ends = "" if record["low"] is None or not spread else f" [{form(record['low'])}, {form(record['high'])}]"
-    return form(record["value"]) + ends
+    ends = None if record["low"] is None else (form(record["low"]), form(record["high"]))
+    return Cell(form(record["value"]), record["value"], ends)
 
 
 def machine_lines(records: list[Record]) -> str:

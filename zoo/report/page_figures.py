@@ -2,13 +2,15 @@
 
 import io
 import re
-from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
 
-from zoo.report.figures import COLORS, GREY, PANEL, Palette, parts_of
+from zoo.evaluation.record import Evaluated, Measured
+from zoo.report.collected import Run
+from zoo.report.figures import COLORS, GREY, PANEL, Palette
 from zoo.report.markdown import conditions
+from zoo.results import Record
 
 REM_PER_INCH = 6.0  # of the page: text of 8 points is then as large as its tables'
 INK = "#010203"  # what is drawn in it takes the colour of the page's text
@@ -58,25 +60,24 @@ def _ink(figure: Figure) -> None:
         axes.tick_params(which="both", color=INK, labelcolor=INK)
 
 
-def curves_figure(runs: dict[str, dict[str, Any]]) -> Figure | None:
+def curves_figure(runs: dict[str, Run]) -> Figure | None:
     """Validation RMSE-ab over the steps, and the training loss, a panel for each kind of it.
 
     Args:
-        runs: details of runs on one data set, by name.
+        runs: on one data set, by name.
     """
-    losses = sorted({run["config"]["loss"] for run in runs.values() if run["history"]["training"]})
+    losses = sorted({run.config["loss"] for run in runs.values() if run.history["training"]})
     figure = Figure(figsize=(PANEL * 1.35 * (1 + len(losses)), PANEL * 1.2), layout="constrained")
     first, *others = figure.subplots(1, 1 + len(losses), squeeze=False)[0]
     for index, (name, run) in enumerate(runs.items()):
         color = COLORS[index % len(COLORS)]
-        points = run["history"]["validation"]
+        points = run.history["validation"]
         steps = [point["step"] for point in points]
         first.plot(steps, [point["rmse_ab"] for point in points], "o-", color=color, markersize=3, label=name)
-        base = [point["baselines"]["mean colour"] for point in points]
-        first.plot(steps, base, "--", color=color, linewidth=0.8, alpha=0.7)
+        first.plot(steps, [run.mean_color] * len(steps), "--", color=color, linewidth=0.8, alpha=0.7)
         for loss, axes in zip(losses, others, strict=True):
-            if run["config"]["loss"] == loss and run["history"]["training"]:
-                axes.plot(*zip(*run["history"]["training"], strict=True), color=color, linewidth=1, label=name)
+            if run.config["loss"] == loss and run.history["training"]:
+                axes.plot(*zip(*run.history["training"], strict=True), color=color, linewidth=1, label=name)
     first.set(xlabel="step", title="RMSE-ab ↓, validation")
     for loss, axes in zip(losses, others, strict=True):
         axes.set(xlabel="step", title=f"training loss ↓, {loss.replace('_', ' ')}", yscale="log")
@@ -88,28 +89,27 @@ def curves_figure(runs: dict[str, dict[str, Any]]) -> Figure | None:
     return figure
 
 
-def tradeoff_figure(result: dict[str, Any], points: list[dict[str, Any]]) -> Figure | None:
+def tradeoff_figure(result: Evaluated, points: list[tuple[Measured, dict[str, Record | None]]]) -> Figure | None:
     """CIEDE2000 and the pooled energy distance against the speed of inference: a column a machine.
 
     Args:
         result: the evaluation, for its colours and markers.
-        points: `name`, `scores` by metric, and `speeds`, a benchmark row or None by machine.
+        points: candidates, each with a benchmark row of its speed, or None, by machine.
     """
-    machines = list(dict.fromkeys(machine for point in points for machine, row in point["speeds"].items() if row))
+    machines = list(dict.fromkeys(machine for _, speeds in points for machine, row in speeds.items() if row))
     if not machines:
         return None
-    palette = Palette(result["candidates"])
+    palette = Palette(result.candidates)
     metrics = {"delta_e00": "ΔE00 ↓", "ab_energy_pooled": "energy distance, pooled ↓"}
     columns = len(machines)
     figure = Figure(figsize=(max(6.5, PANEL * 1.3 * columns), PANEL * 2), layout="constrained")
     grid = figure.subplots(2, columns, squeeze=False, sharex="col", sharey="row")
     for line, (metric, title) in zip(grid, metrics.items(), strict=True):
         for axes, machine in zip(line, machines, strict=True):
-            for point in points:
-                row, value = point["speeds"][machine], point["scores"][metric]["value"]
+            for each, speeds in points:
+                row, value, way = speeds[machine], each.value(metric), each.way
                 if row and value is not None:
-                    label, way = parts_of(point["name"])
-                    axes.plot(row["value"], value, palette.marker(way), color=palette.color(label), alpha=0.85)
+                    axes.plot(row["value"], value, palette.marker(way.form), color=palette.color(way.label), alpha=0.85)
             axes.grid(alpha=0.2)
             axes.tick_params(labelsize=7)
             axes.margins(0.1)
@@ -117,7 +117,7 @@ def tradeoff_figure(result: dict[str, Any], points: list[dict[str, Any]]) -> Fig
     for axes, machine in zip(grid[0], machines, strict=True):
         axes.set_title(machine, fontsize=8)
     for axes, machine in zip(grid[-1], machines, strict=True):
-        row = next(point["speeds"][machine] for point in points if point["speeds"][machine])
+        row = next(filter(None, (speeds[machine] for _, speeds in points)))
         axes.set_xlabel(f"images/s, inference, {conditions(row)}", fontsize=8, color=GREY)
         axes.set_xlim(left=0)
     palette.legend(figure, 4)

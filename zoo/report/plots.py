@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from zoo.evaluation.record import Evaluated
 from zoo.report.figures import PLOTS
 from zoo.support.files import atomic_path
 
@@ -22,11 +24,11 @@ def _drawing() -> str:
 
 def digest_of(result: Any) -> str:
     """SHA-256 (hex) of what a figure shows and the code that draws it; a PNG carries it as its text `Results`."""
-    text = json.dumps([result, _drawing()], ensure_ascii=False, sort_keys=True)
+    text = json.dumps([result, _drawing()], ensure_ascii=False, sort_keys=True, default=asdict)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def save_plots(folder: Path, prefix: str, result: dict[str, Any]) -> list[Path]:
+def save_plots(folder: Path, prefix: str, result: Evaluated) -> list[Path]:
     """Writes the plots that the results of `zoo.evaluate` have something to show in, as PNG.
 
     Args:
@@ -48,7 +50,7 @@ def save_plots(folder: Path, prefix: str, result: dict[str, Any]) -> list[Path]:
     return written
 
 
-def plots_of(folder: Path, prefix: str, result: dict[str, Any]) -> dict[str, bool]:
+def plots_of(folder: Path, prefix: str, result: Evaluated) -> dict[str, bool]:
     """The plots that the results have something to show in, and whether each is there and was made from them."""
     digest, found = digest_of(result), {}
     for name, draw in PLOTS.items():

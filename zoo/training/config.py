@@ -2,7 +2,6 @@
 
 import dataclasses
 import difflib
-import json
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -236,13 +235,3 @@ def _checked(config: RunConfig, output: str) -> RunConfig:
     except UsageError as error:
         raise UsageError(f"--decode: {error}") from None
     return config
-
-
-def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """What two configurations differ in, a line a key."""
-    keys = sorted(old.keys() | new.keys())
-    return [
-        f"{key}: {json.dumps(old.get(key))} there, {json.dumps(new.get(key))} asked for"
-        for key in keys
-        if old.get(key) != new.get(key)
-    ]

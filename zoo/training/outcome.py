@@ -1,13 +1,67 @@
 """A training run as a result: the best model's scores as rows; configuration, machine, learning curves as details."""
 
 from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.results import Environment, Record, Result, Row, as_record, data_digest
-from zoo.training.validation import Scores
+from zoo.results import Environment, Found, Record, Result, Row, Way, as_record, data_digest, found_of
 
 POINTS = 200  # of a learning curve: more than a figure can show
+
+
+@dataclass(frozen=True)
+class ValidationRow:
+    """One candidate's scores.
+
+    Attributes:
+        way: `grey image`, `mean colour`, or the model (with its decoder).
+        against_grey: RMSE-ab minus that of the grey image, with a paired 95 % bootstrap interval over crops.
+        against_mean: the same against the mean colour.
+        controls: RMSE-ab by single-colour class, where the data set knows its classes.
+        found: RMSE-ab and, unless the truth is grey, chroma ratio, see `zoo.metrics.bootstrap.scored`.
+    """
+
+    way: Way
+    against_grey: tuple[float, float, float]
+    against_mean: tuple[float, float, float]
+    controls: dict[str, float]
+    found: dict[str, Found]
+
+    @property
+    def rmse_ab(self) -> float:
+        """Root mean squared error of a* and b*, lower is better."""
+        return self.found["rmse_ab"]["value"]
+
+    @property
+    def chroma_ratio(self) -> float | None:
+        """ΣC* of the prediction over ΣC* of the truth, near 1 is better; None when the truth is grey."""
+        return self.found["chroma_ratio"]["value"] if "chroma_ratio" in self.found else None
+
+    def details(self) -> dict[str, Any]:
+        """What no result row has of it."""
+        return asdict(self.way) | {name: getattr(self, name) for name in ("against_grey", "against_mean", "controls")}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A validation: the model's loss, and a row for each baseline and decoder; the first model row is the headline."""
+
+    step: int
+    crops: int
+    loss: float
+    baselines: tuple[ValidationRow, ValidationRow]
+    rows: tuple[ValidationRow, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """What metrics.jsonl has of it."""
+
+        def line(row: ValidationRow) -> dict[str, Any]:
+            values = {"name": row.way.title, "rmse_ab": row.rmse_ab, "chroma_ratio": row.chroma_ratio}
+            return values | {name: getattr(row, name) for name in ("against_grey", "against_mean", "controls")}
+
+        head = {"step": self.step, "crops": self.crops, "loss": self.loss}
+        return head | {"baselines": [line(row) for row in self.baselines], "rows": [line(row) for row in self.rows]}
 
 
 def training_result(
@@ -24,7 +78,6 @@ def training_result(
     records = list(records)
     # Where the images lie on this machine is nothing to publish.
     identity = identity | {"data": _name_of(identity["data"])}
-    speed = next((r["images_per_second"] for r in reversed(records) if "images_per_second" in r), None)
     here = Environment.of(environment)
     on = f"the {identity['overfit']} crops trained on" if identity["overfit"] else f"{scores.crops} validation crops"
     shared: dict[str, Any] = {
@@ -37,24 +90,57 @@ def training_result(
         "seed": identity["seed"],
     }
     data = data_digest(*(identity[key] for key in ("data_fingerprint", "crop", "validation_crops", "seed", "overfit")))
-    rows = [Row(model=identity["model"], variant="", metric="images_per_second", value=speed, **shared)]
-    for row in (*scores.baselines, *scores.rows):
-        model = None if row in scores.baselines else identity["model"]
+    rows = [Row(model=identity["model"], variant="", metric="images_per_second", value=last_speed(records), **shared)]
+    candidates = (*scores.baselines, *scores.rows)
+    for row in candidates:
         for metric, found in row.found.items():
-            rows.append(
-                Row(model=model, variant=row.name, metric=metric, samples=scores.crops, data=data, **found, **shared)
-            )
+            about: dict[str, Any] = {
+                "model": row.way.model,
+                "variant": row.way.title,
+                "samples": scores.crops,
+                "data": data,
+            }
+            rows.append(Row(metric=metric, **about, **found, **shared))
     return Result(
         "training",
         [as_record(row, here) for row in rows],
         {
             "config": identity,
             "environment": environment,
-            "images_per_second": speed,
-            "scores": scores.as_json(),
+            "step": scores.step,
+            "loss": scores.loss,
+            "candidates": [row.details() for row in candidates],
             "history": history(records),
         },
     )
+
+
+def scores_of(result: Result) -> Scores:
+    """The scores of the best model, from the result of a run.
+
+    Raises:
+        KeyError, TypeError: the result lacks some.
+    """
+    found = found_of(result.rows)
+    names = ("against_grey", "against_mean", "controls")
+    rows = [
+        ValidationRow(way, found=found[way.title], **{name: each[name] for name in names})
+        for each in result.details["candidates"]
+        for way in (Way.of(each),)
+    ]
+    crops = next(row["samples"] for row in result.rows if row["variant"])
+    grey, mean, *models = rows
+    return Scores(result.details["step"], crops, result.details["loss"], (grey, mean), tuple(models))
+
+
+def speed_of(result: Result) -> float | None:
+    """Images a second of a training run."""
+    return next(row["value"] for row in result.rows if row["metric"] == "images_per_second")
+
+
+def last_speed(records: Iterable[dict[str, Any]]) -> float | None:
+    """The newest speed in the lines of metrics.jsonl, in images a second."""
+    return next((each["images_per_second"] for each in reversed(list(records)) if "images_per_second" in each), None)
 
 
 def _name_of(data: str) -> str:
@@ -74,12 +160,8 @@ def history(records: Iterable[dict[str, Any]]) -> dict[str, Any]:
         if "loss" in record:
             losses.append([record["step"], record["loss"]])
         elif "validation" in record:
-            found = record["validation"]
-            headline = found["rows"][0]
-            validations.append(
-                {"step": record["step"], "loss": found["loss"]}
-                | {"rmse_ab": headline["rmse_ab"], "chroma_ratio": headline["chroma_ratio"]}
-                | {"baselines": {row["name"]: row["rmse_ab"] for row in found["baselines"]}}
-            )
+            found, headline = record["validation"], record["validation"]["rows"][0]
+            values = {name: headline[name] for name in ("rmse_ab", "chroma_ratio")}
+            validations.append({"step": record["step"], "loss": found["loss"]} | values)
     every = -(-len(losses) // POINTS) or 1
     return {"training": losses[::-1][::every][::-1], "validation": validations}

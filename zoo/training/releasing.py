@@ -53,7 +53,7 @@ def release(
     path = folder / f"{config['model']}-{name}.npz"
     with atomic_path(path) as temporary:
         np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
-    scores = {row["name"]: row["rmse_ab"] for row in result.details["scores"]["rows"]}
+    scores = {row["variant"]: row["value"] for row in result.rows if row["metric"] == "rmse_ab" and row["model"]}
     card = Release(
         model=config["model"],
         name=name,

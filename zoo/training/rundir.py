@@ -24,8 +24,9 @@ from zoo.errors import RunError, UsageError
 from zoo.models.registry import MODELS, get_card
 from zoo.results import Result, load_result, save_result
 from zoo.support.files import LOCK, atomic_path, locked, write_text
+from zoo.support.settings import differences
 from zoo.training.checkpoints import KEEP, Checkpoints
-from zoo.training.config import DEFAULTS, differences
+from zoo.training.config import DEFAULTS
 
 
 class RunDirectory:

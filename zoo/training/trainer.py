@@ -29,11 +29,12 @@ from zoo.training.devices import Devices
 from zoo.training.guards import Fetcher, Stop, check_losses
 from zoo.training.losses import chroma_prior, cross_entropy, get_loss, rebalancing_weights
 from zoo.training.optimizers import averaged, make_optimizer
+from zoo.training.outcome import Scores
 from zoo.training.rundir import RunDirectory
 from zoo.training.step import Augmentation, build_step, smaller_micro_batch
 from zoo.training.summary import save_png, summary_image
 from zoo.training.trackers import Trackers
-from zoo.training.validation import Scores, Validation, mean_chroma
+from zoo.training.validation import Validation, mean_chroma
 
 CHECK_EVERY = 10  # steps between looks at the loss: each look waits for the device
 SUMMARY_CROPS = 8

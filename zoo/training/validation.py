@@ -1,7 +1,6 @@
 """Validation on fixed crops, with the baselines a colouriser has to beat beside it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,46 +10,10 @@ from zoo.data.pipeline import FixedCrop
 from zoo.metrics import chroma, interval, lab, squared_error_ab
 from zoo.metrics.bootstrap import scored
 from zoo.models.prediction import Prediction, Predictor
+from zoo.results import Way
+from zoo.training.outcome import Scores, ValidationRow
 
 PIXELS_A_BATCH = 8 * 128 * 128
-
-
-@dataclass(frozen=True)
-class Row:
-    """One candidate's scores.
-
-    Attributes:
-        name: `grey`, `mean colour`, or the model (with its decoder).
-        rmse_ab: root mean squared error of a* and b*, lower is better.
-        chroma_ratio: ΣC* of the prediction over ΣC* of the truth, near 1 is better; null when the truth is grey.
-        against_grey: RMSE-ab minus that of the grey image, with a paired 95 % bootstrap interval over crops.
-        against_mean: the same against the mean colour.
-        controls: RMSE-ab by single-colour class, where the data set knows its classes.
-        found: of RMSE-ab and chroma ratio what a result row keeps, see `zoo.metrics.bootstrap.scored`.
-    """
-
-    name: str
-    rmse_ab: float
-    chroma_ratio: float | None
-    against_grey: tuple[float, float, float]
-    against_mean: tuple[float, float, float]
-    controls: dict[str, float]
-    found: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Scores:
-    """A validation: the model's loss, and a row for each baseline and decoder; the first model row is the headline."""
-
-    step: int
-    crops: int
-    loss: float
-    baselines: tuple[Row, Row]
-    rows: tuple[Row, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """A dictionary that JSON can hold; what result rows keep is left out."""
-        return asdict(self, dict_factory=lambda pairs: {key: value for key, value in pairs if key != "found"})
 
 
 class Validation:
@@ -70,7 +33,10 @@ class Validation:
         flat = np.broadcast_to(mean_uv.astype(np.float32), self.uv.shape)
         self._grey = self._score(np.zeros_like(self.uv))
         self._mean = self._score(flat)
-        self.baselines = (self._row("grey image", self._grey), self._row("mean colour", self._mean))
+        self.baselines = (
+            self._row(Way("grey image", "baseline"), self._grey),
+            self._row(Way("mean colour", "baseline"), self._mean),
+        )
 
     def run(self, step: int, predict: Predictor, loss: Any, label: str) -> Scores:
         """Scores a model.
@@ -79,7 +45,7 @@ class Validation:
             step: the training step, for the record.
             predict: the model.
             loss: of (uv, output).
-            label: the model's name in the table.
+            label: the registered model's name.
         """
         count, size = self.rgb.shape[0], self.rgb.shape[1]
         batch = max(1, PIXELS_A_BATCH // size**2)
@@ -94,7 +60,7 @@ class Validation:
                 decoded.setdefault(name, []).append(uv)
         total = sum(losses) / count
         rows = [
-            self._row(f"{label}, {name}" if name else label, self._score(np.concatenate(parts)))
+            self._row(Way(label, "model", label, name or None), self._score(np.concatenate(parts)))
             for name, parts in decoded.items()
         ]
         return Scores(step=step, crops=count, loss=total, baselines=self.baselines, rows=tuple(rows))
@@ -116,7 +82,7 @@ class Validation:
             "controls": {name: float(np.sqrt(total / n)) for name, (total, n) in by_class.items() if n},
         }
 
-    def _row(self, name: str, score: dict[str, Any]) -> Row:
+    def _row(self, way: Way, score: dict[str, Any]) -> ValidationRow:
         true_chroma = chroma(self._lab).sum(axis=(1, 2))
         crops = range(len(true_chroma))
 
@@ -128,10 +94,8 @@ class Validation:
                 return (weights @ score["chroma"]) / (weights @ true_chroma)
 
         coloured = true_chroma.sum() > 0
-        return Row(
-            name=name,
-            rmse_ab=float(np.sqrt(score["mse"].mean())),
-            chroma_ratio=float(score["chroma"].sum() / true_chroma.sum()) if coloured else None,
+        return ValidationRow(
+            way=way,
             found={"rmse_ab": scored(rmse, crops)} | ({"chroma_ratio": scored(ratio, crops)} if coloured else {}),
             against_grey=_difference(score["mse"], self._grey["mse"]),
             against_mean=_difference(score["mse"], self._mean["mse"]),

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 from zoo.data.cards import DataFile
-from zoo.data.files import printable
+from zoo.data.image_files import printable
 from zoo.errors import RunError
 from zoo.support.version import __version__
 

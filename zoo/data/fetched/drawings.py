@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from zoo.data.cards import DataCard, DataPackage
-from zoo.data.files import Progress
+from zoo.data.image_files import Progress
 from zoo.errors import RunError, UsageError
 from zoo.support.files import atomic_path
 from zoo.support.wheels import download_wheel

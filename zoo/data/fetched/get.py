@@ -16,7 +16,7 @@ from typing import Any
 from zoo.data.cards import DataCard, DataFile, card_files, get_card, list_datasets
 from zoo.data.fetched.download import PARALLEL, download
 from zoo.data.fetched.drawings import fetch_wheel, render_all, require_renderer
-from zoo.data.files import Progress
+from zoo.data.image_files import Progress
 from zoo.data.prepared.manifest import read_record
 from zoo.data.prepared.prepare import Settings, prepare
 from zoo.errors import UsageError

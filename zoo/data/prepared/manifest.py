@@ -21,7 +21,7 @@ import numpy as np
 
 from zoo.data.cards import SPLITS
 from zoo.data.decode import ImageError, decode_rgb
-from zoo.data.files import ImageFile, Progress, files_below, is_image, printable
+from zoo.data.image_files import ImageFile, Progress, files_below, is_image, printable
 from zoo.data.prepared.near import near_pairs, perceptual_hash
 from zoo.errors import UsageError
 from zoo.support.files import write_text

@@ -14,7 +14,7 @@ from typing import Any
 from PIL import Image
 
 from zoo.data.decode import ImageError, decode_rgb, is_gray, read_header
-from zoo.data.files import (
+from zoo.data.image_files import (
     ImageFile,
     archive_images,
     files_below,

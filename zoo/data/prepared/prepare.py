@@ -23,7 +23,7 @@ import numpy as np
 import PIL
 
 from zoo.data.cards import SPLITS
-from zoo.data.files import Progress, are_splits
+from zoo.data.image_files import Progress, are_splits
 from zoo.data.pdf import Renderers
 from zoo.data.prepared.groups import GROUPS, assign, join_works
 from zoo.data.prepared.manifest import (

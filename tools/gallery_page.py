@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import UsageError
-from zoo.report.markdown import plural
+from zoo.support.table import plural
 
 KEYS = ("rule", "data", "data_fingerprint", "split", "seed", "headroom", "models", "columns", "environment", "pages")
 
@@ -45,8 +45,8 @@ def gallery_page(record: dict[str, Any]) -> str:
     columns = "; ".join(f"({number}) {name}" for number, name in enumerate(record["columns"], start=1))
     models = ", ".join(f"`{model}`" for model in record["models"])
     parts = [
-        f"# Gallery\n\nMade by `python -m zoo.gallery` and `python -m zoo.report build`: {plural(len(held), 'page')} of"
-        f" the {record['split']} split of {record['data']}, chosen by a rule and not by taste: {record['rule']}. No"
+        f"# Gallery\n\nMade by `python -m zoo.gallery` and `python tools/report.py build`: {plural(len(held), 'page')}"
+        f" of the {record['split']} split of {record['data']}, chosen by a rule and not by taste: {record['rule']}. No"
         f" model was trained on them. From left to right: {columns}. Models: {models}, of commit"
         f" {commit}. Sampling seed {record['seed']}; {here['cpu']}, {versions}.\n"
     ]

@@ -1,25 +1,27 @@
-"""The page: one HTML file that holds its style, script, figures and pictures, and asks no network for anything."""
+"""The report page: one HTML file that holds its style, script, figures and pictures, and asks no network."""
 
 import base64
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from zoo.evaluation.record import CLASSIFICATION
-from zoo.evaluation.tables import ACCURACY, COLORFULNESS, TITLES
+from zoo.evaluation.record import CLASSIFICATION, Measured
+from zoo.evaluation.tables import ACCURACY, COLORFULNESS, metric_title
 from zoo.metrics import INDICES
 from zoo.models.registry import get_card, list_models
-from zoo.report.collected import Sources
-from zoo.report.evaluation_page import FIGURES, number
-from zoo.report.figures import PLOTS, is_control, is_reference, parts_of
-from zoo.report.markdown import changes, conditions, plural, value_text
+from zoo.report.collected import Run, Sources
+from zoo.report.evaluation_page import FIGURES
+from zoo.report.figures import PLOTS
+from zoo.report.markdown import changes, conditions, value_cell
 from zoo.report.page_figures import curves_figure, svg, tradeoff_figure
 from zoo.report.plots import digest_of
 from zoo.results import METRICS, Record, machine_name, slug
+from zoo.support.table import Cell, Column, Line, Table, plural, quantity
 from zoo.support.version import __version__
 
 if TYPE_CHECKING:
@@ -36,7 +38,8 @@ FACTS = (  # of a model on a machine: heading, suite, benchmark, metric
     ("training step, working memory", "memory", "training_step", "working_memory"),
 )
 
-Cell = dict[str, Any]
+Shown = dict[str, Any]
+"""What the template shows of something."""
 
 
 def render(sources: Sources, drawn: Mapping[str, str] = MappingProxyType({})) -> str:
@@ -70,7 +73,7 @@ def render(sources: Sources, drawn: Mapping[str, str] = MappingProxyType({})) ->
             {
                 "name": name,
                 "arrow": each.arrow,
-                "meaning": each.meaning.replace("`", "") + (f" ({each.unit})" if each.unit != "1" else ""),
+                "meaning": each.described.replace("`", ""),
             }
             for name, each in METRICS.items()
         ],
@@ -95,7 +98,7 @@ def _without_directory(message: str) -> str:
 
 def _ordered(sources: Sources) -> list[str]:
     """The evaluations' names; first those that know the possible colours."""
-    return sorted(sources.evaluations, key=lambda name: (not sources.evaluations[name]["ideal_indices"], name))
+    return sorted(sources.evaluations, key=lambda name: (not sources.evaluations[name].ideal_indices, name))
 
 
 def _counts(sources: Sources) -> list[str]:
@@ -109,7 +112,7 @@ def _counts(sources: Sources) -> list[str]:
 
 def _figure(
     name: str, caption: str, source: Any, draw: "Callable[[], Figure | None]", drawn: Mapping[str, str]
-) -> Cell | None:
+) -> Shown | None:
     """A figure of what `source` holds, drawn unless it was already; None if there is nothing to show."""
     digest = digest_of(source)[:16]
     inside = drawn.get(f"{name} {digest}")
@@ -121,37 +124,19 @@ def _figure(
     return {"name": name, "caption": caption, "digest": digest, "svg": inside}
 
 
-def _cell(value: float | None, text: str, low: float | None = None, high: float | None = None, **more: Any) -> Cell:
-    interval = "" if low is None or high is None or number(low) == number(high) else f"{number(low)} – {number(high)}"
-    sort = "" if value is None else repr(float(value))
-    return {"sort": sort, "text": text, "interval": interval, "words": False} | more
-
-
-def _words(text: str) -> Cell:
-    return _cell(None, text, words=True)
-
-
-def _column(name: str, title: str, group: str = "") -> Cell:
+def _metric_column(name: str, title: str = "", group: str = "") -> Column:
+    """The column of a metric, sorted first from the better end."""
     metric = METRICS[name]
-    first = "ascending" if metric.higher_is_better is False or metric.target == 0 else "descending"
-    meaning = metric.meaning + (f" ({metric.unit})" if metric.unit != "1" else "")
-    return {"title": title, "meaning": meaning, "group": group, "first": first, "words": False}
+    ascending = metric.higher_is_better is False or metric.target == 0
+    return Column(title or metric_title(name), True, metric.described, group, descending=not ascending)
 
 
-def _text_column(title: str) -> Cell:
-    return {"title": title, "meaning": "", "group": "", "first": "ascending", "words": True}
-
-
-def _title(name: str) -> str:
-    return TITLES.get(name) or f"{name.replace('_', ' ')} {METRICS[name].arrow}"
-
-
-def _model(name: str, machines: dict[str, list[Record]]) -> Cell:
+def _model(name: str, machines: dict[str, list[Record]]) -> Shown:
     card = get_card(name)
     facts = []
     for machine, rows in machines.items():
         found = [(heading, _fact(rows, name, *where)) for heading, *where in FACTS]
-        shown = [(heading, f"{value_text(row)} ({conditions(row)})") for heading, row in found if row]
+        shown = [(heading, f"{value_cell(row).line} ({conditions(row)})") for heading, row in found if row]
         if shown:
             facts.append({"machine": machine, "found": shown})
     return {"card": card, "parameters": f"{card.parameters / 1e6:.1f} million", "facts": facts}
@@ -169,155 +154,130 @@ def _fact(rows: Sequence[Record], model: str, suite: str, benchmark: str, metric
     return max(found, key=lambda row: row["batch_size"] or 0, default=None)
 
 
-def _evaluation(name: str, sources: Sources, drawn: Mapping[str, str]) -> Cell:
+def _evaluation(name: str, sources: Sources, drawn: Mapping[str, str]) -> Shown:
     result = sources.evaluations[name]
-    found = {each["name"]: scores_of(each) for each in result["candidates"]}
     columns = [
         (metric, group)
         for group, metrics in GROUPS.items()
         for metric in metrics
-        if any(metric in s for s in found.values())
+        if any(metric in each.scores for each in result.candidates)
     ]
-    best = {metric: _best(metric, found) for metric, _ in columns}
-    rows = []
-    for candidate, scores in found.items():
-        cells = []
-        for metric, group in columns:
-            each = scores.get(metric) or {"value": None, "low": None, "high": None}
-            text = number(each["value"])
-            more = {"group": group, "best": candidate == best[metric]}
-            cells.append(_cell(each["value"], text, each["low"], each["high"], **more))
-        rows.append({"name": candidate, "reference": is_control(candidate), "cells": cells})
-    here = result["environment"]
+    best = {metric: _best(metric, result.candidates) for metric, _ in columns}
+    lines = [
+        Line(
+            [
+                Cell(each.way.title),
+                *(
+                    quantity(each.scores.get(metric) or {"value": None}, best=each is best[metric])
+                    for metric, _ in columns
+                ),
+            ],
+            each.way.control,
+        )
+        for each in result.candidates
+    ]
+    here = result.environment
     figures = [
         _figure(f"{slug(name)}-{each}", FIGURES[each], [result, each], partial(draw, result), drawn)
         for each, draw in PLOTS.items()
     ]
-    groups = list(dict.fromkeys(group for _, group in columns))
+    titled = [_metric_column(metric, group=group) for metric, group in columns]
     return {
         "name": name,
         "id": slug(name),
-        "about": f"{plural(len(result['images']), 'image')} of the {result['split']} split of {result['data']},"
-        f" in {plural(len({image['group'] for image in result['images']}), 'group')}; larger ones cut to the middle"
-        f" {result['max_side']}²; sampling seed {result['seed']}. Evaluated on {here['cpu']},"
+        "about": f"{plural(len(result.images), 'image')} of the {result.split} split of {result.data},"
+        f" in {plural(result.groups, 'group')}; larger ones cut to the middle"
+        f" {result.max_side}²; sampling seed {result.seed}. Evaluated on {here['cpu']},"
         f" keras {here['libraries']['keras']}, tensorflow {here['libraries']['tensorflow']}"
         f"{', commit ' + here['commit'][:7] if here['commit'] else ''}.",
-        "groups": groups,
-        "table": {
-            "id": f"evaluation-{slug(name)}",
-            "columns": [
-                _text_column("candidate"),
-                *(_column(metric, _title(metric), group) for metric, group in columns),
-            ],
-            "rows": rows,
-        },
+        "groups": list(dict.fromkeys(group for _, group in columns)),
+        "table": Table([Column("candidate"), *titled], lines, name=f"evaluation-{slug(name)}"),
         "figures": [figure for figure in figures if figure],
         "gallery": _gallery(name, sources),
     }
 
 
-def scores_of(candidate: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """A candidate's metrics, indices, and what is said of its distributions, by name."""
-    classification = candidate["classification"] or {}
-    return (
-        candidate["metrics"]
-        | (candidate["indices"] or {})
-        | {name: classification[name] for name in CLASSIFICATION if name in classification}
-    )
-
-
-def _best(metric: str, found: dict[str, dict[str, Any]]) -> str | None:
-    """The candidate with the best value, references and controls left out; None where no value is the best one."""
+def _best(metric: str, candidates: Iterable[Measured]) -> Measured | None:
+    """The candidate with the best value, controls left out; None where no value is the best one."""
     if metric in UNRANKED:
         return None
-    values = {
-        name: scores[metric]["value"]
-        for name, scores in found.items()
-        if not is_control(name) and metric in scores and scores[metric]["value"] is not None
-    }
-    if len(set(values.values())) < 2:
+    values = [(each, value) for each in candidates for value in (each.value(metric),) if value is not None]
+    ranked = [(each, value) for each, value in values if not each.way.control]
+    if len({value for _, value in ranked}) < 2:
         return None
     better = METRICS[metric].higher_is_better
     if better is not None:
-        return (max if better else min)(values, key=lambda name: values[name])
-    truth = found.get("truth", {}).get(metric, {}).get("value")
-    return None if truth is None else min(values, key=lambda name: abs(values[name] - truth))
+        return (max if better else min)(ranked, key=lambda pair: pair[1])[0]
+    truth = next((value for each, value in values if each.way.title == "truth"), None)
+    return None if truth is None else min(ranked, key=lambda pair: abs(pair[1] - truth))[0]
 
 
-def _gallery(name: str, sources: Sources) -> Cell | None:
+def _gallery(name: str, sources: Sources) -> Shown | None:
     folder = sources.pictures.get(name)
     if folder is None:
         return None
     result = sources.evaluations[name]
-    names = [each["name"] for each in result["candidates"]]
+    names = [each.way.title for each in result.candidates]
     pictures: dict[int, dict[str, str]] = {}
     for path in sorted(folder.glob("*.webp")):
         row, column = (int(part) for part in path.stem.split("-"))
         data = base64.b64encode(path.read_bytes()).decode()
         pictures.setdefault(row, {})[names[column]] = f"data:image/webp;base64,{data}"
-    shown = [each for each in names if not is_control(each)]
-    first = [*shown, "truth"][0]
-    # The same model's answer of another kind, or the last candidate: two that differ.
-    second = next((each for each in reversed(shown) if parts_of(each)[0] != parts_of(first)[0]), "truth")
+    shown = [each.way for each in result.candidates if not each.way.control]
+    # Two that differ: the first one, and the last one of another model.
+    second = next((way.title for way in reversed(shown) if way.label != shown[0].label), "truth")
     return {
         "id": slug(name),
         "candidates": names,
-        "first": first,
+        "first": shown[0].title if shown else "truth",
         "second": second,
-        "images": [result["images"][row]["name"] for row in pictures],
+        "images": [result.images[row]["name"] for row in pictures],
         "json": json.dumps([pictures[row] for row in pictures], ensure_ascii=False).replace("<", "\\u003c"),
     }
 
 
-def _tradeoff(sources: Sources, machines: dict[str, list[Record]], drawn: Mapping[str, str]) -> Cell | None:
+def _tradeoff(sources: Sources, machines: dict[str, list[Record]], drawn: Mapping[str, str]) -> Shown | None:
     """Quality against speed and memory: a row a candidate whose model is known, and a figure an evaluation."""
-    rows, figures = [], []
+    lines, figures = [], []
     facts = {(machine, heading): where for machine in machines for heading, *where in FACTS}
     for name in _ordered(sources):
         result = sources.evaluations[name]
         points = []
-        for candidate in result["candidates"]:
-            label = parts_of(candidate["name"])[0]
-            model = result["runs"][label]["config"]["model"] if label in result["runs"] else label
-            if is_reference(candidate["name"]) or model not in list_models():
+        for each in result.candidates:
+            model = each.way.model
+            if model not in list_models():
                 continue
-            scores = scores_of(candidate)
-            cells = [_words(name)]
-            for metric in TRADEOFF:
-                value = scores[metric]["value"] if metric in scores else None
-                cells.append(_cell(value, number(value)))
+            cells = [Cell(each.way.title), Cell(name)]
+            cells += [quantity({"value": each.value(metric)}) for metric in TRADEOFF]
             for (machine, _), where in facts.items():
                 row = _fact(machines[machine], model, *where)
-                cells.append(_cell(row["value"], value_text(row, spread=False)) if row else _cell(None, "–"))
-            rows.append({"name": candidate["name"], "reference": False, "cells": cells})
-            speeds = {machine: _fact(found, model, *FACTS[0][1:]) for machine, found in machines.items()}
-            points.append({"name": candidate["name"], "scores": scores, "speeds": speeds})
-        source = [[point["name"], point["speeds"], {m: point["scores"].get(m) for m in TRADEOFF}] for point in points]
+                cells.append(replace(value_cell(row), ends=None) if row else Cell("–"))
+            lines.append(Line(cells))
+            points.append((each, {machine: _fact(found, model, *FACTS[0][1:]) for machine, found in machines.items()}))
+        source = [[each.way, speeds, {m: each.scores.get(m) for m in TRADEOFF}] for each, speeds in points]
         caption = f"{name}: error and pooled energy distance against the speed of inference on each machine."
         draw = partial(tradeoff_figure, result, points)
         figures.append(_figure(f"tradeoff-{slug(name)}", caption, source, draw, drawn))
-    if not rows or not machines:
+    if not lines or not machines:
         return None
-    columns = [_text_column("candidate"), _text_column("evaluation"), *(_column(m, _title(m)) for m in TRADEOFF)]
+    columns = [Column("candidate"), Column("evaluation"), *(_metric_column(m) for m in TRADEOFF)]
     columns += [
-        _column(where[2], f"{heading} {METRICS[where[2]].arrow}, {machine}")
+        _metric_column(where[2], f"{heading} {METRICS[where[2]].arrow}, {machine}")
         for (machine, heading), where in facts.items()
     ]
     return {
-        "table": {"id": "tradeoff-table", "columns": columns, "rows": rows},
+        "table": Table(columns, lines, name="tradeoff-table"),
         "figures": [figure for figure in figures if figure],
     }
 
 
-def _runs(sources: Sources, drawn: Mapping[str, str]) -> Cell:
-    columns = ["run", "model", "data", "recipe", "training", "machine"]
-    measured = ("rmse_ab", "chroma_ratio", "images_per_second")
-    rows = []
+def _runs(sources: Sources, drawn: Mapping[str, str]) -> Shown:
+    lines = []
     for name, run in sources.runs.items():
-        config, here = run["config"], run["environment"]
+        config, here = run.config, run.environment
         crops = f"{config['steps']:,} × {config['batch_size']} of {config['crop']}², seed {config['seed']}"
-        if "scores" not in run:
-            crops += f"; not finished, at step {run['step']:,}"
+        if not run.scores:
+            crops += f"; not finished, at step {run.step:,}"
         data = f"{config['overfit']} crops of {config['data']}" if config["overfit"] else config["data"]
         device = ", ".join(here["gpus"]) or plural(here["cores"], "core")
         words = [
@@ -327,47 +287,44 @@ def _runs(sources: Sources, drawn: Mapping[str, str]) -> Cell:
             crops,
             f"{here['cpu']}, {device}, {here['precision']}",
         ]
-        headline = run["scores"]["rows"][0] if "scores" in run else (run["history"]["validation"] or [{}])[-1]
-        values = (headline.get("rmse_ab"), headline.get("chroma_ratio"), run["images_per_second"])
-        numbers = [_cell(value, number(value)) for value in values]
-        rows.append({"name": name, "reference": False, "cells": [*numbers, *map(_words, words)]})
-    first, *others = map(_text_column, columns)
-    table = {"id": "runs-table", "columns": [first, *(_column(m, _title(m)) for m in measured), *others]}
+        if run.scores:
+            values = [run.scores.rows[0].rmse_ab, run.scores.rows[0].chroma_ratio]
+        else:
+            newest = (run.history["validation"] or [{}])[-1]
+            values = [newest.get("rmse_ab"), newest.get("chroma_ratio")]
+        numbers = [quantity({"value": value}) for value in (*values, run.images_per_second)]
+        lines.append(Line([Cell(name), *numbers, *map(Cell, words)]))
+    measured = [_metric_column(m) for m in ("rmse_ab", "chroma_ratio", "images_per_second")]
+    columns = [Column("run"), *measured, *map(Column, ("model", "data", "recipe", "training", "machine"))]
     figures = []
-    groups: dict[str, dict[str, Any]] = {}
+    groups: dict[str, dict[str, Run]] = {}
     for name, run in sources.runs.items():
-        if run["history"]["validation"]:
-            groups.setdefault(f"{run['config']['data']}", {})[name] = run
+        if run.history["validation"]:
+            groups.setdefault(f"{run.config['data']}", {})[name] = run
     for data, runs in groups.items():
-        source = {name: [run["history"], run["config"]] for name, run in runs.items()}
+        source = {name: [run.history, run.config, run.mean_color] for name, run in runs.items()}
         caption = f"Learning curves on {data}: RMSE-ab on the validation crops (dashed: the mean colour), and the loss."
         figures.append(_figure(f"curves-{slug(data)}", caption, source, partial(curves_figure, runs), drawn))
-    return {"table": table | {"rows": rows}, "figures": [figure for figure in figures if figure]}
+    table = Table(columns, lines, name="runs-table")
+    return {"table": table, "figures": [figure for figure in figures if figure]}
 
 
-def _benchmarks(machines: dict[str, list[Record]]) -> Cell:
-    value_column = _text_column("value [quartiles]") | {"words": False}
-    rows = []
+def _benchmarks(machines: dict[str, list[Record]]) -> Shown:
+    lines = []
     for machine, records in machines.items():
         for row in records:
+            name = f"{row['suite']}: {row['benchmark'].replace('_', ' ')}"
             variant = f"{row['variant']} / {row['against']}" if row["against"] else row["variant"]
             metric = f"{row['metric'].replace('_', ' ')} {METRICS[row['metric']].arrow}"
-            words = [metric, row["model"] or "", variant, conditions(row)]
-            value = _cell(row["value"], value_text(row))
-            rows.append(
-                {
-                    "name": f"{row['suite']}: {row['benchmark'].replace('_', ' ')}",
-                    "reference": False,
-                    "machine": machine,
-                    "cells": [value, *map(_words, words), _words(machine)],
-                }
-            )
-    first, *others = map(_text_column, ("benchmark", "metric", "model", "variant", "conditions", "machine"))
-    columns = [first, value_column, *others]
-    return {"table": {"id": "benchmarks-table", "columns": columns, "rows": rows}, "machines": list(machines)}
+            value = Cell(value_cell(row).line, row["value"])
+            words = [metric, row["model"] or "", variant, conditions(row), machine]
+            lines.append(Line([Cell(name), value, *map(Cell, words)], group=machine))
+    titles = map(Column, ("metric", "model", "variant", "conditions", "machine"))
+    columns = [Column("benchmark"), Column("value [quartiles]", numbers=True), *titles]
+    return {"table": Table(columns, lines, name="benchmarks-table"), "machines": list(machines)}
 
 
-def _machine(name: str, rows: list[Record]) -> Cell:
+def _machine(name: str, rows: list[Record]) -> Shown:
     def each(key: str) -> str:
         return ", ".join(sorted({str(row[key]) for row in rows if row[key] not in (None, "")}))
 

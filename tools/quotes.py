@@ -18,14 +18,12 @@ import numpy as np
 from zoo.errors import UsageError
 from zoo.report.collected import Sources
 from zoo.report.comparison import FEWEST, paired_interval
-from zoo.report.evaluation_page import interval, number
 from zoo.report.markdown import ratio_rows
-from zoo.report.page import scores_of
+from zoo.results import Found
 from zoo.support.names import suggestion
+from zoo.support.table import number, quantity
 
 VALUE = re.compile(r"(<!-- value: (?P<what>[^>]+?) -->)(?P<old>.*?)(<!-- end -->)", re.S)
-
-Scores = dict[str, dict[str, Any]]
 
 
 def quote(text: str, where: Any, sources: Sources) -> str:
@@ -62,7 +60,7 @@ def quoted(what: str, sources: Sources) -> str:
     kind, _, name = parts[0].partition(" ")
     if kind == "bench":
         ratios = ratio_rows(_known(name, sources.benchmarks, "benchmark"))
-        return str(_known(" | ".join(parts[1:]), {" | ".join(row): cell for row, cell in ratios.items()}, "ratio"))
+        return str(_known(" | ".join(parts[1:]), {" | ".join(row): cell.line for row, cell in ratios.items()}, "ratio"))
     if len(parts) not in (3, 4, 5):
         raise UsageError("a marker is NAME | CANDIDATE | METRIC, and perhaps | FORM")
     table = _table(parts[0], sources)
@@ -71,7 +69,7 @@ def quoted(what: str, sources: Sources) -> str:
     if form == "":
         return number(found["value"])
     if form == "interval":
-        return interval({"low": None, "high": None} | found)
+        return quantity(found).line
     if form == "of whole":
         return _percent(found["value"], 1)
     if form == "of truth":
@@ -84,16 +82,15 @@ def quoted(what: str, sources: Sources) -> str:
     )
 
 
-def _table(name: str, sources: Sources) -> dict[str, Scores]:
+def _table(name: str, sources: Sources) -> dict[str, dict[str, Found]]:
     kind, _, rest = name.partition(" ")
     if kind == "run" and rest:
-        run = _known(rest, sources.runs, "run")
-        rows = [*run["scores"]["baselines"], *run["scores"]["rows"]]
-        return {row["name"]: {k: {"value": v} for k, v in row.items() if isinstance(v, float)} for row in rows}
-    return {each["name"]: scores_of(each) for each in _known(name, sources.evaluations, "evaluation")["candidates"]}
+        run = _known(rest, {name: run for name, run in sources.runs.items() if run.scores}, "run")
+        return {row.way.title: row.found for row in (*run.scores.baselines, *run.scores.rows)}
+    return {each.way.title: each.scores for each in _known(name, sources.evaluations, "evaluation").candidates}
 
 
-def _candidate(pattern: str, table: dict[str, Scores]) -> Scores:
+def _candidate(pattern: str, table: dict[str, dict[str, Found]]) -> dict[str, Found]:
     """The row of that name; `residual × *` finds the regression whatever its gain."""
     fitting = [name for name in table if name == pattern] or [name for name in table if fnmatchcase(name, pattern)]
     if len(fitting) != 1:
@@ -101,7 +98,7 @@ def _candidate(pattern: str, table: dict[str, Scores]) -> Scores:
     return table[fitting[0]]
 
 
-def _metric(scores: Scores, name: str) -> dict[str, Any]:
+def _metric(scores: dict[str, Found], name: str) -> Found:
     found = _known(name, scores, "metric")
     if found["value"] is None:
         raise UsageError(f"{name} is not defined for it")
@@ -114,13 +111,13 @@ def _known(name: str, known: dict[str, Any], what: str) -> Any:
     return known[name]
 
 
-def _minus(found: dict[str, Any], other: dict[str, Any]) -> str:
+def _minus(found: Found, other: Found) -> str:
     """A difference and its interval, of values in pairs: see `zoo.report.comparison`."""
-    difference: dict[str, Any] = {"value": found["value"] - other["value"], "low": None, "high": None}
+    difference: Found = {"value": found["value"] - other["value"]}
     x, y = other.get("values"), found.get("values")
     if x and y and None not in (*x, *y) and len(x) == len(y) >= FEWEST:
         difference["low"], difference["high"] = paired_interval(np.subtract(y, x))
-    return interval(difference)
+    return quantity(difference).line
 
 
 def _percent(part: float, whole: float) -> str:
