@@ -18,7 +18,6 @@ from zoo.metrics import (
     INDICES,
     AveragingIndices,
     Pair,
-    PooledEnergy,
     Region,
     chroma,
     colorfulness,
@@ -41,7 +40,6 @@ class Collected:
     """What is kept of a candidate: sums an image, and a sample of each object."""
 
     sums: dict[str, list[np.ndarray]] = field(default_factory=lambda: {name: [] for name in IMAGE_METRICS})
-    pooled: PooledEnergy = field(default_factory=PooledEnergy)
     found: list[Region] = field(default_factory=list)
     squeezed: list[float] = field(default_factory=list)
     classification: list[np.ndarray] = field(default_factory=list)
@@ -120,7 +118,6 @@ class Evaluation:
                 pair = Pair(subject.name, answer.rgb, subject.rgb)
                 for metric, sums in image_sums(pair).items():
                     kept.sums[metric].append(sums)
-                kept.pooled.add(pair)
                 kept.squeezed.append(answer.squeezed)
                 if answer.logits is not None:
                     kept.classification.append(classification_sums(answer.logits, uv))
@@ -150,14 +147,13 @@ class Evaluation:
     def _result(self, name: str, kept: Collected) -> dict[str, Any]:
         metrics: dict[str, Found] = {}
         per_image: dict[str, list[float | None]] = {}
-        for metric, definition in IMAGE_METRICS.items():
-            sums = np.stack(kept.sums[metric])
-            if math.isfinite(definition.value(sums.sum(axis=0))):
-                metrics[metric] = scored(partial(_weighted, definition.value, sums), self._groups)
+        for metric in IMAGE_METRICS:
+            definition, sums = IMAGE_METRICS[metric], np.stack(kept.sums[metric])
+            if math.isfinite(definition.over(sums)):
+                metrics[metric] = scored(definition.statistic(sums), self._groups)
             else:  # the truth's PSNR
                 metrics[metric] = _undefined()
-            per_image[metric] = [number(value) for value in definition.value(sums)]
-        metrics["ab_energy_pooled"] = scored(kept.pooled.statistic(), self._groups)
+            per_image[metric] = [number(definition.over(each[None])) for each in sums]
         result: dict[str, Any] = {
             "name": name,
             "metrics": metrics,

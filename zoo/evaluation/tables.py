@@ -8,11 +8,9 @@ from rich.table import Table
 
 from zoo.evaluation.candidates import BASELINES
 from zoo.evaluation.record import CLASSIFICATION
-from zoo.metrics import IMAGE_METRICS, INDICES
+from zoo.metrics import INDICES, names_of
 from zoo.results import METRICS
 
-COLORFULNESS = ("cf", "cf_abs", "delta_cf_set", "delta_cf_image", "chroma_ratio", "ab_energy", "ab_energy_pooled")
-ACCURACY = tuple(name for name in IMAGE_METRICS if name not in COLORFULNESS)
 TITLES = {
     "a_star": "A* → 0",
     "a_star_noisy_mean": "(of the mean, as noisy)",
@@ -36,17 +34,19 @@ def print_tables(result: dict[str, Any]) -> None:
         f"{count} image{'s' if count > 1 else ''} of {result['data']}, {result['split']} split", highlight=False
     )
 
-    for names, caption in ((COLORFULNESS, "how colourful"), (ACCURACY, "how near the truth: averaging is rewarded")):
+    captions = {"colourfulness": "how colourful", "accuracy": "how near the truth: averaging is rewarded"}
+    for group, caption in captions.items():
+        names = names_of(group)
         groups = len({image["group"] for image in result["images"]})
         how = "95 % bootstrap intervals over groups of images" if groups > 1 else "one group of images: no intervals"
         table = Table("", caption=f"{caption}; {how}")
         for name in names:
             table.add_column(f"{name} {METRICS[name].arrow}", justify="right")
-        if names is COLORFULNESS:
+        if group == "colourfulness":
             table.add_column("squeezed into RGB", justify="right")
         for candidate in candidates:
             cells = [_cell(candidate["metrics"][name]) for name in names]
-            cells += [f"{candidate['squeezed']:.1%}"] * (names is COLORFULNESS)
+            cells += [f"{candidate['squeezed']:.1%}"] * (group == "colourfulness")
             table.add_row(candidate["name"], *cells)
         console.print(table)
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from zoo.evaluation.record import CLASSIFICATION
-from zoo.evaluation.tables import ACCURACY, COLORFULNESS, TITLES
-from zoo.metrics import INDICES
+from zoo.evaluation.tables import TITLES
+from zoo.metrics import INDICES, names_of
 from zoo.report.markdown import changes, markdown, plural
 from zoo.results import METRICS
 
@@ -52,7 +52,9 @@ def evaluation_page(title: str, result: dict[str, Any], figures: Sequence[str]) 
             "What the oracles score on these palettes when every class and every colour of it is as frequent as the"
             f" others, without noise:\n\n{markdown(('', *TITLES.values()), rows, numbers=len(INDICES))}"
         )
-    for heading, names in (("How colourful", COLORFULNESS), ("How near the truth", ACCURACY)):
+    for heading, group in (("How colourful", "colourfulness"), ("How near the truth", "accuracy")):
+        # An evaluation that was made before a metric was there does without it.
+        names = [name for name in names_of(group) if all(name in each["metrics"] for each in candidates)]
         titles = [f"{name} {METRICS[name].arrow}" for name in names]
         rows = [(each["name"], *(interval(each["metrics"][name]) for name in names)) for each in candidates]
         parts.append(f"## {heading}\n\n{markdown(('', *titles), rows, numbers=len(names))}")

@@ -10,8 +10,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from zoo.evaluation.record import CLASSIFICATION
-from zoo.evaluation.tables import ACCURACY, COLORFULNESS, TITLES
-from zoo.metrics import INDICES
+from zoo.evaluation.tables import TITLES
+from zoo.metrics import INDICES, names_of
+from zoo.metrics.images import GROUPS
 from zoo.models.registry import get_card, list_models
 from zoo.report.collected import Sources
 from zoo.report.evaluation_page import FIGURES, number
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 FIGURE = re.compile(r"<!--figure ([\w-]+ [0-9a-f]+)-->(.*?)<!--end of figure-->", re.S)
-GROUPS = {"averaging": INDICES, "colourfulness": COLORFULNESS, "accuracy": ACCURACY, "distributions": CLASSIFICATION}
 UNRANKED = ("a_star_noisy_mean", "mse_over_var")
 TRADEOFF = ("delta_e00", "ab_energy_pooled", "chroma_ratio", "a_star", "bvr")
 FACTS = (  # of a model on a machine: heading, suite, benchmark, metric
@@ -172,9 +172,10 @@ def _fact(rows: Sequence[Record], model: str, suite: str, benchmark: str, metric
 def _evaluation(name: str, sources: Sources, drawn: Mapping[str, str]) -> Cell:
     result = sources.evaluations[name]
     found = {each["name"]: scores_of(each) for each in result["candidates"]}
+    groups = {"averaging": INDICES, **{group: names_of(group) for group in GROUPS}, "distributions": CLASSIFICATION}
     columns = [
         (metric, group)
-        for group, metrics in GROUPS.items()
+        for group, metrics in groups.items()
         for metric in metrics
         if any(metric in s for s in found.values())
     ]
@@ -193,7 +194,6 @@ def _evaluation(name: str, sources: Sources, drawn: Mapping[str, str]) -> Cell:
         _figure(f"{slug(name)}-{each}", FIGURES[each], [result, each], partial(draw, result), drawn)
         for each, draw in PLOTS.items()
     ]
-    groups = list(dict.fromkeys(group for _, group in columns))
     return {
         "name": name,
         "id": slug(name),
@@ -202,7 +202,7 @@ def _evaluation(name: str, sources: Sources, drawn: Mapping[str, str]) -> Cell:
         f" {result['max_side']}²; sampling seed {result['seed']}. Evaluated on {here['cpu']},"
         f" keras {here['libraries']['keras']}, tensorflow {here['libraries']['tensorflow']}"
         f"{', commit ' + here['commit'][:7] if here['commit'] else ''}.",
-        "groups": groups,
+        "groups": list(dict.fromkeys(group for _, group in columns)),
         "table": {
             "id": f"evaluation-{slug(name)}",
             "columns": [

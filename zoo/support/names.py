@@ -1,10 +1,71 @@
-"""Names that a user types."""
+"""Names that a user types: what is nearest to a mistyped one, and things that are known by name."""
 
 import difflib
-from collections.abc import Iterable
+import importlib
+import pkgutil
+from collections.abc import Iterable, Iterator
+from typing import Generic, TypeVar
+
+from zoo.errors import UsageError
+
+T = TypeVar("T")
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """ " Did you mean …?" for a mistyped name, or nothing."""
     near = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+class Registry(Generic[T]):
+    """Things of one kind by name, in the order of their registration.
+
+    Args:
+        kind: what they are called in messages, such as "encoder".
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._items: dict[str, T] = {}
+
+    def add(self, name: str, item: T) -> None:
+        """Registers `item`.
+
+        Raises:
+            ValueError: the name is taken.
+        """
+        if name in self._items:
+            raise ValueError(f"{self.kind} {name!r} is registered already")
+        self._items[name] = item
+
+    def remove(self, name: str) -> None:
+        """Forgets a name, for a test that has registered it."""
+        del self._items[name]
+
+    def __getitem__(self, name: str) -> T:
+        """The thing of that name.
+
+        Raises:
+            UsageError: there is none; the message suggests the nearest name.
+        """
+        if name not in self._items:
+            known = ", ".join(self._items)
+            raise UsageError(
+                f"unknown {self.kind} {name!r}.{suggestion(str(name), self._items)} Known {self.kind}s: {known}."
+            )
+        return self._items[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._items
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+
+def import_all(package: str, path: Iterable[str]) -> None:
+    """Imports every module of a package, so that each registers what it holds: a new file is found by being there."""
+    for module in pkgutil.iter_modules(path):
+        importlib.import_module(f"{package}.{module.name}")
