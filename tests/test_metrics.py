@@ -381,7 +381,7 @@ IMAGE = np.zeros((4, 5, 3), np.uint8)
         (np.zeros((3, 4, 5), np.float32), "channels last"),
         (np.zeros((0, 5, 3), np.uint8), r"shape \(0, 5, 3\)"),
         ("page.png", r"predicted is <U8 of shape \(\)"),
-        (np.full((4, 5, 3), 255.0), "floats from 255 to 255; give floats in \\[0, 1\\]. Divide"),
+        (np.full((4, 5, 3), 255.0), "floats from 255 to 255; give floats in \\[0, 1\\], or uint8: divide"),
         (np.full((4, 5, 3), -0.1), "floats from -0.1 to -0.1"),
         (np.full((4, 5, 3), np.inf), "floats from inf to inf"),
         (np.where(np.arange(60).reshape(4, 5, 3) == 7, np.nan, 0), "NaN at 1 of 60 values"),

@@ -24,8 +24,8 @@ def check_unit(values: np.ndarray, what: str) -> None:
         raise UsageError(f"{what} holds NaN at {int(np.isnan(values).sum()):,} of {values.size:,} values; replace them")
     if low < -SLACK or high > 1 + SLACK:
         raise UsageError(
-            f"{what} holds floats from {low:.6g} to {high:.6g}; give floats in [0, 1]. Divide 0…255 by 255 (or convert"
-            " them to uint8), and clip what is beyond"
+            f"{what} holds floats from {low:.6g} to {high:.6g}; give floats in [0, 1], or uint8: divide 0…255 by"
+            " 255 and clip what is beyond"
         )
 
 
