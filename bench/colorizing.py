@@ -124,7 +124,7 @@ def bleeding(rgb: np.ndarray, scale: float, reduce: int, *, along_edges: bool) -
     from scipy import ndimage
     from skimage.color import deltaE_ciede2000
 
-    from zoo.metrics.image import lab
+    from zoo.metrics import lab
 
     rgb = np.asarray(Image.fromarray(rgb).reduce(reduce))
     luma, uv = split_luma(rgb.astype(np.float64) / 255)

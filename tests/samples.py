@@ -95,8 +95,7 @@ def evaluation(names: dict[str, float | None] | None = None) -> Evaluated:
     def candidate(way: Way, a_star: float | None) -> Measured:
         return Measured(
             way,
-            {metric: found(0.5) for metric in (*IMAGE_METRICS, "ab_energy_pooled")}
-            | {index: found(a_star) for index in INDICES},
+            {metric: found(0.5) for metric in IMAGE_METRICS} | {index: found(a_star) for index in INDICES},
             {metric: [0.5] * IMAGES for metric in IMAGE_METRICS},
             squeezed=0.0,
             chroma_histogram=[1.0] + [0.0] * (len(CHROMA_EDGES) - 2),

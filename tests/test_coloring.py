@@ -12,6 +12,7 @@ from scipy import ndimage
 from zoo.chroma.upsampling import BilinearUpsampler, strokes
 from zoo.chroma.yuv import YUV_TO_RGB, compose
 from zoo.data.decode import ImageError
+from zoo.errors import UsageError
 from zoo.pages.cleaning import descreened, with_white_paper
 from zoo.pages.colorizer import Colorizer, paint
 from zoo.pages.scan import Scan, encode, read_scan
@@ -40,6 +41,41 @@ def test_luma_is_kept_to_the_last_bit(models, dtype, height, width):
     assert luma_error(Scan(samples), rgb) <= 1
     if min(height, width) > 8:
         assert (np.ptp(rgb.astype(int), axis=-1) > levels * 0.05).mean() > 0.2  # and there is colour
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_floats_are_coloured_as_integers_are(models, dtype):
+    samples = page()
+    colorizer = Colorizer(models["tiny"])
+    expected = colorizer(samples).astype(int)
+    found = colorizer((samples / 255).astype(dtype))
+    assert found.dtype == np.uint8
+    assert luma_error(Scan(samples), found) <= 1
+    assert np.abs(found - expected).mean() < 0.02
+    assert dtype == np.float16 or np.abs(found - expected).max() <= 1  # half precision is another luma, a little
+    np.testing.assert_array_equal(colorizer((samples / 255).astype(dtype)[..., None]), found)
+    np.testing.assert_array_equal(colorizer(samples[..., None]), expected)
+    white = np.full((9, 9), 1 + 1e-7)  # rounding errors are forgiven
+    assert (colorizer(white) == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("luma", "message"),
+    [
+        (page() * 1.0, r"luma holds floats from \d+ to \d+; give floats in \[0, 1\], or uint8"),
+        (page() / 255 - 0.5, "luma holds floats from -0"),
+        (np.full((9, 9), np.nan), "luma holds NaN at 81 of 81 values"),
+        (page().astype(int), r"luma is int64 of shape \(40, 56\); give one page .*luma.astype\(np.uint8\)"),
+        (page() > 99, "luma is bool"),
+        (np.zeros((9, 9, 3), np.uint8), r"shape \(9, 9, 3\); .*split_luma"),
+        (np.zeros((2, 9, 9, 1), np.float32), "one at a time"),
+        (np.zeros((0, 9), np.uint8), r"shape \(0, 9\)"),
+        (np.zeros(9, np.uint8), r"shape \(9,\)"),
+    ],
+)
+def test_other_arrays_are_refused(models, luma, message):
+    with pytest.raises(UsageError, match=message):
+        Colorizer(models["tiny"])(luma)
 
 
 @pytest.mark.slow

@@ -1,15 +1,24 @@
 """Image metrics against scikit-image, brute force and hand-computed values; intervals against what they promise."""
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
+from images import make_books
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from zoo import metrics
 from zoo.chroma.bins import WIDTHS, bin_centers, two_hot
+from zoo.errors import UsageError
 from zoo.metrics import IMAGE_METRICS, Pair
 from zoo.metrics.bootstrap import intervals, pseudo_values
 from zoo.metrics.classification import CONFIDENCE_BINS, classification_sums, ece, nll_bits
-from zoo.metrics.image import AB_CELL
+from zoo.metrics.images.ab_energy import POOLED_PIXELS
+from zoo.metrics.images.auc import AB_CELL
 
 
 @pytest.fixture
@@ -23,7 +32,7 @@ def pairs():
 
 def value(name, pairs):
     metric = IMAGE_METRICS[name]
-    return float(metric.value(sum(metric.sums(pair) for pair in pairs)))
+    return metric.over(np.stack([metric.sums(pair) for pair in pairs]))
 
 
 def lab_difference(pair):
@@ -164,11 +173,10 @@ def test_pooled_energy_is_that_of_all_pixels_together():
         metrics.Pair(f"{index}", *(rng.integers(0, 256, (2, 3, 3), dtype=np.uint8) for _ in range(2)))
         for index in range(4)
     ]
-    pooled = metrics.PooledEnergy()
-    for pair in pairs:
-        pooled.add(pair)
-    found = pooled.statistic()
-    points = pooled._points
+    pooled = IMAGE_METRICS["ab_energy_pooled"]
+    kept = np.stack([pooled.sums(pair) for pair in pairs])
+    found = pooled.statistic(kept)
+    points = kept.reshape(-1, 2, POOLED_PIXELS, 2)
     for weights in ((1, 1, 1, 1), (2, 0, 1, 1), (0, 0, 3, 0)):
         repeated = [points[index] for index, count in enumerate(weights) for _ in range(count)]
         expected = metrics.energy_distance(*(np.concatenate(each) for each in zip(*repeated, strict=True)))
@@ -177,10 +185,7 @@ def test_pooled_energy_is_that_of_all_pixels_together():
     red, blue = (np.full((4, 4, 3), color, np.uint8) for color in ((200, 30, 30), (30, 30, 200)))
     exchanged = [metrics.Pair("a", red, blue), metrics.Pair("b", blue, red)]
     assert min(metrics.image_sums(pair)["ab_energy"][0] for pair in exchanged) > 50
-    pooled = metrics.PooledEnergy()
-    for pair in exchanged:
-        pooled.add(pair)
-    assert pooled.statistic()(np.ones(2)) == pytest.approx(0, abs=1e-9)
+    assert value("ab_energy_pooled", exchanged) == pytest.approx(0, abs=1e-9)
 
 
 def test_bits_and_calibration_agree_with_brute_force():
@@ -215,3 +220,187 @@ def test_a_sure_and_right_classifier_has_no_bits_and_no_calibration_error():
     assert np.isfinite(nll_bits(wrong))
     uniform = classification_sums(np.zeros_like(logits), uv)
     assert nll_bits(uniform) == pytest.approx(12)  # log2(64) for U and for V
+
+
+# A metric is one file.
+
+SHARE_OF_RED = """
+from zoo.metrics import register_metric
+
+@register_metric("red", group="colourfulness", higher_is_better=None, meaning="share of reddish pixels")
+def red(pair):
+    return pair.predicted[..., 0] > pair.predicted[..., 2]
+"""
+
+
+@pytest.fixture
+def red(monkeypatch):
+    """A metric registered as a user's file does it; forgotten afterwards."""
+    monkeypatch.setattr(IMAGE_METRICS, "_items", dict(IMAGE_METRICS._items))
+    names: dict = {}
+    exec(SHARE_OF_RED, names)
+    return names["red"]
+
+
+def test_a_new_file_of_the_package_is_all_that_a_metric_needs(tmp_path):
+    root = Path(metrics.__file__).parents[2]
+    for folder in ("zoo", "zoo/metrics", "zoo/metrics/images"):  # a package that differs from ours by one file
+        (tmp_path / folder).mkdir()
+        for entry in (root / folder).iterdir():
+            if entry.name not in ("metrics", "images", "__pycache__"):
+                (tmp_path / folder / entry.name).symlink_to(entry)
+    (tmp_path / "datasets").symlink_to(root / "datasets")
+    (tmp_path / "zoo/metrics/images/red.py").write_text(SHARE_OF_RED.replace("zoo.metrics", "zoo.metrics.images"))
+    data = tmp_path / "data"
+    data.mkdir()
+    make_books(data, train=2, val=2, test=2)
+    done = subprocess.run(
+        [sys.executable, "-m", "zoo.evaluate", "--data", str(data), "--json"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    rows = {row["variant"]: row for row in found["rows"] if row["metric"] == "red"}
+    assert rows.keys() == {"truth", "grey", "mean colour"}
+    assert rows["grey"]["value"] == 0
+    per_image = found["details"]["candidates"][0]["per_image"]["red"]
+    assert len(per_image) == 2
+    assert rows["truth"]["value"] == pytest.approx(np.mean(per_image), abs=1e-5)
+    assert 0 < rows["truth"]["value"] < 1
+    assert (rows["truth"]["unit"], rows["truth"]["metric_version"]) == ("1", 1)
+
+
+def test_a_metric_of_a_user_is_known_everywhere(red, capsys):
+    from samples import evaluation
+
+    from zoo.evaluation.record import as_evaluation, evaluation_result
+    from zoo.evaluation.tables import print_tables
+    from zoo.report.evaluation_page import evaluation_page
+    from zoo.results import METRICS
+
+    image = np.array([[[255, 0, 0], [0, 0, 255], [9, 9, 9], [1, 2, 3]]], np.uint8)
+    assert red(image, image) == metrics.red(image, image) == metrics.evaluate(image, image)["red"] == 0.25
+    assert "red" in dir(metrics)
+    assert list(METRICS).index("red") == list(METRICS).index("ab_energy_pooled") + 1
+    assert METRICS["red"].meaning == "share of reddish pixels"
+    kept = as_evaluation(evaluation_result(evaluation()), Path("results.json"))
+    print_tables(kept)
+    assert "red →" in " ".join(capsys.readouterr().out.split())
+    assert "red → truth" in evaluation_page("drawn", kept, [])
+    for candidate in kept.candidates:
+        del candidate.scores["red"]
+    assert "red → truth" not in evaluation_page("drawn", kept, [])  # made before the metric was there
+
+
+def test_a_result_of_a_metric_that_is_not_registered_here_is_named(red, tmp_path):
+    from samples import save_evaluation
+
+    from zoo.results import load_result
+
+    path = save_evaluation(tmp_path / "results.json")
+    assert "red" in {row["metric"] for row in load_result(path).rows}
+    IMAGE_METRICS.remove("red")
+    with pytest.raises(UsageError, match=r"results.json: row \d+ is of the metric 'red', which is not known here"):
+        load_result(path)
+
+
+def test_what_cannot_be_a_metric(monkeypatch, pairs):
+    monkeypatch.setattr(IMAGE_METRICS, "_items", dict(IMAGE_METRICS._items))
+    of = {"group": "accuracy", "higher_is_better": True, "meaning": "none"}
+    with pytest.raises(ValueError, match="metric 'auc' is registered already"):
+        metrics.register_metric("auc", **of)(lambda pair: 1)
+    with pytest.raises(ValueError, match="'a-b': the name has to be a Python name"):
+        metrics.register_metric("a-b", **of)
+    with pytest.raises(ValueError, match="group 'colour': it has to be colourfulness or accuracy"):
+        metrics.register_metric("mine", **of | {"group": "colour"})
+    vector = metrics.register_metric("vector", **of)(lambda pair: np.ones(3))
+    with pytest.raises(ValueError, match=r"'vector' answered with shape \(3,\): give a number, a map"):
+        vector(pairs[0].predicted, pairs[0].truth)
+    metrics.register_metric("seconds", **of)(lambda pair: 1)
+    from zoo.results import METRICS
+
+    with pytest.raises(UsageError, match="registered as 'seconds', which another metric is called"):
+        METRICS["auc"]
+    with pytest.raises(AttributeError, match="no attribute 'delta_e0'. Did you mean 'delta_e00'?"):
+        _ = metrics.delta_e0
+
+
+# Metrics as functions of arrays.
+
+
+def test_arrays_give_what_the_harness_gives(pairs):
+    single = metrics.evaluate(pairs[0].predicted, pairs[0].truth)
+    assert list(single) == list(IMAGE_METRICS)
+    for name, found in single.items():
+        assert found == getattr(metrics, name)(pairs[0].predicted, pairs[0].truth)
+        if "energy" not in name:  # the harness's pixels depend on the image's name
+            assert found == pytest.approx(value(name, pairs[:1]), rel=1e-12)
+    predicted, truth = ([getattr(pair, side) for pair in pairs] for side in ("predicted", "truth"))
+    several = metrics.evaluate(predicted, truth)
+    assert several == metrics.evaluate(np.stack(predicted), np.stack(truth))
+    assert several["rmse_ab"] == pytest.approx(value("rmse_ab", pairs))
+    assert several["auc_balanced"] == pytest.approx(value("auc_balanced", pairs))
+    # The seed is the same for every image, so that a mean over images is one over calls.
+    each = [metrics.ab_energy(p, t) for p, t in zip(predicted, truth, strict=True)]
+    assert several["ab_energy"] == pytest.approx(np.mean(each))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_floats_give_what_integers_give(pairs, dtype):
+    predicted, truth = pairs[0].predicted, pairs[0].truth
+    as_floats = [(image / 255).astype(dtype) for image in (predicted, truth)]
+    assert metrics.evaluate(*as_floats) == metrics.evaluate(predicted, truth)
+    assert metrics.evaluate(as_floats[0], truth) == metrics.evaluate(predicted, truth)
+    assert metrics.colorfulness(as_floats[0]) == metrics.colorfulness(predicted)
+    assert metrics.colorfulness(as_floats[0] * dtype(1 + 1e-4)) == metrics.colorfulness(predicted)  # 1 is 1.0001
+
+
+def test_images_of_several_sizes_are_weighted_by_their_pixels():
+    rng = np.random.default_rng(0)
+    small, large = (rng.integers(0, 256, (2, size, 9, 3), dtype=np.uint8) for size in (5, 20))
+    found = metrics.delta_e00([small[0], large[0]], [small[1], large[1]])
+    parts = metrics.delta_e00(*small), metrics.delta_e00(*large)
+    assert found == pytest.approx((parts[0] + 4 * parts[1]) / 5)
+
+
+IMAGE = np.zeros((4, 5, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (IMAGE.astype(int), r"predicted is int64 of shape \(4, 5, 3\); give RGB .*astype\(np.uint8\)"),
+        (IMAGE.astype(np.uint16), "predicted is uint16"),
+        (IMAGE.astype(bool), "predicted is bool"),
+        (IMAGE[..., 0], r"shape \(4, 5\); give RGB of shape .*np.stack"),
+        (IMAGE[..., :1], r"shape \(4, 5, 1\)"),
+        (np.zeros((4, 5, 4), np.uint8), "Without alpha"),
+        (np.zeros((3, 4, 5), np.float32), "channels last"),
+        (np.zeros((0, 5, 3), np.uint8), r"shape \(0, 5, 3\)"),
+        ("page.png", r"predicted is <U8 of shape \(\)"),
+        (np.full((4, 5, 3), 255.0), "floats from 255 to 255; give floats in \\[0, 1\\], or uint8: divide"),
+        (np.full((4, 5, 3), -0.1), "floats from -0.1 to -0.1"),
+        (np.full((4, 5, 3), np.inf), "floats from inf to inf"),
+        (np.where(np.arange(60).reshape(4, 5, 3) == 7, np.nan, 0), "NaN at 1 of 60 values"),
+        (np.zeros((2, 4, 5, 3), np.uint8), "predicted holds 2 images and truth 1"),
+        ([IMAGE, IMAGE[..., 0]], r"predicted\[1\] is uint8 of shape \(4, 5\)"),
+        (np.zeros((5, 4, 3), np.uint8), "image 0 is 5 × 4 and 4 × 5 pixels in predicted and truth"),
+        ([], "predicted holds 0 images and truth 1"),
+    ],
+)
+def test_other_arrays_are_refused(image, message):
+    for measure in (metrics.evaluate, metrics.delta_e00):
+        with pytest.raises(UsageError, match=message):
+            measure(image, IMAGE)
+
+
+def test_no_images_are_refused():
+    with pytest.raises(UsageError, match="hold no image"):
+        metrics.evaluate([], [])
+    with pytest.raises(UsageError, match="the image holds floats from 0 to 255"):
+        metrics.colorfulness(np.linspace(0, 255, 60).reshape(4, 5, 3))
+    with pytest.raises(UsageError, match=r"the image is uint8 of shape \(2, 4, 5, 3\)"):
+        metrics.colorfulness(np.stack([IMAGE, IMAGE]))

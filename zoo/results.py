@@ -8,14 +8,13 @@ import json
 import re
 import types
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
 from zoo.errors import UsageError
-from zoo.metrics import IMAGE_METRICS
-from zoo.metrics.image import POOLED_PIXELS
+from zoo.metrics import IMAGE_METRICS, INDICES, Metric
 from zoo.support.files import write_text
 
 SCHEMA = 3
@@ -68,39 +67,7 @@ class Way:
         return self.kind != "model" or self.gain != 1
 
 
-@dataclass(frozen=True)
-class Metric:
-    """What a column `metric` may hold.
-
-    Attributes:
-        unit: of the value.
-        higher_is_better: the direction; None where a certain value is best, such as the truth's.
-        version: counted up when its definition changes; values of two versions are not comparable.
-        meaning: one line.
-        target: the best value, where it is the same for all images; None where it is the truth's own, or an end.
-    """
-
-    unit: str
-    higher_is_better: bool | None
-    version: int
-    meaning: str
-    target: float | None = None
-
-    @property
-    def arrow(self) -> str:
-        """Which way is better: ↑, ↓, or → and the best value."""
-        return ARROWS[self.higher_is_better] if self.target is None else f"→ {self.target:g}"
-
-    @property
-    def described(self) -> str:
-        """What it means, and its unit where it has one."""
-        return self.meaning + (f" ({self.unit})" if self.unit != "1" else "")
-
-
-ARROWS = {True: "↑", False: "↓", None: "→ truth"}
-TARGETS = {"chroma_ratio": 1.0}
-DIRECTIONS = {"higher": True, "lower": False, "truth": None}
-METRICS = {
+MEASURES = {
     "seconds": Metric("s", False, 1, "median time of one call, after warm-up"),
     "first_call_seconds": Metric("s", False, 1, "time of the first call: tracing, compiling, first allocations"),
     "images_per_second": Metric("images/s", True, 1, "images of a call over its median time"),
@@ -121,33 +88,35 @@ METRICS = {
     "ink_chroma_error": Metric(
         "a*b*", False, 1, "distance of a*b* to the truth, mean over the pixels within 2 of ink (luma below 0.15)"
     ),
-    **{
-        name: Metric(each.unit, DIRECTIONS[each.better], each.version, each.meaning, TARGETS.get(name))
-        for name, each in IMAGE_METRICS.items()
-    },
-    "ab_energy_pooled": Metric(
-        "a*b*", False, 1, f"the same on {POOLED_PIXELS} pixels of every image, the images taken together"
-    ),
-    "a_star": Metric("1", None, 1, "averaging A*: 1 at the mean of the possible colours, 0 at one of them", 0.0),
-    "a_star_noisy_mean": Metric(
-        "1", None, 1, "A* of the mean of the possible colours with the answer's own noise within objects"
-    ),
-    "bvr": Metric(
-        "1", None, 1, "variance between the objects of a class over the truth's: 1 is the truth's diversity", 1.0
-    ),
-    "ned": Metric("1", False, 1, "energy distance to the true colours over that of the conditional mean"),
-    "did": Metric(
-        "1", None, 1, "excess fading: 1 less the chroma ratio of ambiguous objects over that of controls", 0.0
-    ),
-    "mode_rate": Metric("1", True, 1, "share of pixels at a possible colour"),
-    "mean_rate": Metric("1", False, 1, "share of pixels at the mean of the possible colours"),
-    "false_rate": Metric("1", False, 1, "share of pixels at neither"),
-    "speckle": Metric("1", False, 1, "variance within objects beyond the truth's, over the variance between them"),
-    "mse_over_var": Metric("1", None, 1, "squared error of a*b* over the variance between objects: 2 of a sampler"),
+}
+DISTRIBUTIONS = {
     "ece_u": Metric("1", False, 1, "expected calibration error of the most probable bin of U"),
     "ece_v": Metric("1", False, 1, "expected calibration error of the most probable bin of V, given the true U"),
     "nll_bits": Metric("bits/pixel", False, 1, "bits of the true colours under the distributions"),
 }
+
+
+class _Metrics(Mapping[str, Metric]):
+    """Every metric by name. Those of images are asked for each time, so that one registered later is known too."""
+
+    def __getitem__(self, name: str) -> Metric:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def _all(self) -> dict[str, Metric]:
+        others = MEASURES | INDICES | DISTRIBUTIONS
+        for name in IMAGE_METRICS:
+            if name in others:
+                raise UsageError(f"a metric of images is registered as {name!r}, which another metric is called")
+        return MEASURES | {name: IMAGE_METRICS[name] for name in IMAGE_METRICS} | INDICES | DISTRIBUTIONS
+
+
+METRICS = _Metrics()
 
 
 @dataclass(frozen=True)
@@ -380,6 +349,11 @@ def _check(path: Path, index: int, row: Any) -> None:
     for name, wanted in _TYPES.items():
         if not _fits(row[name], wanted):
             raise UsageError(f"{path}: {name} of row {index} is {row[name]!r}, not {_name_of(wanted)}")
+    if row["metric"] not in METRICS:
+        raise UsageError(
+            f"{path}: row {index} is of the metric {row['metric']!r}, which is not known here; if it is one of yours,"
+            " import the file that registers it"
+        )
     if row["schema"] != SCHEMA:
         raise UsageError(f"{path}: row {index} is of schema {row['schema']}, the file of {SCHEMA}")
 

@@ -13,8 +13,8 @@ import numpy as np
 from zoo.chroma.yuv import split_luma
 from zoo.data.dataset import Maps
 from zoo.data.drawn.procedural import CLASSES, mode_uv
+from zoo.metrics import chroma
 from zoo.metrics.averaging import PIXELS, AveragingIndices, Region, lab_of
-from zoo.metrics.image import chroma
 
 PALETTES = {each.label: mode_uv(each) for each in CLASSES}
 _LUMA = {each.label: split_luma(np.array(each.palette) / 255)[0].mean() for each in CLASSES}

@@ -18,7 +18,6 @@ from zoo.metrics import (
     INDICES,
     AveragingIndices,
     Pair,
-    PooledEnergy,
     Region,
     chroma,
     colorfulness,
@@ -43,7 +42,6 @@ class Collected:
     """What is kept of a candidate: sums an image, and a sample of each object."""
 
     sums: dict[str, list[np.ndarray]] = field(default_factory=lambda: {name: [] for name in IMAGE_METRICS})
-    pooled: PooledEnergy = field(default_factory=PooledEnergy)
     found: list[Region] = field(default_factory=list)
     squeezed: list[float] = field(default_factory=list)
     classification: list[np.ndarray] = field(default_factory=list)
@@ -122,7 +120,6 @@ class Evaluation:
                 pair = Pair(subject.name, answer.rgb, subject.rgb)
                 for metric, sums in image_sums(pair).items():
                     kept.sums[metric].append(sums)
-                kept.pooled.add(pair)
                 kept.squeezed.append(answer.squeezed)
                 if answer.logits is not None:
                     stride = -(-len(uv) // len(answer.logits))
@@ -153,14 +150,13 @@ class Evaluation:
     def _result(self, way: Way, kept: Collected) -> Measured:
         scores: dict[str, Found] = {}
         per_image: dict[str, list[float | None]] = {}
-        for metric, definition in IMAGE_METRICS.items():
-            sums = np.stack(kept.sums[metric])
-            if math.isfinite(definition.value(sums.sum(axis=0))):
-                scores[metric] = scored(partial(_weighted, definition.value, sums), self._groups)
+        for metric in IMAGE_METRICS:
+            definition, sums = IMAGE_METRICS[metric], np.stack(kept.sums[metric])
+            if math.isfinite(definition.over(sums)):
+                scores[metric] = scored(definition.statistic(sums), self._groups)
             else:  # the truth's PSNR
                 scores[metric] = _undefined()
-            per_image[metric] = [number(value) for value in definition.value(sums)]
-        scores["ab_energy_pooled"] = scored(kept.pooled.statistic(), self._groups)
+            per_image[metric] = [number(definition.over(each[None])) for each in sums]
         if kept.found:
             scores |= self._indices(kept.found)
         if kept.classification:

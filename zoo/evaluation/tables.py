@@ -7,12 +7,10 @@ from rich.console import Console
 
 from zoo.evaluation.candidates import BASELINES
 from zoo.evaluation.record import CLASSIFICATION, Evaluated, Measured
-from zoo.metrics import IMAGE_METRICS, INDICES
+from zoo.metrics import INDICES, names_of
 from zoo.results import METRICS
 from zoo.support.table import Table, number, plural, quantity
 
-COLORFULNESS = ("cf", "cf_abs", "delta_cf_set", "delta_cf_image", "chroma_ratio", "ab_energy", "ab_energy_pooled")
-ACCURACY = tuple(name for name in IMAGE_METRICS if name not in COLORFULNESS)
 TITLES = {
     "a_star": "A* → 0",
     "a_star_noisy_mean": "(of the mean, as noisy)",
@@ -79,8 +77,9 @@ def print_tables(evaluated: Evaluated) -> None:
         if evaluated.groups > 1
         else "one group of images: no intervals"
     )
-    console.print(metrics_table(candidates, COLORFULNESS, f"how colourful; {how}", squeezed=True).rich())
-    console.print(metrics_table(candidates, ACCURACY, f"how near the truth: averaging is rewarded; {how}").rich())
+    console.print(metrics_table(candidates, names_of("colourfulness"), f"how colourful; {how}", squeezed=True).rich())
+    accuracy = f"how near the truth: averaging is rewarded; {how}"
+    console.print(metrics_table(candidates, names_of("accuracy"), accuracy).rich())
     if evaluated.ideal_indices:
         console.print(averaging_table(candidates).rich())
         shown = [each.way.title for each in candidates if each.way.title in evaluated.ideal_indices]

@@ -133,7 +133,7 @@ def on_pages(run: Runner, reference: Reference, pages: Iterable[Subject]) -> dic
     speed, keras_speed = len(sums) / seconds
     return {
         "pages": len(sums),
-        "delta_e00": float(metric.value(np.sum(sums, axis=0))),
+        "delta_e00": metric.over(np.stack(sums)),
         "images_per_second": float(speed),
         "keras_images_per_second": float(keras_speed),
     }

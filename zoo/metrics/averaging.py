@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from zoo.chroma.yuv import split_luma, yuv_to_rgb
-from zoo.metrics.image import chroma, lab
+from zoo.metrics.cielab import chroma, lab
+from zoo.metrics.metric import Metric
 
 PIXELS = 64  # a pixel sample of each object, for what is judged a pixel
 ENERGY_PIXELS = 16  # of those, for distances between all pairs
@@ -22,18 +23,24 @@ FEWEST_PIXELS = 32  # smaller objects are left out, after erosion
 LARGEST_RADIUS = 10.0  # ΔE00 within which a colour counts as a mode or as the mean
 GREY = 0.01  # an answer with a smaller share of the controls' chroma is grey
 
-INDICES = (
-    "a_star",
-    "a_star_noisy_mean",
-    "bvr",
-    "ned",
-    "did",
-    "mode_rate",
-    "mean_rate",
-    "false_rate",
-    "speckle",
-    "mse_over_var",
-)
+INDICES = {
+    "a_star": Metric("1", None, 1, "averaging A*: 1 at the mean of the possible colours, 0 at one of them", 0.0),
+    "a_star_noisy_mean": Metric(
+        "1", None, 1, "A* of the mean of the possible colours with the answer's own noise within objects"
+    ),
+    "bvr": Metric(
+        "1", None, 1, "variance between the objects of a class over the truth's: 1 is the truth's diversity", 1.0
+    ),
+    "ned": Metric("1", False, 1, "energy distance to the true colours over that of the conditional mean"),
+    "did": Metric(
+        "1", None, 1, "excess fading: 1 less the chroma ratio of ambiguous objects over that of controls", 0.0
+    ),
+    "mode_rate": Metric("1", True, 1, "share of pixels at a possible colour"),
+    "mean_rate": Metric("1", False, 1, "share of pixels at the mean of the possible colours"),
+    "false_rate": Metric("1", False, 1, "share of pixels at neither"),
+    "speckle": Metric("1", False, 1, "variance within objects beyond the truth's, over the variance between them"),
+    "mse_over_var": Metric("1", None, 1, "squared error of a*b* over the variance between objects: 2 of a sampler"),
+}
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from zoo.errors import UsageError
 from zoo.models.loading import load
 from zoo.models.prediction import Predictor
 from zoo.pages.scan import Scan
+from zoo.support.arrays import check_unit, kind_of
 
 SIDE = 1024
 """The longer side of what the network sees, pixels: pages it was trained on are about as large."""
@@ -54,20 +55,22 @@ class Colorizer:
         """Colours a page.
 
         Args:
-            luma: (H, W): float in [0, 1], uint8 or uint16.
+            luma: (H, W) or (H, W, 1): float in [0, 1], uint8 or uint16.
             seed: of a sampling decoder.
 
         Returns:
             RGB (H, W, 3), uint16 for uint16, otherwise uint8. Its luma differs from the given one by rounding alone.
+
+        Raises:
+            UsageError: another array; the message says what it is, and what to do.
         """
-        samples = np.asarray(luma)
-        if samples.dtype.kind == "f":
-            samples = np.rint(np.clip(samples, 0, 1) * 65535).astype(np.uint16)
-            return (self.paint(Scan(samples), self.chroma([self.seen(Scan(samples))], seed=seed)[0]) >> 8).astype(
-                np.uint8
-            )
+        samples = _samples(luma)
+        floats = samples.dtype.kind == "f"
+        if floats:
+            samples = np.rint(np.clip(samples, 0, 1) * np.float32(65535)).astype(np.uint16)
         scan = Scan(samples)
-        return self.paint(scan, self.chroma([self.seen(scan)], seed=seed)[0])
+        rgb = self.paint(scan, self.chroma([self.seen(scan)], seed=seed)[0])
+        return np.rint(rgb / np.float32(257)).astype(np.uint8) if floats else rgb
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of what the network sees of a page."""
@@ -104,6 +107,27 @@ class Colorizer:
     def paint(self, scan: Scan, uv: np.ndarray, *, headroom: float = 0.0) -> np.ndarray:
         """A scan in the colours of `uv` (h, w, 2), RGB (H, W, 3) of the scan's depth: see `paint`."""
         return paint(scan, uv, along_edges=self._along_edges, headroom=headroom)
+
+
+def _samples(luma: Any) -> np.ndarray:
+    """A user's luma as (H, W), uint8, uint16 or float in [0, 1]; anything else is refused."""
+    array = np.asarray(luma)
+    if array.ndim == 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.ndim != 2 or not array.size or not (array.dtype in (np.uint8, np.uint16) or array.dtype.kind == "f"):
+        advice = ""
+        if array.ndim == 3 and array.shape[-1] in (3, 4):
+            advice = ". The luma of RGB in [0, 1] is zoo.chroma.yuv.split_luma(rgb)[0]"
+        elif array.ndim > 2:
+            advice = ". Of several pages give one at a time"
+        elif array.dtype.kind in "iu":
+            advice = ". Values in 0…255 are luma.astype(np.uint8)"
+        raise UsageError(
+            f"luma is {kind_of(array)}; give one page of shape (H, W), float in [0, 1], uint8 or uint16{advice}"
+        )
+    if array.dtype.kind == "f":
+        check_unit(array, "luma")
+    return array
 
 
 def paint(scan: Scan, uv: np.ndarray, *, along_edges: bool = True, headroom: float = 0.0) -> np.ndarray:

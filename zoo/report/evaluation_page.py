@@ -4,14 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from zoo.evaluation.record import Evaluated
-from zoo.evaluation.tables import (
-    ACCURACY,
-    COLORFULNESS,
-    averaging_table,
-    classifiers_table,
-    ideal_table,
-    metrics_table,
-)
+from zoo.evaluation.tables import averaging_table, classifiers_table, ideal_table, metrics_table
+from zoo.metrics import names_of
 from zoo.report.markdown import changes
 from zoo.support.table import Table, plural
 
@@ -51,7 +45,9 @@ def evaluation_page(title: str, result: Evaluated, figures: Sequence[str]) -> st
             "What the oracles score on these palettes when every class and every colour of it is as frequent as the"
             f" others, without noise:\n\n{ideal.markdown()}"
         )
-    for heading, names in (("How colourful", COLORFULNESS), ("How near the truth", ACCURACY)):
+    for heading, group in (("How colourful", "colourfulness"), ("How near the truth", "accuracy")):
+        # An evaluation that was made before a metric was there does without it.
+        names = [name for name in names_of(group) if all(name in each.scores for each in result.candidates)]
         parts.append(f"## {heading}\n\n{metrics_table(result.candidates, names).markdown()}")
     classifiers = classifiers_table(result.candidates)
     if classifiers.lines:

@@ -135,7 +135,7 @@ def benchmarks_page(machines: list[list[Record]]) -> str:
         vibrancy = [record for record in records if record["suite"] == "vibrancy"]
         if vibrancy:
             parts.append(f"### Colour\n\n{_wide(vibrancy, tuple(IMAGE_METRICS))}")
-            parts.append(f"### Averaging\n\n{_wide(records, INDICES)}")
+            parts.append(f"### Averaging\n\n{_wide(records, tuple(INDICES))}")
     meanings = [f"- `{name}` ({metric.unit}): {metric.meaning}" for name, metric in METRICS.items()]
     parts.append("## What the metrics are\n\n" + "\n".join(meanings) + "\n")
     return "\n".join(parts)

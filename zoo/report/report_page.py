@@ -11,8 +11,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from zoo.evaluation.record import CLASSIFICATION, Measured
-from zoo.evaluation.tables import ACCURACY, COLORFULNESS, metric_title
-from zoo.metrics import INDICES
+from zoo.evaluation.tables import metric_title
+from zoo.metrics import INDICES, names_of
+from zoo.metrics.images import GROUPS
 from zoo.models.registry import get_card, list_models
 from zoo.report.collected import Run, Sources
 from zoo.report.evaluation_page import FIGURES
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 FIGURE = re.compile(r"<!--figure ([\w-]+ [0-9a-f]+)-->(.*?)<!--end of figure-->", re.S)
-GROUPS = {"averaging": INDICES, "colourfulness": COLORFULNESS, "accuracy": ACCURACY, "distributions": CLASSIFICATION}
 UNRANKED = ("a_star_noisy_mean", "mse_over_var")
 TRADEOFF = ("delta_e00", "ab_energy_pooled", "chroma_ratio", "a_star", "bvr")
 FACTS = (  # of a model on a machine: heading, suite, benchmark, metric
@@ -156,9 +156,10 @@ def _fact(rows: Sequence[Record], model: str, suite: str, benchmark: str, metric
 
 def _evaluation(name: str, sources: Sources, drawn: Mapping[str, str]) -> Shown:
     result = sources.evaluations[name]
+    groups = {"averaging": INDICES, **{group: names_of(group) for group in GROUPS}, "distributions": CLASSIFICATION}
     columns = [
         (metric, group)
-        for group, metrics in GROUPS.items()
+        for group, metrics in groups.items()
         for metric in metrics
         if any(metric in each.scores for each in result.candidates)
     ]
