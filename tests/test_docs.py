@@ -1,6 +1,7 @@
 """The documentation does what it says: its commands parse, its links lead somewhere, its examples run."""
 
 import importlib
+import json
 import re
 import shlex
 import subprocess
@@ -19,6 +20,11 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 def blocks(path: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)```", path.read_text(encoding="utf-8"), re.S | re.M)
+
+
+def example(name: str) -> str:
+    """The file of that name in docs/extending.md."""
+    return next(block for block in blocks(ROOT / "docs" / "extending.md", "python") if block.startswith(f'"""{name}'))
 
 
 def commands() -> list[tuple[str, str]]:
@@ -71,8 +77,7 @@ def test_links_lead_somewhere():
     ],
 )
 def test_examples_of_extending_run(tmp_path, name, words):
-    code = next(block for block in blocks(ROOT / "docs" / "extending.md", "python") if block.startswith(f'"""{name}'))
-    (tmp_path / name).write_text(code, encoding="utf-8")
+    (tmp_path / name).write_text(example(name), encoding="utf-8")
     images.make_images(tmp_path / "pages", train=4, val=2)
     settings = ["--data", "pages", "--crop", "32", "--batch-size", "2", "--steps", "2", "--validation-crops", "2"]
     settings += ["--encoder-weights", "none", "--precision", "float32", "--run-dir", "run"]
@@ -80,6 +85,27 @@ def test_examples_of_extending_run(tmp_path, name, words):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "best.keras").exists()
+
+
+def test_the_metric_of_extending_is_shown(tmp_path):
+    (tmp_path / "pages").mkdir()
+    images.make_books(tmp_path / "pages", train=2, val=1, test=2)
+    (tmp_path / "blues.py").write_text(example("blues.py"), encoding="utf-8")
+    command = [sys.executable, "blues.py", "grey", "--data", "pages", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    rows = {row["variant"]: row["value"] for row in json.loads(done.stdout)["rows"] if row["metric"] == "blues"}
+    assert rows["grey"] == 0 < rows["truth"] < 1
+
+
+def test_the_readme_s_python_runs(tmp_path):
+    code = next(block for block in blocks(ROOT / "README.md", "python") if "model.fit" in block)
+    (tmp_path / "pages").mkdir()
+    images.make_books(tmp_path / "pages", train=8, val=2)
+    code = code.replace("steps_per_epoch=50, epochs=2", "steps_per_epoch=1, epochs=1")
+    code += "assert set(zoo.metrics.evaluate(rgb, image)) >= {'cf', 'chroma_ratio', 'delta_e00'}\n"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.needs("onnxruntime", "tf2onnx")

@@ -285,6 +285,6 @@ def test_a_damaged_side_is_named(tmp_path: Path, pages: np.ndarray, capsys: pyte
 
 
 def test_committed_evaluations_compare_with_themselves() -> None:
-    for path in (Path(__file__).parents[1] / "reports" / "results").glob("evaluation-*.json"):
+    for path in (Path(__file__).parents[2] / "reports" / "results").glob("evaluation-*.json"):
         side = Side(str(path), load_result(path).rows)
         assert {each.verdict for each in compare(side, side)} <= {"same"}

@@ -75,7 +75,7 @@ def test_table_of_models():
 
 
 def test_the_script_and_the_modules_are_the_same_commands():
-    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     module, _, function = project["scripts"]["zoo"].partition(":")
     script = f"import sys; sys.argv[0] = '/somewhere/bin/zoo'; from {module} import {function}; sys.exit({function}())"
     by_script = call("-c", script, "train", "--help")

@@ -136,7 +136,7 @@ def test_the_largest_image_stays_within_the_stated_memory(tmp_path, kind, mode):
         "import sys; from fuzz import peak_memory; from zoo.data.decode import decode_rgb;"
         "data = open(sys.argv[1], 'rb').read(); before = peak_memory(); decode_rgb(data); print(peak_memory() - before)"
     )
-    here = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    here = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "helpers")}
     done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True, env=here)
     print(kind, mode, done.stdout)
     assert int(done.stdout) < MEMORY_BOUND

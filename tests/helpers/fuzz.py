@@ -1,8 +1,8 @@
 """Hostile images and archives through the loader and the colouring path.
 
-`python tests/fuzz.py --count 6000` makes that many mutants of good JPEG, PNG, WebP, GIF, TIFF and CBZ files, reads
-them as a data set, takes training crops of what was accepted, colours it, and prints the counts. Each hundred is a
-process of its own, whose death, time and memory are watched.
+`python tests/helpers/fuzz.py --count 6000` makes that many mutants of good JPEG, PNG, WebP, GIF, TIFF and CBZ files. It
+reads them as a data set, takes training crops of what was accepted, colours it, and prints the counts. Each hundred is
+a process of its own, whose death, time and memory are watched.
 """
 
 import argparse
@@ -367,7 +367,7 @@ def table(found: dict[str, Any], count: int, seed: int) -> str:
         f" colours {BATCH} of them: {found['peak memory'] / 1e6:.0f} MB more than before. Crashes, hangs and other"
         f" problems: {len(found['problems'])}.",
         "",
-        f"`python tests/fuzz.py --count {count} --seed {seed}`; {versions}, Python {platform.python_version()},"
+        f"`python tests/helpers/fuzz.py --count {count} --seed {seed}`; {versions}, Python {platform.python_version()},"
         f" {platform.machine()}.",
     ]
     return "\n".join(lines)

@@ -255,7 +255,7 @@ def test_an_evaluation_without_rows_is_named(tmp_path: Path) -> None:
 
 
 def test_the_committed_results_can_be_read() -> None:
-    for path in (Path(__file__).parents[1] / "reports" / "results").glob("*.json"):
+    for path in (Path(__file__).parents[2] / "reports" / "results").glob("*.json"):
         result = load_result(path)
         assert result.rows
         assert all(tuple(record) == COLUMNS for record in result.rows)

@@ -21,7 +21,7 @@ from zoo.results import merge_rows, save_result
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DRIVER = shutil.which("chromedriver")
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NAUGHTY = "<img src=x onerror=document.title='hit'>"
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
 FLAGS += ("--disable-component-update", "--disable-sync", "--hide-scrollbars")

@@ -18,7 +18,7 @@ from zoo.report.markdown import changes, run_table
 from zoo.report.writer import csv_table
 from zoo.results import COLUMNS, SCHEMA, Result, load_result, merge_rows, save_result
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 README = (
     "# A title\n\n<!-- table: targets -->\nold\n<!-- end of table -->\n\n<!-- table: runs -->\n<!-- end of table -->\n"
 )
