@@ -41,7 +41,7 @@ def test_three_steps_are_hand_written_gradient_descent(pages, tmp_path):
     trainer, dataset, _ = train_paper(
         pages, tmp_path / "run", steps=3, crop=32, precision="float32", encoder_weights="none"
     )
-    model = zoo.create("residual", encoder_weights="none", train_encoder=True)  # the report's defaults
+    model = zoo.create("residual", encoder_weights="none", train_encoder=True)  # the defaults of Meda 2016
     batches = iter(crop_batches(dataset.splits["train"], batch_size=1, crop=32, seed=0))
     for _ in range(3):
         yuv = rgb2yuv(next(batches).numpy() / 255.0).astype(np.float32)

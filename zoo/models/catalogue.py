@@ -1,4 +1,13 @@
-"""The models of the zoo. Builders import Keras only when called, so that listing them stays instant."""
+"""The models of the zoo. Builders import Keras only when called, so that listing them stays instant.
+
+Papers are cited by author and year, here and everywhere:
+
+| key | paper |
+|---|---|
+| Meda 2016 | R. Meda, Colorize Black and White Images: the paper whose three models this zoo builds |
+| Dahl 2016 | R. Dahl, Automatic Colorization |
+| Zhang 2016 | R. Zhang, P. Isola, A. A. Efros, Colorful Image Colorization, ECCV 2016 |
+"""
 
 import inspect
 from typing import Any
@@ -28,7 +37,7 @@ def _colorizer(card: ModelCard, options: dict[str, Any]) -> Any:
 HYPERCOLUMN = ModelCard(
     name="hypercolumn",
     summary="The image and the encoder's maps, upsampled and stacked (963 channels of VGG16); 3×3 convolutions to UV.",
-    source="R. Meda, Colorize Black and White Images, section 3.6 (never run there: out of memory)",
+    source="Meda 2016, section 3.6 (never run there: out of memory)",
     trunk="hypercolumn",
     head="uv",
     output="uv",
@@ -41,7 +50,7 @@ HYPERCOLUMN = ModelCard(
 RESIDUAL = ModelCard(
     name="residual",
     summary="The encoder's maps added to a decoder on its way up, ×2 at a time; regression to UV.",
-    source="R. Dahl, Automatic Colorization, 2016, with the changes of R. Meda's report, section 3.7",
+    source="Dahl 2016, with the changes of Meda 2016, section 3.7",
     trunk="residual",
     head="residual_uv",
     output="uv",
@@ -54,7 +63,7 @@ RESIDUAL = ModelCard(
 CLASSIFIER = ModelCard(
     name="classifier",
     summary="The residual encoder with two softmaxes of 64 bins, one for U and one for V, in place of the regression.",
-    source="R. Meda, Colorize Black and White Images, section VI (proposed there, not built)",
+    source="Meda 2016, section VI (proposed there, not built)",
     trunk="residual",
     head="bins",
     output="logits",

@@ -1,4 +1,4 @@
-"""The report's Figure 1: a page in grey, in its new colours and, where it had some, in its true ones."""
+"""Figure 1 of Meda 2016: a page in grey, in its new colours and, where it had some, in its true ones."""
 
 import numpy as np
 

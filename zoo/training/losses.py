@@ -2,7 +2,7 @@
 
 | name | of | reduction |
 |---|---|---|
-| `euclidean` | UV | squared distance summed over pixels and channels, mean over the batch: the report |
+| `euclidean` | UV | squared distance summed over pixels and channels, mean over the batch: Meda 2016 |
 | `dahl` | UV | mean of `mse` on the UV planes as they are and blurred at 3 and 5 pixels |
 | `mse` | UV | squared error, mean over everything |
 | `cross_entropy` | logits | cross-entropy of U plus that of V against two-hot labels, mean over pixels, in nats |
@@ -24,7 +24,8 @@ PRIOR_BLUR = 1.5  # bins
 def euclidean(uv: Any, predicted: Any) -> Any:
     """Squared Euclidean distance of the two UV images, summed over pixels and channels, mean over the batch.
 
-    The report's "plain Euclidean distance" in the one reading of its text that trains with gradient descent at 1e-4.
+    The "plain Euclidean distance" of Meda 2016, in the one reading of its text that trains with gradient
+    descent at 1e-4.
     """
     return ops.mean(ops.sum(ops.square(predicted - uv), axis=(1, 2, 3)))
 
@@ -85,9 +86,8 @@ def chroma_prior(uv: np.ndarray) -> np.ndarray:
 def rebalancing_weights(prior: np.ndarray, rebalance: float) -> np.ndarray:
     """Weights by true colour that make rare colours count: 1 over a mixture of their share and an equal one.
 
-    Zhang, Isola, Efros: Colorful Image Colorization, 2016, equation 4: w ∝ ((1 − λ)p + λ/Q)⁻¹ with λ = 1 −
-    `rebalance` (theirs is ½), p smoothed by a Gaussian, here of `PRIOR_BLUR` bins, Q the number of colours that
-    occur, and a mean weight of 1 over p.
+    Zhang 2016, equation 4: w ∝ ((1 − λ)p + λ/Q)⁻¹ with λ = 1 − `rebalance` (theirs is ½), p smoothed
+    by a Gaussian, here of `PRIOR_BLUR` bins, Q the number of colours that occur, and a mean weight of 1 over p.
 
     Args:
         prior: (64, 64), of `chroma_prior`.

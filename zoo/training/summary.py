@@ -1,4 +1,4 @@
-"""Summary images, as in the report's Figure 1: grey | answer | truth, under these titles."""
+"""Summary images, as in Figure 1 of Meda 2016: grey | answer | truth, under these titles."""
 
 from pathlib import Path
 

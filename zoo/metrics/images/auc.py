@@ -13,7 +13,7 @@ LARGEST_THRESHOLD = 150
     "auc",
     group="accuracy",
     higher_is_better=True,
-    meaning="share of pixels with ‖Δab‖ ≤ t, mean over t = 0 … 150 (Zhang et al., 2016)",
+    meaning="share of pixels with ‖Δab‖ ≤ t, mean over t = 0 … 150 (Zhang 2016)",
 )
 def _auc(pair: Pair) -> np.ndarray:
     return _scores(pair)
