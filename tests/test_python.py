@@ -24,27 +24,19 @@ def test_what_is_elsewhere_is_reached_and_listed():
 
 
 COST = """
-import sys, time
-began = time.process_time()
+import sys
 import zoo
-spent = time.process_time() - began
 heavy = {"keras", "tensorflow", "torch", "numpy", "scipy", "skimage", "matplotlib", "pandas"} & set(sys.modules)
 assert not heavy, heavy
-print(spent)
 zoo.metrics, zoo.open_dataset, zoo.training_pairs
 heavy = {"keras", "tensorflow", "scipy", "skimage"} & set(sys.modules)
 assert not heavy, heavy
 """
 
 
-def test_importing_is_quick_and_light():
-    # The processor's time, and the least of three: the machine has other things to do.
-    spent = []
-    for _ in range(3):
-        done = subprocess.run([sys.executable, "-c", COST], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        spent.append(float(done.stdout))
-    assert min(spent) < 0.2
+def test_importing_is_light():
+    done = subprocess.run([sys.executable, "-c", COST], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 TYPED = """
