@@ -77,13 +77,16 @@ def create_released(model: str, name: str, **options: Any) -> Any:
     Args:
         model: a registered model.
         name: of the weights.
-        **options: `train_encoder`; of the others none but those the weights were trained with.
+        **options: `train_encoder`; of the others, `encoder` among them, none but those the weights were trained with.
 
     Raises:
         UsageError: no such weights, a file that is not what its card says, or options that do not fit.
     """
     card = get_release(model, name)
     train_encoder = bool(options.pop("train_encoder", False))
+    encoder = card.config.get("encoder") or get_card(model).encoder  # older cards name none
+    if options.pop("encoder", encoder) != encoder:
+        raise UsageError(f"weights={name!r} were trained with the encoder {encoder!r}: leave encoder out")
     for option, value in options.items():
         if card.options.get(option, value) != value or option not in card.options:
             raise UsageError(
@@ -91,7 +94,6 @@ def create_released(model: str, name: str, **options: Any) -> Any:
             )
     path = FOLDER / f"{model}-{name}.npz"
     arrays = _read_arrays(path, card.sha256)
-    encoder = card.config.get("encoder") or get_card(model).encoder  # older cards name none
     network = build(model, encoder=encoder, encoder_weights="imagenet", train_encoder=train_encoder, **card.options)
     variables = decoder_variables(network)
     if set(variables) != set(arrays):
