@@ -23,16 +23,16 @@ COMMANDS = {
 def show() -> None:
     """Prints the tables of models and of encoders."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     console = Console()
-    table = Table("model", "output", "parameters", "what it is", "source")
+    table = Table(Column("model", no_wrap=True), "from", "to", "parameters", "what it is", "source")
     for name in zoo.list_models():
         card = zoo.get_card(name)
         summary = f"{card.summary}\n{card.notes}" if card.notes else card.summary
-        table.add_row(name, card.output, f"{card.parameters / 1e6:.1f} M", summary, card.source)
+        table.add_row(name, ", ".join(card.inputs), card.output, f"{card.parameters / 1e6:.1f} M", summary, card.source)
     console.print(table)
-    table = Table("encoder", "maps", "parameters", "weights", "licence")
+    table = Table(Column("encoder", no_wrap=True), "maps", "parameters", "weights", "licence")
     for name in zoo.list_encoders():
         encoder = ENCODERS[name].card
         maps = ", ".join(f"1/{tap.stride}: {tap.channels}" for tap in encoder.taps)

@@ -319,6 +319,9 @@ def test_what_cannot_be_a_metric(monkeypatch, pairs):
     vector = metrics.register_metric("vector", **of)(lambda pair: np.ones(3))
     with pytest.raises(ValueError, match=r"'vector' answered with shape \(3,\): give a number, a map"):
         vector(pairs[0].predicted, pairs[0].truth)
+    turned = metrics.register_metric("turned", **of)(lambda pair: np.ones((2, pair.truth.shape[1])))
+    with pytest.raises(ValueError, match=r"\(2, \d+\): give a number, a map of the image's"):
+        turned(pairs[0].predicted, pairs[0].truth)
     metrics.register_metric("seconds", **of)(lambda pair: 1)
     from zoo.results import METRICS
 

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from images import make_images
 from PIL import Image
 
 from zoo import train
@@ -40,14 +41,7 @@ def wandb(monkeypatch, tmp_path):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("data") / "images"
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 4), ("val", 2)):
-        (folder / split).mkdir(parents=True)
-        for index in range(count):
-            coarse = Image.fromarray(rng.integers(0, 256, (5, 4, 3), dtype=np.uint8))
-            coarse.resize((40, 48), Image.Resampling.NEAREST).save(folder / split / f"{index}.png")
-    return folder
+    return make_images(tmp_path_factory.mktemp("data") / "images", train=4, val=2)
 
 
 def command(data, folder, *more: object, model: str = "tiny") -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from images import make_images
 from PIL import Image
 
 import zoo
@@ -25,14 +26,7 @@ FAST = ["--encoder-weights", "none", "--crop", "16", "--batch-size", "2", "--val
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("data") / "images"
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 6), ("val", 3)):
-        (folder / split).mkdir(parents=True)
-        for index in range(count):
-            coarse = Image.fromarray(rng.integers(0, 256, (5, 4, 3), dtype=np.uint8))
-            coarse.resize((40, 48), Image.Resampling.NEAREST).save(folder / split / f"{index}.png")
-    return folder
+    return make_images(tmp_path_factory.mktemp("data") / "images", train=6, val=3)
 
 
 def run(capsys, *arguments: object) -> tuple[int, str, str]:
@@ -81,7 +75,7 @@ def test_a_run_leaves_what_it_promises(capsys, data, tmp_path, model):
     assert code == 0, err
     for word in ("grey image", "mean colour", model, "RMSE-ab"):
         assert word in out
-    assert "4 train, 3 val, 2 test" in err
+    assert "5 train, 3 val, 1 test" in err
     expected = {
         *("config.json", "environment.json", "metrics.jsonl", "checkpoints", ".lock", "best.keras", "last.keras"),
         *("result.json", "summary.png", "summary-000000.png", "summary-000002.png", "summary-000004.png"),

@@ -62,7 +62,7 @@ RESIDUAL = ModelCard(
 
 CLASSIFIER = ModelCard(
     name="classifier",
-    summary="The residual encoder with two softmaxes of 64 bins, one for U and one for V, in place of the regression.",
+    summary="The residual trunk with two softmaxes of 64 bins, one for U and one for V, in place of the regression.",
     source="Meda 2016, section VI (proposed there, not built)",
     trunk="residual",
     head="bins",

@@ -11,8 +11,6 @@ from zoo.chroma.yuv import namespace
 from zoo.errors import UsageError
 from zoo.models.inputs import INPUTS, LUMA, ModelInput
 
-ANSWERS = ("uv", "logits")
-
 PLAIN_MULTIPLE = 32
 """What height and width are padded to a multiple of, for a model of one's own that does not take any: five poolings."""
 

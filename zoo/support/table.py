@@ -108,14 +108,15 @@ class Table:
         return str(self.frame().to_csv(index=False, lineterminator="\n"))
 
     def rich(self, *, wrap: bool = True) -> "Rich":
-        """The table for a terminal, intervals below their values; without `wrap` numbers keep to one line."""
+        """The table for a terminal, intervals below their values and long names folded, never cut; without
+        `wrap` numbers keep to one line."""
         from rich.table import Table as Rich
         from rich.text import Text
 
         table = Rich(caption=self.caption or None)
         for column in self.columns:
             justify: Any = "right" if column.numbers else "left"
-            table.add_column(column.title, justify=justify, no_wrap=column.numbers and not wrap)
+            table.add_column(column.title, justify=justify, overflow="fold", no_wrap=column.numbers and not wrap)
         for line in self.lines:
             below = ("\n".join(filter(None, (cell.text, cell.interval))) for cell in line.cells)
             table.add_row(*(Text(text, cell.style) for text, cell in zip(below, line.cells, strict=True)))

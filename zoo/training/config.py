@@ -1,7 +1,6 @@
 """What a run is: defaults < recipe (TOML) < flags, every key checked."""
 
 import dataclasses
-import difflib
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from zoo.models.application import APPLICATION
 from zoo.models.encoders import ENCODERS
 from zoo.models.heads import HEADS
 from zoo.models.registry import get_card
+from zoo.support.names import suggestion
 
 RECIPES_DIR = Path(__file__).parent / "recipes"
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
@@ -140,9 +140,10 @@ def load_recipe(name: str) -> Recipe:
     if not path.is_file():
         if name.endswith(".toml"):
             raise UsageError(f"--recipe {name}: no such file")
-        near = difflib.get_close_matches(name, list_recipes(), n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise UsageError(f"unknown recipe {name!r}.{hint} Known recipes: {', '.join(list_recipes())}, or a .toml file.")
+        known = list_recipes()
+        raise UsageError(
+            f"unknown recipe {name!r}.{suggestion(name, known)} Known recipes: {', '.join(known)}, or a .toml file."
+        )
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

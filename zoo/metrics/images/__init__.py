@@ -114,13 +114,13 @@ def register_metric(
             found = np.asarray(measure(pair))
             if found.ndim == 0:
                 return np.array([found, 1.0])
-            if found.ndim == 2:
+            if found.shape == pair.truth.shape[:2]:
                 return np.array([found.sum(), found.size])
             if found.ndim == 1 and (value or statistic):
                 return found
             raise ValueError(
-                f"metric {name!r} answered with shape {found.shape}: give a number, a map (H, W), or a vector and"
-                " `value`, the formula over its sums"
+                f"metric {name!r} answered with shape {found.shape}: give a number, a map of the image's size"
+                f" {pair.truth.shape[:2]}, or a vector and `value`, the formula over its sums"
             )
 
         metric = ImageMetric(

@@ -1,0 +1,18 @@
+"""The terminal's form of a table; what Markdown, CSV and the page show is tested where reports are."""
+
+import io
+
+from rich.console import Console
+
+from zoo.support.table import Table
+
+
+def test_long_names_are_folded_and_never_cut():
+    names = [f"classifier-pages-quick-seed{seed}" for seed in range(2)]
+    table = Table.of(["candidate", "delta_e00", "rmse_ab"], [(name, 12.25, 20.5) for name in names], numbers=2)
+    console = Console(file=io.StringIO(), width=40)
+    console.print(table.rich())
+    text = console.file.getvalue()
+    assert "…" not in text
+    cells = "".join(line.split("│")[1].strip() for line in text.splitlines() if line.startswith("│"))
+    assert cells == "".join(names)
