@@ -74,16 +74,29 @@ def parser() -> Parser:
         help="crop places up to so many times as large, and reduce them to the crop's size (default: 1)",
     )
     p.add_argument(
+        "--views",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="not crops, but views: half to all of an image or of a page's panel, resized to the crop's size",
+    )
+    p.add_argument(
         "--contrast",
         type=float,
         metavar="AMOUNT",
         help="change contrast and brightness of the crops by up to this share (default: 0)",
     )
+    p.add_argument("--gamma", type=float, metavar="AMOUNT", help="change the gamma of the crops (default: 0)")
     p.add_argument(
         "--scans",
         type=float,
         metavar="SHARE",
         help="make this share of the crops look like scans in grey: line art, halftone, faded (default: 0)",
+    )
+    p.add_argument(
+        "--line-art",
+        type=float,
+        metavar="SHARE",
+        help="make this share of the crops line art: outlines on white, their fills removed (default: 0)",
     )
     p.add_argument(
         "--precision",
@@ -242,13 +255,16 @@ def train(arguments: argparse.Namespace) -> None:
         read_tf_config()
 
     from zoo.data.dataset import open_dataset
+    from zoo.data.pipeline import VIEW_LEAST
     from zoo.support.console import say, scanning, stderr_console
     from zoo.training.rundir import RunDirectory, disk_error
 
     console = stderr_console()
     run_dir = RunDirectory(arguments.run_dir or default_run_dir(config), arguments.keep_checkpoints)
     with scanning(console) as progress:
-        dataset = open_dataset(config.data, crop=config.crop, max_bad=arguments.max_bad, progress=progress)
+        dataset = open_dataset(
+            config.data, crop=VIEW_LEAST if config.views else config.crop, max_bad=arguments.max_bad, progress=progress
+        )
     say(dataset.summary())
     identity = config.as_json() | {"data_fingerprint": dataset.fingerprint}
     devices = None

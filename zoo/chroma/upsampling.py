@@ -32,6 +32,9 @@ LOOKS = (0.25, 0.75)  # where, on the way from a pixel to a cell, strokes are lo
 STRIP_PIXELS = 1_000_000
 """How much of a page is in memory as floats at once."""
 
+MULTIPLE = 8
+"""Pixels: what height and width of a reduced image are multiples of."""
+
 CHUNK = 1 << 15  # pixels computed at once: what fits a processor's cache
 
 
@@ -299,7 +302,26 @@ def along_edges(scan: LumaRows, uv: np.ndarray) -> Callable[[np.ndarray, int], n
     return EdgeUpsampler(stroke, mean, variance, sums["cover"], uv).rows
 
 
-def cell_means(x: np.ndarray, height: int, width: int, box: tuple[float, float, float, float]) -> np.ndarray:
-    """The means of (H, W) over the cells of a grid on a part of it, float32 (height, width)."""
+def reduced_size(height: int, width: int, side: int) -> tuple[int, int]:
+    """Height and width of what a network sees of an image that is to have a longer side of at most `side`.
+
+    Both are multiples of `MULTIPLE` if it is reduced at all. At a side of 0 nothing is.
+    """
+    longest = max(height, width)
+    if not side or longest <= side:
+        return height, width
+    high, wide = (max(MULTIPLE, round(each * side / longest / MULTIPLE) * MULTIPLE) for each in (height, width))
+    return high, wide
+
+
+def shown(luma: np.ndarray, side: int) -> np.ndarray:
+    """Luma (H, W) reduced to `reduced_size`, float32 (h, w), each pixel the mean of those it stands for."""
+    return cell_means(luma, *reduced_size(len(luma), luma.shape[1], side))
+
+
+def cell_means(
+    x: np.ndarray, height: int, width: int, box: tuple[float, float, float, float] | None = None
+) -> np.ndarray:
+    """The means of (H, W) over the cells of a grid on it, or on a part of it, float32 (height, width)."""
     image = Image.fromarray(np.ascontiguousarray(x, np.float32))
     return np.asarray(image.resize((width, height), Image.Resampling.BOX, box=box))

@@ -34,12 +34,19 @@ class ImageRef(ImageFile):
         width, height: pixels, with the image upright.
         fast: "jpeg" or "png" when TensorFlow's decoder of that name gives the same pixels.
         digest: SHA-256 (hex) of the file's bytes.
+        panels: of a page that was cut into panels, (top, left, height, width) of each in pixels; otherwise empty.
     """
 
     width: int
     height: int
     fast: str | None
     digest: str
+    panels: tuple[tuple[int, int, int, int], ...] = ()
+
+    @property
+    def pictures(self) -> tuple[tuple[int, int, int, int], ...]:
+        """The panels, or the whole image as the only one."""
+        return self.panels or ((0, 0, self.height, self.width),)
 
     def decode(self) -> np.ndarray:
         """Returns the image as uint8 RGB (height, width, 3); raises ImageError or OSError."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
 from zoo.chroma.yuv import split_luma
 from zoo.data.cache import DecodedImages
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
 PREFETCHED_BATCHES = 4
 LAST_CALLS_SECONDS = 10.0
 ZOOM_SEED = 6_000_011  # keeps the sizes of places apart from where they are under one seed
+PANEL_SEED = 7_000_003  # and which panel of a page it is
+VIEW_LEAST = 64
+"""Of views: images whose shorter side has fewer pixels are left out."""
+
+VIEW_PARTS = (0.5, 1.0)
+"""Of views: the side of the place, as a part of the picture's shorter side."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +139,7 @@ def crop_batches(
     start_step: int = 0,
     flip: bool = False,
     zoom: float = 1.0,
+    views: bool = False,
     cache: str | None = None,
     share: Share = WHOLE,
 ) -> "tf.data.Dataset":
@@ -148,35 +156,45 @@ def crop_batches(
         flip: whether to mirror every other crop, at random, left to right.
         zoom: a crop is of a place up to so many times as large, as far as the image goes, at random (as many between 1
             and 2 as between 2 and 4), reduced to its size by averaging; at 1 nothing is resized.
+        views: instead of crops, views: a place of half to all of the picture's shorter side, resized to the crop's
+            size. The picture is the image, or a panel of it if the data set was opened with `panels`.
         cache: `memory` or `disk` keeps decoded images (see `zoo.data.cache`); None decodes the crop alone, each
             time. The crops are the same.
         share: the part of every batch to give, one device's after the other's.
 
     Raises:
-        UsageError: the split is empty, an image of it is smaller than the crop, or the cache has no room.
+        UsageError: the split is empty, an image of it is smaller than the crop (than `VIEW_LEAST`, of views), or the
+            cache has no room.
     """
     import tensorflow as tf
 
-    _check_crop(split, crop)
+    _check_crop(split, VIEW_LEAST if views else crop)
     decoded = DecodedImages(split, cache) if cache else None
     images = split.images
     zipped = images[0].archive is not None
     with tf.device("CPU"):  # where tf.data runs
         paths = tf.constant([os.fsencode(image.path) for image in images])
         sizes = tf.constant([(image.height, image.width) for image in images], tf.int64)
+        pictures = tf.ragged.constant([image.pictures for image in images], ragged_rank=1, dtype=tf.int32)
         decoders = tf.constant([_DECODERS.index(image.fast) for image in images])
 
     def example(n: "tf.Tensor") -> "tf.Tensor":
         index = _shuffled(n, len(images), seed)
         # Integers modulo the range: the bias is below 1e-5, and no rounding can reach the far edge.
         bits = tf.random.stateless_uniform([3], [seed, n], minval=None, maxval=None, dtype=tf.int32)
-        side = crop
-        if zoom > 1:
+        side, first, picture = crop, 0, tf.cast(sizes[index], tf.int32)
+        if views:
+            panels = pictures[index]
+            which = tf.random.stateless_uniform([2], [seed + PANEL_SEED, n])
+            panel = panels[tf.cast(which[0] * tf.cast(tf.shape(panels)[0], tf.float32), tf.int32)]
+            first, picture = panel[:2], panel[2:]
+            part = VIEW_PARTS[0] + (VIEW_PARTS[1] - VIEW_PARTS[0]) * which[1]
+            side = tf.cast(tf.round(part * tf.cast(tf.reduce_min(picture), tf.float32)), tf.int32)
+        elif zoom > 1:
             part = tf.random.stateless_uniform([], [seed + ZOOM_SEED, n])
             longest = tf.minimum(crop * zoom**part, tf.cast(tf.reduce_min(sizes[index]), tf.float32))
             side = tf.cast(longest, tf.int32)
-        window = tf.cast(sizes[index], tf.int32) - side + 1
-        top, left = bits[0] % window[0], bits[1] % window[1]
+        top, left = tf.unstack(first + bits[:2] % (picture - side + 1))
 
         def contents() -> "tf.Tensor":
             if zipped:
@@ -209,9 +227,11 @@ def crop_batches(
             rgb = tf.numpy_function(_calls.counted(kept), [index, top, left, side], tf.uint8)
         else:
             rgb = tf.switch_case(decoders[index], [with_pillow, jpeg, png])
-        if zoom > 1:
+        if views or zoom > 1:
             rgb = tf.ensure_shape(rgb, [None, None, 3])
-            rgb = tf.cast(tf.round(tf.image.resize(rgb, [crop, crop], method="area")), tf.uint8)
+            # Places of views may be smaller than the crop, where averages would be squares.
+            how: dict[str, Any] = {"method": "bilinear", "antialias": True} if views else {"method": "area"}
+            rgb = tf.cast(tf.round(tf.image.resize(rgb, [crop, crop], **how)), tf.uint8)
         rgb = tf.ensure_shape(rgb, [crop, crop, 3])
         return tf.cond(bits[2] % 2 == 1, lambda: rgb[:, ::-1], lambda: rgb) if flip else rgb
 
@@ -287,17 +307,25 @@ def _decode_with_tensorflow(image: ImageRef, data: bytes) -> None:
         ) from None
 
 
-def fixed_crops(split: Split, *, count: int, crop: int, seed: int) -> list[FixedCrop]:
+def fixed_crops(split: Split, *, count: int, crop: int, seed: int, views: bool = False) -> list[FixedCrop]:
     """Returns `count` crops, the i-th depending on the split, the seed and i alone.
 
     No image is used twice before all have been used. Order and places come from a hash rather than from a
     random generator, so that no library version changes them.
 
+    Args:
+        split: where the images come from.
+        count: how many.
+        crop: side of the crops in pixels.
+        seed: any integer.
+        views: instead of crops, places of all of the picture's shorter side, resized to the crop's size: see
+            `crop_batches`.
+
     Raises:
-        UsageError: the split is empty, or an image of it is smaller than the crop.
+        UsageError: the split is empty, or an image of it is smaller than the crop (than `VIEW_LEAST`, of views).
         RunError: a file is not what it was when the data set was opened.
     """
-    _check_crop(split, crop)
+    _check_crop(split, VIEW_LEAST if views else crop)
     crops: list[FixedCrop] = []
     order: list[tuple[bytes, ImageRef]] = []
     for i in range(count):
@@ -306,16 +334,30 @@ def fixed_crops(split: Split, *, count: int, crop: int, seed: int) -> list[Fixed
             order = sorted(((_hash(seed, epoch, image), image) for image in split.images), key=lambda pair: pair[0])
         key, image = order[position]
         # The first bytes of the hash made the order; the next ones are independent of it.
-        top = int.from_bytes(key[8:16]) % (image.height - crop + 1)
-        left = int.from_bytes(key[16:24]) % (image.width - crop + 1)
-        box = np.s_[top : top + crop, left : left + crop]
+        y, x, height, width = (0, 0, image.height, image.width)
+        if views:
+            y, x, height, width = image.pictures[int.from_bytes(key[24:32]) % len(image.pictures)]
+        side = min(height, width) if views else crop
+        top = y + int.from_bytes(key[8:16]) % (height - side + 1)
+        left = x + int.from_bytes(key[16:24]) % (width - side + 1)
+        box = np.s_[top : top + side, left : left + side]
         maps = None
         if split.read_maps:
-            classes, objects, modes = split.read_maps(image.path)
-            maps = classes[box], objects[box], modes[box]
-        rgb = decode_rgb(_read_unchanged(image))[box].copy()  # a view would keep the whole page in memory
+            classes, objects, modes = (
+                _resized(each[box], crop, Image.Resampling.NEAREST) for each in split.read_maps(image.path)
+            )
+            maps = classes, objects, modes
+        rgb = decode_rgb(_read_unchanged(image))[box]
+        rgb = (
+            _resized(rgb, crop, Image.Resampling.BILINEAR) if views else rgb.copy()
+        )  # not a part of the page in memory
         crops.append(FixedCrop(image.name, rgb, top, left, maps))
     return crops
+
+
+def _resized(x: np.ndarray, side: int, how: Image.Resampling) -> np.ndarray:
+    """A square of uint8 at another size, a copy."""
+    return np.array(Image.fromarray(x).resize((side, side), how))
 
 
 def _hash(seed: int, epoch: int, image: ImageRef) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from zoo.chroma.upsampling import bring_up, cell_means, shown
 from zoo.chroma.yuv import compose, split_luma, to_uint8
 from zoo.data.dataset import Maps
 from zoo.errors import UsageError
@@ -49,13 +50,15 @@ class Answer:
         rgb: what a user sees, uint8 (H, W, 3).
         lab: the answer in CIELAB before it was brought into RGB, (H, W, 3).
         squeezed: share of the pixels whose chroma had to be reduced for that.
-        logits: (H, W, 2, 64) of a classifier, or None; those of V are given the true U where a model takes it.
+        logits: (h, w, 2, 64) of a classifier, or None; those of V are given the true U where a model takes it.
+        uv: the truth where there are logits, (h, w, 2).
     """
 
     rgb: np.ndarray
     lab: np.ndarray
     squeezed: float
     logits: np.ndarray | None = None
+    uv: np.ndarray | None = None
 
 
 class Candidate(Protocol):
@@ -71,11 +74,11 @@ class Candidate(Protocol):
         ...
 
 
-def answer_of(luma: np.ndarray, uv: np.ndarray, logits: np.ndarray | None = None) -> Answer:
+def answer_of(luma: np.ndarray, uv: np.ndarray) -> Answer:
     """The answer that predicted U and V (H, W, 2) make with luma (H, W, 1)."""
     rgb, scale = compose(luma, uv)
     # A scale that 8 bits cannot show is no squeeze.
-    return Answer(to_uint8(rgb), lab_of(luma, uv), float((scale < 1 - 1 / 255).mean()), logits)
+    return Answer(to_uint8(rgb), lab_of(luma, uv), float((scale < 1 - 1 / 255).mean()))
 
 
 class Constant:
@@ -153,24 +156,36 @@ class Model:
         return scaled
 
     def predict(self, rgb: np.ndarray) -> tuple[np.ndarray, Any]:
-        """Luma (H, W, 1) and the model's `Prediction` for an image; of the same one again, the one made before."""
+        """Luma (H, W, 1) and the model's `Prediction` for an image; of the same one again, the one made before.
+
+        A model that was trained to see pictures whole is shown a larger one reduced, as pages are.
+        """
         if self._last.get("rgb") is not rgb:
             luma = split_luma(rgb / np.float32(255))[0]
-            self._last.update(rgb=rgb, found=(luma, self._predictor(luma[None])))
+            seen = shown(luma[..., 0], self._predictor.contract.side)[..., None]
+            self._last.update(rgb=rgb, found=(luma, self._predictor(seen[None])))
         return self._last["found"]
 
     def answers(self, subject: Subject) -> Iterable[Answer]:
         """The regression's answer, or one for each decoder; logits come with the first."""
         luma, prediction = self.predict(subject.rgb)
         if not self.classifies:
-            yield answer_of(luma, self.ways[0].gain * prediction.decode()[0])
+            yield answer_of(luma, self.ways[0].gain * self.uv(luma, prediction, None))
             return
-        logits: np.ndarray | None = prediction.given(split_luma(subject.rgb / np.float32(255))[1][None])[0]
+        truth = split_luma(subject.rgb / np.float32(255))[1]
+        height, width = prediction.luma.shape[1:3]
+        truth = np.stack([cell_means(truth[..., c], height, width) for c in (0, 1)], axis=-1)
+        known = {"logits": prediction.given(truth[None])[0], "uv": self._predictor.contract.reduced(truth[None])[0]}
         # Of each image its own, or one colour would be drawn for all pages.
         seed = (self._seed, zlib.crc32(subject.name.encode()))
         for way in self.ways:
-            yield answer_of(luma, prediction.decode(way.decoder, seed=seed)[0], logits)
-            logits = None
+            yield replace(answer_of(luma, self.uv(luma, prediction, way.decoder, seed)), **known)
+            known = {}
+
+    def uv(self, luma: np.ndarray, prediction: Any, decoder: str | None, seed: Any = 0) -> np.ndarray:
+        """A prediction as UV at the size of luma (H, W, 1), (H, W, 2)."""
+        small = prediction.decode_small(decoder, seed=seed)[0]
+        return small if small.shape[:2] == luma.shape[:2] else bring_up(luma[..., 0], small)
 
 
 def _run_of(path: Path) -> dict[str, Any] | None:

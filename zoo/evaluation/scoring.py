@@ -27,7 +27,6 @@ from zoo.metrics import (
 from zoo.metrics.bootstrap import found as found_of
 from zoo.metrics.bootstrap import intervals, number, pseudo_values, scored
 from zoo.metrics.classification import calibration, classification_sums, ece, nll_bits
-from zoo.models.contract import reduced
 from zoo.results import Found, Way
 
 INDEX_RESAMPLES = 500
@@ -81,7 +80,7 @@ def matched_gain(model: Model, some: Sequence[Subject]) -> float | None:
     """The factor of U and V at which a regression's mean colourfulness is the truth's; None if it cannot get there."""
     parts = [_middle(subject.rgb, GAIN_SIDE) for subject in some]
     answers = [model.predict(part) for part in parts]
-    predicted = [(luma, prediction.decode()[0]) for luma, prediction in answers]
+    predicted = [(luma, model.uv(luma, prediction, None)) for luma, prediction in answers]
     wanted = np.mean([colorfulness(part) for part in parts])
 
     def missing(gain: float) -> float:
@@ -113,7 +112,6 @@ class Evaluation:
         """Has every candidate colour an image."""
         self._images.append(subject.name)
         self._groups.append(subject.group)
-        uv = split_luma(subject.rgb / 255)[1]
         for candidate in candidates:
             for way, answer in zip(candidate.ways, candidate.answers(subject), strict=True):
                 kept = self._collected.setdefault(way, Collected())
@@ -122,8 +120,8 @@ class Evaluation:
                     kept.sums[metric].append(sums)
                 kept.squeezed.append(answer.squeezed)
                 if answer.logits is not None:
-                    stride = -(-len(uv) // len(answer.logits))
-                    kept.classification.append(classification_sums(answer.logits, reduced(uv[None], stride)[0]))
+                    assert answer.uv is not None
+                    kept.classification.append(classification_sums(answer.logits, answer.uv))
                 shown = np.minimum(chroma(pair.predicted_lab), CHROMA_EDGES[-1])
                 kept.chroma += np.histogram(shown, CHROMA_EDGES)[0]
                 if len(self._images) <= SHEET_SUBJECTS:

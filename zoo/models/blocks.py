@@ -50,10 +50,16 @@ class Blocks:
             return keras.layers.ReLU(name=f"{name}_relu")(x)
         return LeakyReLU(NEGATIVE_SLOPE, name=f"{name}_leaky_relu")(x)
 
-    def conv(self, x: Any, filters: int, size: int, name: str) -> Any:
+    def conv(self, x: Any, filters: int, size: int, name: str, *, dilation: int = 1) -> Any:
         """A convolution without a bias, "same" padding."""
         return keras.layers.Conv2D(
-            filters, size, padding="same", use_bias=False, kernel_initializer=self.kernel(name), name=name
+            filters,
+            size,
+            dilation_rate=dilation,
+            padding="same",
+            use_bias=False,
+            kernel_initializer=self.kernel(name),
+            name=name,
         )(x)
 
     def normalized_conv(self, x: Any, filters: int, size: int, name: str) -> Any:
@@ -79,6 +85,6 @@ class Blocks:
             dtype=dtype,
         )(x)
 
-    def block(self, x: Any, filters: int, size: int, name: str) -> Any:
+    def block(self, x: Any, filters: int, size: int, name: str, *, dilation: int = 1) -> Any:
         """Convolution, batch normalisation, non-linearity."""
-        return self.activate(self.conv(x, filters, size, name), name)
+        return self.activate(self.conv(x, filters, size, name, dilation=dilation), name)

@@ -88,6 +88,21 @@ CONDITIONAL = ModelCard(
 )
 
 
+CONTEXT = ModelCard(
+    name="context",
+    summary="A light encoder that sees the whole picture, and context; U, then V given it, at a quarter of the size.",
+    source="the conditional model's head on a trunk with context, of this project",
+    trunk="context",
+    head="v_given_u",
+    output="logits",
+    encoder="efficientnet_lite0",
+    parameters=5_399_328,
+    citation="F. Yu and V. Koltun, Multi-Scale Context Aggregation by Dilated Convolutions, ICLR 2016",
+    notes="Trained on views of whole pictures (--views); colours come up to the page's size along its edges.",
+    inputs=(LUMA, "u"),
+)
+
+
 @register_model(HYPERCOLUMN)
 def hypercolumn(**options: Any) -> Any:
     """The hypercolumn network."""
@@ -110,3 +125,9 @@ def classifier(**options: Any) -> Any:
 def conditional(**options: Any) -> Any:
     """The classifier of V given U."""
     return _colorizer(CONDITIONAL, options)
+
+
+@register_model(CONTEXT)
+def context(**options: Any) -> Any:
+    """The model that sees the whole picture."""
+    return _colorizer(CONTEXT, options)

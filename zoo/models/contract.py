@@ -26,6 +26,8 @@ class Contract:
         head: the registered head that the model ends with; empty for a model of one's own.
         encoder: the registered encoder it begins with; empty where there is none.
         multiple: what height and width of luma have to be multiples of; 1 where the model pads for itself.
+        side: the longer side, in pixels, of the pictures that it was trained to see whole; larger ones are shown to it
+            reduced to that. 0 where it was trained on crops.
     """
 
     inputs: tuple[str, ...] = (LUMA,)
@@ -34,6 +36,7 @@ class Contract:
     head: str = ""
     encoder: str = ""
     multiple: int = 1
+    side: int = 0
 
     @property
     def classifies(self) -> bool:

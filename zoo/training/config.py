@@ -58,8 +58,12 @@ class RunConfig:
         crop: side of the square crops, pixels, a multiple of 8.
         flip: mirror half of the crops.
         zoom: crops are of places up to so many times as large, reduced to the crop's size; at least 1.
+        views: instead of crops, views of half to all of a picture's shorter side: see `zoo.data.pipeline.crop_batches`.
+            Pages are cut into panels first.
         contrast: how much contrast and brightness change at random, in [0, 1): see `zoo.training.augment`.
+        gamma: how much gamma changes at random, in [0, 1): likewise.
         scans: the share of the crops that are made to look like scans in grey, in [0, 1]: see `zoo.training.augment`.
+        line_art: the share of the crops that are made line art, their fills removed, in [0, 1]: likewise.
         precision: `auto`, `float32`, `bfloat16` or `float16`.
         seed: of weights and crops.
         encoder: of `zoo.list_encoders()`, or one of `keras.applications`; empty of a model without one.
@@ -90,8 +94,11 @@ class RunConfig:
     crop: int = 128
     flip: bool = False
     zoom: float = 1.0
+    views: bool = False
     contrast: float = 0.0
+    gamma: float = 0.0
     scans: float = 0.0
+    line_art: float = 0.0
     precision: str = "auto"
     seed: int = 0
     encoder: str = "vgg16"
@@ -208,11 +215,14 @@ def _checked(config: RunConfig, output: str) -> RunConfig:
         raise UsageError(f"--learning-rate must be above 0, not {config.learning_rate}")
     if not 1 <= config.zoom <= 8:
         raise UsageError(f"--zoom must be in [1, 8], not {config.zoom}")
-    for name in ("contrast", "ema"):
+    if config.views and config.zoom > 1:
+        raise UsageError("--views chooses the sizes of places itself: leave --zoom out")
+    for name in ("contrast", "gamma", "ema"):
         if not 0 <= getattr(config, name) < 1:
             raise UsageError(f"--{name} must be in [0, 1), not {getattr(config, name)}")
-    if not 0 <= config.scans <= 1:
-        raise UsageError(f"--scans must be in [0, 1], not {config.scans}")
+    for name in ("scans", "line_art"):
+        if not 0 <= getattr(config, name) <= 1:
+            raise UsageError(f"--{name.replace('_', '-')} must be in [0, 1], not {getattr(config, name)}")
     if not 0 <= config.rebalance < 1:
         raise UsageError(f"--rebalance must be in [0, 1), not {config.rebalance}")
     if config.rebalance and output != "logits":

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,16 @@ import tensorflow as tf
 from zoo.chroma.bins import BINS
 from zoo.chroma.yuv import split_luma
 from zoo.data.dataset import Dataset
-from zoo.data.pipeline import FixedCrop, Share, batch_indices, crop_batches, fixed_crops, iterate, repeat_batches
+from zoo.data.pipeline import (
+    VIEW_PARTS,
+    FixedCrop,
+    Share,
+    batch_indices,
+    crop_batches,
+    fixed_crops,
+    iterate,
+    repeat_batches,
+)
 from zoo.errors import RunError, StallError, UsageError
 from zoo.models.contract import Contract, contract_of
 from zoo.models.layers import FusedBatchNormalization
@@ -23,7 +33,7 @@ from zoo.models.prediction import Predictor
 from zoo.models.registry import get_card
 from zoo.support import machine
 from zoo.support.console import TrainingProgress
-from zoo.training.augment import as_scans, with_contrast
+from zoo.training.augment import augmentation
 from zoo.training.config import RunConfig
 from zoo.training.devices import Devices
 from zoo.training.guards import Fetcher, Stop, check_losses
@@ -31,7 +41,7 @@ from zoo.training.losses import chroma_prior, cross_entropy, get_loss, rebalanci
 from zoo.training.optimizers import averaged, make_optimizer
 from zoo.training.outcome import Scores
 from zoo.training.rundir import RunDirectory
-from zoo.training.step import Augmentation, build_step, smaller_micro_batch
+from zoo.training.step import build_step, smaller_micro_batch
 from zoo.training.summary import save_png, summary_image
 from zoo.training.trackers import Trackers
 from zoo.training.validation import Validation, mean_chroma
@@ -120,6 +130,9 @@ class Trainer:
             )
         finally:
             keras.config.set_dtype_policy(before)
+        if self.config.views:
+            # The smallest views are of half of a picture's shorter side.
+            model.contract = replace(contract_of(model), side=round(self.config.crop / VIEW_PARTS[0]))
         for layer in model.layers:
             if isinstance(layer, FusedBatchNormalization):
                 layer.synchronized = self.config.batch_norm == "sync"
@@ -197,7 +210,7 @@ class Trainer:
                 self.optimizer,
                 self._loss,
                 micro_batch=micro_batch,
-                augment=self._augmentation(),
+                augment=augmentation(config),
                 seed=config.seed,
             )
         fetcher = Fetcher(self._batches(start), start, self._image_names, self._say)
@@ -301,66 +314,42 @@ class Trainer:
             names = [image.name for image in self.dataset.splits["train"].images]
         return [names[i] for i in batch_indices(step, count=len(names), batch_size=config.batch_size, seed=config.seed)]
 
-    def _augmentation(self) -> Augmentation | None:
-        config = self.config
-        if not config.contrast and not config.scans:
-            return None
-
-        def augment(luma: Any, *place: Any) -> Any:
-            if config.contrast:
-                luma = with_contrast(luma, config.contrast, config.seed, *place)
-            return as_scans(luma, config.scans, config.seed, *place) if config.scans else luma
-
-        return augment
-
     def _rebalanced(self) -> Callable[[Any, Any], Any]:
         config = self.config
-        crops = fixed_crops(
-            self.dataset.splits["train"], count=PRIOR_CROPS, crop=config.crop, seed=config.seed + PRIOR_SEED
-        )
+        crops = self._fixed("train", PRIOR_CROPS, PRIOR_SEED)
         prior = chroma_prior(np.stack([split_luma(crop.rgb / 255.0)[1] for crop in crops]))
         return partial(cross_entropy, weights=rebalancing_weights(prior, config.rebalance))
 
     def _fixed_training_crops(self) -> list[FixedCrop]:
+        return self._fixed("train", self.config.overfit, OVERFIT_SEED)
+
+    def _fixed(self, split: str, count: int, seed: int) -> list[FixedCrop]:
         config = self.config
         return fixed_crops(
-            self.dataset.splits["train"],
-            count=config.overfit,
-            crop=config.crop,
-            seed=config.seed + OVERFIT_SEED,
+            self.dataset.splits[split], count=count, crop=config.crop, seed=config.seed + seed, views=config.views
         )
 
     def _batches(self, start: int) -> Any:
         config, train = self.config, self.dataset.splits["train"]
         settings: dict[str, Any] = {"batch_size": config.batch_size, "seed": config.seed, "start_step": start}
+        places = {name: getattr(config, name) for name in ("crop", "flip", "zoom", "views")}
         crops = np.stack([crop.rgb for crop in self._fixed_training_crops()]) if config.overfit else None
 
         def share_of(context: tf.distribute.InputContext) -> tf.data.Dataset:
             share = Share(context.input_pipeline_id, context.num_input_pipelines, context.num_replicas_in_sync)
             if crops is not None:
                 return repeat_batches(crops, share=share, **settings)
-            return crop_batches(
-                train, crop=config.crop, flip=config.flip, zoom=config.zoom, cache=self._cache, share=share, **settings
-            )
+            return crop_batches(train, cache=self._cache, share=share, **settings, **places)
 
         return iterate(self.devices.strategy.distribute_datasets_from_function(share_of), train)
 
     def _validation(self) -> Validation:
-        config = self.config
-        train = self.dataset.splits["train"]
-        if config.overfit:
+        if self.config.overfit:
             crops = self._fixed_training_crops()
             mean_uv = mean_chroma(crops)
         else:
-            crops = fixed_crops(
-                self.dataset.splits["val"],
-                count=config.validation_crops,
-                crop=config.crop,
-                seed=config.seed + VALIDATION_SEED,
-            )
-            mean_uv = mean_chroma(
-                fixed_crops(train, count=MEAN_COLOR_CROPS, crop=config.crop, seed=config.seed + MEAN_COLOR_SEED)
-            )
+            crops = self._fixed("val", self.config.validation_crops, VALIDATION_SEED)
+            mean_uv = mean_chroma(self._fixed("train", MEAN_COLOR_CROPS, MEAN_COLOR_SEED))
         return Validation(crops, mean_uv)
 
     def _score_best(self, last: Scores | None, validation: Validation) -> Scores:
