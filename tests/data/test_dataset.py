@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo.data import cards, dataset, image_files
+from zoo.data import image_files
 from zoo.data.dataset import Dataset, open_dataset
-from zoo.data.fetched.get import describe
 from zoo.errors import UsageError
 
 CROP = 32
@@ -349,58 +348,3 @@ open_dataset({str(tmp_path)!r}, crop={CROP})
 assert not {{"tensorflow", "keras"}} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-@pytest.fixture
-def local(tmp_path, monkeypatch) -> Path:
-    """A folder `mine` in the working directory, and a card that lists its images."""
-    fill(tmp_path / "mine" / "train", 3)
-    fill(tmp_path / "mine" / "val", 2, first=3)
-    files = sorted((tmp_path / "mine").rglob("*.png"))
-    columns = "file,source,licence,group,width,height,sha256\n"
-    rows = [
-        f"{file.relative_to(tmp_path / 'mine').as_posix()},s,l,g,1,1,{hashlib.sha256(file.read_bytes()).hexdigest()}\n"
-        for file in files
-    ]
-    listed = (columns + "".join(rows)).encode()
-    folder = tmp_path / "cards"
-    folder.mkdir()
-    (folder / "mine.csv").write_bytes(listed)
-    (folder / "mine.toml").write_text(
-        'name = "mine"\ntitle = ""\nsummary = ""\nsource = "drawn here"\nlicence = ""\nversion = 1\n'
-        f'digest = "{hashlib.sha256(listed).hexdigest()}"\nkind = "local"\n[pages]\ntrain = 3\nval = 2\ntest = 0\n'
-    )
-    monkeypatch.setattr(cards, "cards_dir", lambda: folder)
-    monkeypatch.setattr(dataset, "cards_dir", lambda: folder)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "mine"
-
-
-def test_a_local_data_set_is_what_its_card_lists(local: Path) -> None:
-    named, folder = open_dataset("mine", crop=16), open_dataset("./mine", crop=16)
-    assert named.name == folder.name == "mine"
-    assert named.fingerprint == folder.fingerprint
-    assert [each["state"] for each in describe()] == ["not distributed"]
-    with pytest.raises(UsageError, match="mine cannot be downloaded: it was drawn here"):
-        cards.card_files(cards.get_card("mine"))
-
-
-@pytest.mark.parametrize("change", ["changed", "gone", "more"])
-def test_another_folder_of_that_name_is_refused(local: Path, change: str) -> None:
-    file = sorted((local / "train").iterdir())[0]
-    if change == "changed":
-        file.write_bytes(sorted((local / "train").iterdir())[1].read_bytes())
-    elif change == "gone":
-        file.unlink()
-    else:
-        (local / "train" / "more.png").write_bytes(file.read_bytes())
-    named = "more.png" if change == "more" else file.name
-    with pytest.raises(UsageError, match=rf"mine/ is not mine: 1 images .*{named}.*\./mine"):
-        open_dataset("mine", crop=16)
-
-
-def test_a_local_data_set_that_is_not_here(local: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    with pytest.raises(UsageError, match="mine is not distributed .*lists its 5 images"):
-        open_dataset("mine", crop=16)

@@ -1,4 +1,4 @@
-"""`python -m zoo.data list | get | prepare | check`: data sets to train on, from pages of your own or downloaded."""
+"""`python -m zoo.data list | get | import | prepare | check`: data sets to train on, of your own pages or got."""
 
 import argparse
 import json
@@ -11,6 +11,7 @@ from typing import Any
 from zoo.data.cards import SPLITS, card_files, get_card
 from zoo.data.fetched.download import PARALLEL
 from zoo.data.fetched.get import describe, get, get_drawings
+from zoo.data.fetched.local import import_pages
 from zoo.data.fetched.tfds import PREFIX, get_tfds
 from zoo.data.prepared.groups import GROUPS
 from zoo.data.prepared.manifest import DROPPED, check
@@ -53,6 +54,17 @@ def parser() -> Parser:
         help="downloads at a time, 1 to 16",
     )
     one.set_defaults(command=get_command)
+
+    one = commands.add_parser(
+        "import",
+        help="bring in the images of a data set that is not distributed",
+        description="Copies the images of a data set whose card lists them, or of a union's parts, to the cache: --data"
+        " NAME finds them there. Files are known by their SHA-256, whatever their names and whatever lies beside them."
+        " Copies nothing if an image is missing.",
+    )
+    one.add_argument("name", metavar="NAME", help="of the list")
+    one.add_argument("source", type=Path, metavar="DIR", help="a folder with its sub-folders, or a .zip file")
+    one.set_defaults(command=import_command)
 
     one = commands.add_parser(
         "prepare",
@@ -150,6 +162,20 @@ def get_command(arguments: argparse.Namespace) -> None:
         pages, record = get(card, files, arguments.to, parallel=arguments.parallel, show=show)
     say(f"train on them with --data {pages if arguments.to else card.name}")
     _show(arguments, pages, record)
+
+
+def import_command(arguments: argparse.Namespace) -> None:
+    """`import`."""
+    from zoo.support.console import scanning, stderr_console
+
+    card = get_card(arguments.name)
+    with scanning(stderr_console(), "importing") as progress:
+        folders = import_pages(card, arguments.source, progress)
+    if arguments.json:
+        print(json.dumps([str(folder) for folder in folders], indent=2))
+        return
+    for folder in folders:
+        print(folder)
 
 
 def prepare_command(arguments: argparse.Namespace) -> None:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import UsageError
+from zoo.support.files import cache_dir
 
 SPLITS = ("train", "val", "test")
 """The splits of every data set."""
 
-KINDS = ("procedural", "download", "package", "local")
+KINDS = ("procedural", "download", "package", "local", "union")
 """How data sets are made: drawn on first use; downloaded by `python -m zoo.data get`, file by file; rendered by it,
-from the drawings in a wheel of a package index; or not at all: a folder whose files are known."""
+from the drawings in a wheel of a package index; not at all: a folder whose files are known; or of other data sets."""
 
 LARGEST_FILE = 1 << 32
 """A list names no larger file, in bytes."""
@@ -43,11 +44,12 @@ class DataCard:
         licence: of the images.
         version: rises whenever an image changes.
         digest: SHA-256 (hex) of the whole set, as its maker computes it; of a "download" or a "local" one that of its
-            list of files, of a "package" that of its wheel.
+            list of files, of a "package" that of its wheel, of a "union" that of "NAME DIGEST" lines, one a part.
         kind: one of `KINDS`.
         pages: the number of images in each of train, val and test; of a "download" before any of them is left out,
             of a "package" when greyscale images and near-duplicates are.
         package: of a "package": its wheel.
+        parts: of a "union": the names of the data sets that it is made of.
     """
 
     name: str
@@ -60,6 +62,12 @@ class DataCard:
     kind: str
     pages: dict[str, int]
     package: "DataPackage | None" = None
+    parts: tuple[str, ...] = ()
+
+    @property
+    def home(self) -> Path:
+        """The folder of the data set in the cache, unless it is procedural. It may not exist yet."""
+        return cache_dir() / f"{self.name}-v{self.version}"
 
 
 @dataclass(frozen=True)
@@ -135,40 +143,30 @@ def card_files(card: DataCard) -> list[DataFile]:
         raise UsageError(f"{card.name} is not downloaded: it is drawn on first use, by --data {card.name}")
     if card.kind == "local":
         raise UsageError(f"{card.name} cannot be downloaded: it was {card.source}")
+    if card.kind == "union":
+        raise UsageError(f"{card.name} is made of other data sets; get or import each: {', '.join(card.parts)}")
     if card.kind != "download":
         raise UsageError(f"{card.name} has no list of files: it is a {card.kind}")
-    path, reader = _list_of(card)
-    files, seen = [], set[str]()
-    for row in reader:
-        file, url, size, digest = (row[column] or "" for column in _COLUMNS["download"])
-        fault = (
-            (not _NAME.fullmatch(file) and f"{file!r} is not a plain relative path")
-            or (file.lower() in seen and f"{file!r} is there twice")
-            or (not url.startswith(("http://", "https://")) and f"{url!r} is not an http or https address")
-            or (not (size.isdecimal() and 0 < int(size) <= LARGEST_FILE) and f"{size!r} is not a length in bytes")
-            or (not re.fullmatch("[0-9a-f]{64}", digest) and f"{digest!r} is not a SHA-256")
-        )
-        if fault:
-            raise UsageError(f"{path}, line {reader.line_num}: {fault}")
-        seen.add(file.lower())
-        files.append(DataFile(file, url, int(size), digest))
-    if not files:
-        raise UsageError(f"{path}: it lists no file")
-    return files
+    return [DataFile(row["file"], row["url"], int(row["bytes"]), row["sha256"]) for row in _rows_of(card)]
 
 
 def local_digests(card: DataCard) -> dict[str, str]:
     """The SHA-256 (hex) of every file of a "local" data set, by its path in the folder.
 
     Raises:
-        UsageError: its list is missing, or not the one the card has the digest of.
+        UsageError: its list is missing, wrong, or not the one the card has the digest of.
     """
-    _, reader = _list_of(card)
-    return {row["file"]: row["sha256"] for row in reader}
+    return {row["file"]: row["sha256"] for row in _rows_of(card)}
 
 
-def _list_of(card: DataCard) -> tuple[Path, "csv.DictReader[str]"]:
-    path = cards_dir() / f"{card.name}.csv"
+def list_path(card: DataCard) -> Path:
+    """The CSV file beside the card of a "download" or a "local" data set."""
+    return cards_dir() / f"{card.name}.csv"
+
+
+def _rows_of(card: DataCard) -> list[dict[str, str]]:
+    """The rows of a data set's list, all checked."""
+    path = list_path(card)
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -179,7 +177,28 @@ def _list_of(card: DataCard) -> tuple[Path, "csv.DictReader[str]"]:
     columns = _COLUMNS[card.kind]
     if reader.fieldnames != columns:
         raise UsageError(f"{path}: the columns must be {', '.join(columns)}, not {reader.fieldnames!r}")
-    return path, reader
+    rows, seen = [], set[str]()
+    for row in reader:
+        file, digest = row["file"] or "", row["sha256"] or ""
+        fault = (
+            (not _NAME.fullmatch(file) and f"{file!r} is not a plain relative path")
+            or (file.lower() in seen and f"{file!r} is there twice")
+            or (card.kind == "download" and _address_fault(row["url"] or "", row["bytes"] or ""))
+            or (not re.fullmatch("[0-9a-f]{64}", digest) and f"{digest!r} is not a SHA-256")
+        )
+        if fault:
+            raise UsageError(f"{path}, line {reader.line_num}: {fault}")
+        seen.add(file.lower())
+        rows.append(row)
+    if not rows:
+        raise UsageError(f"{path}: it lists no file")
+    return rows
+
+
+def _address_fault(url: str, size: str) -> str | None:
+    if not url.startswith(("http://", "https://")):
+        return f"{url!r} is not an http or https address"
+    return None if size.isdecimal() and 0 < int(size) <= LARGEST_FILE else f"{size!r} is not a length in bytes"
 
 
 def _checked(path: Path, values: dict[str, Any]) -> DataCard:
@@ -191,6 +210,11 @@ def _checked(path: Path, values: dict[str, Any]) -> DataCard:
         raise UsageError(f"{path}: kind must be one of {', '.join(KINDS)}, not {values['kind']!r}")
     if values["name"] != path.stem:
         raise UsageError(f"{path}: the name {values['name']!r} differs from the file's")
+    parts = values.get("parts", [])
+    if bool(parts) != (values["kind"] == "union"):
+        raise UsageError(f"{path}: a card of the kind union, and no other, has parts")
+    if parts:
+        return _checked_union(path, values, parts)
     package = values.get("package")
     if isinstance(package, dict) != (values["kind"] == "package"):
         raise UsageError(f"{path}: a card of the kind package, and no other, has a table [package]")
@@ -202,6 +226,18 @@ def _checked(path: Path, values: dict[str, Any]) -> DataCard:
     if not 16 <= package["side"] <= LARGEST_SIDE:
         raise UsageError(f"{path}: side must be from 16 to {LARGEST_SIDE}, not {package['side']}")
     return DataCard(**values | {"package": DataPackage(**package)})
+
+
+def _checked_union(path: Path, values: dict[str, Any], parts: Any) -> DataCard:
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts) or len(set(parts)) < len(parts):
+        raise UsageError(f"{path}: parts must be a list of different names, not {parts!r}")
+    cards = [get_card(part) for part in parts if part != values["name"]]
+    if len(cards) < len(parts) or any(card.kind in ("procedural", "union") for card in cards):
+        raise UsageError(f"{path}: a union is made of data sets with files of their own, not of {', '.join(parts)}")
+    listed = "".join(f"{card.name} {card.digest}\n" for card in cards)
+    if hashlib.sha256(listed.encode()).hexdigest() != values["digest"]:
+        raise UsageError(f"{path}: the digest is not that of its parts; install the package again")
+    return DataCard(**values | {"parts": tuple(parts)})
 
 
 def _check_keys(path: Path, what: str, kind: type, values: dict[str, Any]) -> None:

@@ -13,9 +13,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from zoo.data.cards import SPLITS, DataCard, cards_dir, get_card, list_datasets, local_digests
+from zoo.data.cards import SPLITS, DataCard, get_card, list_datasets
 from zoo.data.decode import ImageError, decode_rgb, inspect
 from zoo.data.image_files import READABLE, ImageFile, Progress, archive_images, are_splits, folder_images, folder_split
+from zoo.data.prepared.manifest import read_facts
 from zoo.errors import UsageError
 from zoo.support.machine import cores
 
@@ -74,7 +75,7 @@ class Dataset:
 
     Attributes:
         name: the card's name, or that of the folder or archive.
-        root: the folder or archive.
+        root: the folder or archive; of a union its name alone.
         splits: "train", "val" and "test".
         skipped: (name, reason) of each file that could not be decoded.
         small: (name, "width x height") of each image smaller than the crop.
@@ -82,6 +83,7 @@ class Dataset:
         duplicates: names of the images whose bytes are those of a kept one.
         outside: how many images lie beside the split folders.
         fingerprint: SHA-256 (hex) over the splits' digests: another one means other data.
+        parts: of a union: name and folder of each part; its images are called NAME/FILE.
     """
 
     name: str
@@ -93,6 +95,13 @@ class Dataset:
     duplicates: tuple[str, ...]
     outside: int
     fingerprint: str
+    parts: tuple[tuple[str, Path], ...] = ()
+
+    def facts(self, *columns: str) -> dict[str, dict[str, str]]:
+        """What the manifests beside the splits say of each image, as `zoo.data.prepared.manifest.read_facts`."""
+        if not self.parts:
+            return read_facts(self.root, *columns)
+        return {f"{part}/{file}": row for part, root in self.parts for file, row in read_facts(root, *columns).items()}
 
     def summary(self) -> str:
         """One line: the sizes of the splits, and what was left out and why."""
@@ -144,46 +153,50 @@ def open_dataset(spec: str | Path, *, crop: int, max_bad: float = 0.1, progress:
 
 
 def _open_card(name: str, crop: int, max_bad: float, progress: Progress | None) -> Dataset:
-    from zoo.data.drawn import procedural
-
     card = get_card(name)
-    if card.kind == "local":
-        folder = _local_folder(card)
-        return _scan(name, folder, list(folder_images(folder)), crop, max_bad, progress)
-    if card.kind != "procedural":
-        from zoo.data.fetched.get import prepared_pages
-
-        pages = prepared_pages(card)
-        return _scan(name, pages, list(folder_images(pages)), crop, max_bad, progress)
-    pages = procedural.materialise(name=name, progress=progress) / "pages"
+    if card.parts:
+        parts = tuple((part, _pages_of(get_card(part), progress)) for part in card.parts)
+        sources, given = list[ImageFile](), list[str | None]()
+        for part, pages in parts:
+            found = list(folder_images(pages))
+            given += _given_splits([source.name for source in found])
+            sources += [replace(source, name=f"{part}/{source.name}") for source in found]
+        return replace(_scan(name, Path(name), sources, crop, max_bad, progress, given), parts=parts)
+    pages = _pages_of(card, progress)
     dataset = _scan(name, pages, list(folder_images(pages)), crop, max_bad, progress)
-    splits = {key: replace(split, read_maps=procedural.read_maps) for key, split in dataset.splits.items()}
-    return replace(dataset, splits=splits)
+    if card.kind != "procedural":
+        return dataset
+    from zoo.data.drawn.procedural import read_maps
+
+    return replace(dataset, splits={key: replace(split, read_maps=read_maps) for key, split in dataset.splits.items()})
 
 
-def _local_folder(card: DataCard) -> Path:
-    """The folder of that name in the working directory, if its images are the ones of the card's list."""
-    folder, listed = Path(card.name), local_digests(card)
-    if not folder.is_dir():
-        raise UsageError(
-            f"{card.name} is not distributed (it was {card.source}): {cards_dir() / card.name}.csv lists its"
-            f" {len(listed):,} images, which would be in a folder {card.name}/ here. Give a folder of your own"
-        )
-    found = {source.name: hashlib.sha256(source.read()).hexdigest() for source in folder_images(folder)}
-    other = sorted(name for name in found.keys() | listed.keys() if found.get(name) != listed.get(name))
-    if other:
-        raise UsageError(
-            f"the folder {folder}/ is not {card.name}: {len(other):,} images are missing, changed or not of it"
-            f" ({', '.join(other[:3])}{', …' * (len(other) > 3)}). Give ./{folder} to use it as it is"
-        )
-    return folder
+def _pages_of(card: DataCard, progress: Progress | None) -> Path:
+    """The folder of a data set's images; draws them if it is procedural, verifies them if it is local."""
+    if card.kind == "procedural":
+        from zoo.data.drawn.procedural import materialise
+
+        return materialise(name=card.name, progress=progress) / "pages"
+    if card.kind == "local":
+        from zoo.data.fetched.local import local_pages
+
+        return local_pages(card)
+    from zoo.data.fetched.get import prepared_pages
+
+    return prepared_pages(card)
 
 
 def _scan(
-    name: str, root: Path, sources: Sequence[ImageFile], crop: int, max_bad: float, progress: Progress | None
+    name: str,
+    root: Path,
+    sources: Sequence[ImageFile],
+    crop: int,
+    max_bad: float,
+    progress: Progress | None,
+    given: Sequence[str | None] | None = None,
 ) -> Dataset:
-    """Examines all sources and makes the data set of the usable ones."""
-    given = _given_splits([source.name for source in sources])
+    """Examines all sources and makes the data set of the usable ones; `given` are their splits, if not by folder."""
+    given = given or _given_splits([source.name for source in sources])
     wanted = [source for source, split in zip(sources, given, strict=True) if split]
     if not wanted:
         raise UsageError(f"{root}: no images in it (looked for {', '.join(sorted(READABLE))})")

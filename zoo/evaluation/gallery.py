@@ -212,7 +212,7 @@ def _held_out(dataset: Any, split: str, count: int) -> list[GalleryPage]:
     images = dataset.splits[split].images
     if not images:
         raise UsageError(f"{dataset.name} has no images in its {split} split")
-    facts = read_facts(dataset.root)
+    facts = dataset.facts()
     groups = [facts.get(image.name, {}).get("group") or image.name for image in images]
     return [
         GalleryPage(image.name, partial(_decoded, image), True, facts.get(image.name, {}))

@@ -9,7 +9,6 @@ import numpy as np
 
 from zoo.chroma.yuv import split_luma
 from zoo.data.dataset import Dataset, Split
-from zoo.data.prepared.manifest import read_facts
 from zoo.errors import UsageError
 from zoo.evaluation.candidates import Candidate, Model, Subject, answer_of
 from zoo.evaluation.record import Measured
@@ -60,7 +59,7 @@ def subjects(dataset: Dataset, split: str, *, limit: int | None, max_side: int) 
     chosen: Split = dataset.splits[split]
     if not chosen.images:
         raise UsageError(f"{dataset.name} has no images in its {split} split")
-    facts = read_facts(dataset.root, "group")
+    facts = dataset.facts("group")
     for image in chosen.images[:limit]:
         rgb = _middle(image.decode(), max_side)
         maps = None

@@ -2,7 +2,7 @@
 
 CACHE/NAME-vVERSION/NAME    the files as they came, which a second `get` goes on with; may be deleted when all is done
 CACHE/NAME-vVERSION/*.whl   of a data set that a package index has: the wheel that they are rendered from; likewise
-CACHE/NAME-vVERSION/pages   the same, prepared: what `--data NAME` opens
+CACHE/NAME-vVERSION/pages   the same, prepared: what `--data NAME` opens; of a local data set what was imported
 """
 
 import shutil
@@ -16,6 +16,7 @@ from typing import Any
 from zoo.data.cards import DataCard, DataFile, card_files, get_card, list_datasets
 from zoo.data.fetched.download import PARALLEL, download
 from zoo.data.fetched.drawings import fetch_wheel, render_all, require_renderer
+from zoo.data.fetched.local import local_place
 from zoo.data.image_files import Progress
 from zoo.data.prepared.manifest import read_record
 from zoo.data.prepared.prepare import Settings, prepare
@@ -36,18 +37,13 @@ def _in_megabytes(progress: Progress, done: int, total: int) -> None:
     progress(done // 10**6, total // 10**6)
 
 
-def home(card: DataCard) -> Path:
-    """The folder of a downloaded data set in the cache. It may not exist yet."""
-    return cache_dir() / f"{card.name}-v{card.version}"
-
-
 def prepared_pages(card: DataCard) -> Path:
     """The folder of pages that `get` made.
 
     Raises:
         UsageError: the data set was not got yet; the message says how to.
     """
-    pages = home(card) / "pages"
+    pages = card.home / "pages"
     if read_record(pages) is None:
         raise UsageError(f"{card.name} is not downloaded yet: python -m zoo.data get {card.name}")
     return pages
@@ -85,7 +81,7 @@ def get(
             download(files, raw, parallel=parallel, progress=partial(_in_megabytes, progress))
         return raw
 
-    return prepare_once(to or home(card), Settings(licence=card.licence), fetch, show)
+    return prepare_once(to or card.home, Settings(licence=card.licence), fetch, show)
 
 
 def get_drawings(card: DataCard, to: Path | None = None, *, show: Show = show_nothing) -> tuple[Path, dict[str, Any]]:
@@ -108,7 +104,7 @@ def get_drawings(card: DataCard, to: Path | None = None, *, show: Show = show_no
             render_all(card, wheel, root / card.name, progress)
         return root / card.name
 
-    return prepare_once(to or home(card), Settings(licence=card.licence, shortest=package.side), fetch, show)
+    return prepare_once(to or card.home, Settings(licence=card.licence, shortest=package.side), fetch, show)
 
 
 def prepare_once(
@@ -159,10 +155,15 @@ def _described(card: DataCard) -> dict[str, Any]:
         here = all(len(list((pages / split).glob("*.png"))) >= count for split, count in card.pages.items())
         state = "drawn" if here else "drawn on first use"
     elif card.kind == "local":
-        size, pages, here, state = None, Path(card.name), False, "not distributed"
+        size, place = None, local_place(card)
+        pages, here = place or Path(card.name), place is not None
+        state = "here" if here else "not distributed; import it"
+    elif card.kind == "union":
+        size, pages, here = None, Path(card.name), False
+        state = " + ".join(card.parts)
     else:
         size = card.package.bytes if card.package else sum(file.bytes for file in card_files(card))
-        pages = home(card) / "pages"
+        pages = card.home / "pages"
         here = read_record(pages) is not None
         state = "downloaded" if here else f"to download: {size / 1e6:,.0f} MB"
     return {**asdict(card), "state": state, "path": str(pages) if here else None, "bytes": size}
