@@ -79,7 +79,7 @@ def training_step(
 def _step(model, batch_size, crop, precision, train_encoder, jit, micro_batch, model_options):
     resolved = resolve_precision(precision)
     network = _create(model, resolved, train_encoder=train_encoder, **model_options)
-    config = resolve(model, "modern", {}, {})
+    config = resolve(model, "crops", {}, {})
     optimizer = make_optimizer(config, resolved)
     optimizer.build(network.trainable_variables)
     loss = get_loss(config.loss, contract_of(network).answer)

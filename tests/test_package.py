@@ -23,7 +23,7 @@ def test_cards_and_recipes_are_found_from_anywhere(tmp_path):
         "print(*list_datasets(), *list_recipes())"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert {"procedural", "quick", "paper", "dahl", "modern"} <= set(done.stdout.split())
+    assert {"procedural", "quick", "paper", "dahl", "modern", "crops"} <= set(done.stdout.split())
 
 
 def test_the_page_needs_no_file_beside_the_package():

@@ -13,7 +13,7 @@ from PIL import Image
 from zoo.chroma.yuv import split_luma
 from zoo.data.cache import DecodedImages
 from zoo.data.dataset import ImageRef, Split, open_dataset
-from zoo.data.pipeline import crop_batches, fixed_crops, iterate, repeat_batches, training_pairs
+from zoo.data.pipeline import VIEW_LEAST, crop_batches, fixed_crops, iterate, repeat_batches, training_pairs
 from zoo.errors import RunError, UsageError
 
 CROP = 24
@@ -38,6 +38,15 @@ def split(tmp_path: Path) -> Split:
         else:
             image.save(tmp_path / f"{index}.png")
     return open_dataset(tmp_path, crop=CROP).splits["train"]
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> Split:
+    """Pages that views can be taken of."""
+    (tmp_path / "pages").mkdir()
+    for index in range(9):
+        Image.fromarray(coordinates(10 * index, 100, 140)).save(tmp_path / "pages" / f"{index}.png")
+    return open_dataset(tmp_path / "pages", crop=VIEW_LEAST).splits["train"]
 
 
 def take(batches: object, count: int) -> list[np.ndarray]:
@@ -171,6 +180,38 @@ def test_fixed_crops(split: Split) -> None:
     assert [crop.name for crop in others] != [crop.name for crop in crops[:count]]
 
 
+@pytest.mark.parametrize("cache", [None, "memory"])
+def test_views_are_of_half_to_all_of_a_picture(pages: Split, cache: str | None) -> None:
+    """On pages whose pixels tell where they are, neighbours of a view are as far apart as it was resized."""
+    settings = {"batch_size": 4, "crop": CROP, "seed": 0, "views": True, "cache": cache}
+    views = np.concatenate(take(crop_batches(pages, **settings), 60)).astype(float)
+    assert views.shape[1:] == (CROP, CROP, 3)
+    inner = np.s_[:, 2:-2, 2:-2]
+    across = np.diff(views[inner][..., 0], axis=2).mean(axis=(1, 2)) * CROP / 100
+    down = np.diff(views[inner][..., 1], axis=1).mean(axis=(1, 2)) * CROP / 100
+    np.testing.assert_allclose(across, down, atol=0.05)
+    assert 0.48 < across.min() < 0.52
+    assert 0.98 < across.max() < 1.02
+    assert len(np.unique(views[..., 2].round())) == len(pages.images)
+    resumed = np.concatenate(take(crop_batches(pages, start_step=50, **settings), 10))
+    np.testing.assert_array_equal(views[200:], resumed)
+    enlarged = take(crop_batches(pages, **settings | {"crop": 160}), 3)
+    assert enlarged[0].shape == (4, 160, 160, 3)
+
+
+def test_views_are_of_one_panel(pages: Split) -> None:
+    """Two panels of a page, side by side: no view has pixels of both."""
+    panels = ((0, 0, 100, 64), (10, 70, 80, 70))
+    cut = replace(pages, images=tuple(replace(image, panels=panels) for image in pages.images))
+    views = np.concatenate(take(crop_batches(cut, batch_size=4, crop=VIEW_LEAST, seed=0, views=True), 30))
+    left, right = views[..., 0].min(axis=(1, 2)), views[..., 0].max(axis=(1, 2))
+    assert ((right <= 64) | (left >= 69)).all()
+    assert 0.3 < (right <= 64).mean() < 0.7
+    fixed = fixed_crops(cut, count=8, crop=VIEW_LEAST, seed=0, views=True)
+    assert {crop.left for crop in fixed} >= {0, 70}
+    assert all(crop.rgb.shape == (VIEW_LEAST, VIEW_LEAST, 3) for crop in fixed)
+
+
 def test_fixed_crops_cut_the_maps_alike(split: Split) -> None:
     heights = {image.path: (image.height, image.width) for image in split.images}
 
@@ -228,7 +269,7 @@ def test_a_process_ends_while_pages_are_being_decoded_in_python(tmp_path: Path) 
         rgb = random.integers(0, 256, (900, 900, 3), np.uint8)
         Image.fromarray(rgb).save(tmp_path / f"{index}.webp", quality=50)
     code = f"""
-from zoo.data.pipeline import crop_batches, iterate
+from zoo.data.pipeline import VIEW_LEAST, crop_batches, iterate
 from zoo.data.dataset import open_dataset
 split = open_dataset({str(tmp_path)!r}, crop={CROP}).splits["train"]
 batches = iterate(crop_batches(split, batch_size=2, crop={CROP}, seed=0), split)

@@ -10,7 +10,7 @@ import tiny
 
 import zoo
 from zoo.models.layers import FusedBatchNormalization
-from zoo.training.augment import as_scans, with_contrast
+from zoo.training.augment import as_line_art, as_scans, augmentation, with_contrast, with_gamma
 from zoo.training.config import RunConfig
 from zoo.training.losses import cross_entropy, mse
 from zoo.training.optimizers import make_optimizer
@@ -80,6 +80,34 @@ def test_contrast_is_the_same_in_micro_batches_and_as_much_as_was_asked_for():
     assert strong.numpy().max() <= 1
 
 
+def test_gamma_is_the_same_in_micro_batches_and_as_much_as_was_asked_for():
+    luma = tf.fill([2000, 2, 2, 1], 0.5)
+    found = with_gamma(luma, 0.4, 1, tf.constant(5, tf.int64), 0, 2000).numpy()
+    powers = np.log(np.log(found[:, 0, 0, 0]) / np.log(0.5))
+    assert -0.4 - 1e-4 <= powers.min() < -0.39
+    assert 0.39 < powers.max() <= 0.4 + 1e-4
+    assert powers.mean() == pytest.approx(0, abs=0.02)
+    again = with_gamma(luma[100:200], 0.4, 1, tf.constant(5, tf.int64), 100, 2000).numpy()
+    np.testing.assert_array_equal(again, found[100:200])
+
+
+def test_line_art_keeps_outlines_and_loses_fills():
+    picture = np.full((400, 32, 32, 1), 0.9, np.float32)
+    picture[:, 8:24, 8:24] = 0.3  # a dark square without an outline of its own
+    found = as_line_art(tf.constant(picture), 0.5, 1, tf.constant(5, tf.int64), 0, 400).numpy()
+    drawn = ~(found == picture).all(axis=(1, 2, 3))
+    assert drawn.mean() == pytest.approx(0.5, abs=0.1)
+    lines = found[drawn]
+    assert (lines[:, 12:20, 12:20] == 1).all()  # the fill is white, as is the paper
+    assert (lines[:, :4] == 1).all()
+    edges = lines[:, 8, 12]
+    assert (edges < 1).all()
+    wide = lines[:, 10, 12, 0] < 1
+    assert 0.2 < wide.mean() < 0.8
+    again = as_line_art(tf.constant(picture[100:200]), 0.5, 1, tf.constant(5, tf.int64), 100, 400).numpy()
+    np.testing.assert_array_equal(again, found[100:200])
+
+
 def test_scans_are_of_every_kind_and_their_share_is_what_was_asked_for():
     luma = tf.constant(np.linspace(0, 1, 16 * 24, dtype=np.float32).reshape(1, 16, 24, 1).repeat(3000, 0))
     found = as_scans(luma, 0.6, 1, tf.constant(5, tf.int64), 0, 3000).numpy()
@@ -97,6 +125,15 @@ def test_scans_are_of_every_kind_and_their_share_is_what_was_asked_for():
     again = as_scans(luma[100:200], 0.6, 1, tf.constant(5, tf.int64), 100, 3000).numpy()
     np.testing.assert_array_equal(again, found[100:200])
     assert (as_scans(luma[:50], 0.6, 1, tf.constant(6, tf.int64), 0, 3000).numpy() != found[:50]).any()
+
+
+def test_a_run_is_augmented_by_what_it_asks_for():
+    luma = tf.random.stateless_uniform([8, 16, 16, 1], [1, 2])
+    place = (tf.constant(5, tf.int64), 0, 8)
+    assert augmentation(RunConfig("tiny")) is None
+    both = augmentation(RunConfig("tiny", gamma=0.3, line_art=0.5, seed=2))
+    expected = as_line_art(with_gamma(luma, 0.3, 2, *place), 0.5, 2, *place)
+    np.testing.assert_array_equal(both(luma, *place), expected)
 
 
 def test_batch_normalisation_sees_micro_batches():
