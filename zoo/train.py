@@ -254,7 +254,7 @@ def train(arguments: argparse.Namespace) -> None:
     if together:
         read_tf_config()
 
-    from zoo.data.dataset import open_dataset
+    from zoo.data.dataset import open_dataset, with_panels
     from zoo.data.pipeline import VIEW_LEAST
     from zoo.support.console import say, scanning, stderr_console
     from zoo.training.rundir import RunDirectory, disk_error
@@ -266,6 +266,9 @@ def train(arguments: argparse.Namespace) -> None:
             config.data, crop=VIEW_LEAST if config.views else config.crop, max_bad=arguments.max_bad, progress=progress
         )
     say(dataset.summary())
+    if config.views:
+        with scanning(console, "looking for panels") as progress:
+            dataset = with_panels(dataset, progress=progress)
     identity = config.as_json() | {"data_fingerprint": dataset.fingerprint}
     devices = None
     if together:

@@ -12,13 +12,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+from PIL import Image
 
 from zoo.data.cards import SPLITS, DataCard, get_card, list_datasets
 from zoo.data.decode import ImageError, decode_rgb, inspect
 from zoo.data.image_files import READABLE, ImageFile, Progress, archive_images, are_splits, folder_images, folder_split
+from zoo.data.panels import find_panels
 from zoo.data.prepared.manifest import read_facts
-from zoo.errors import UsageError
+from zoo.errors import RunError, UsageError
 from zoo.support.machine import cores
+
+LEAST_PAGE = 400
+"""Pixels: images with a shorter side are not looked at for panels."""
 
 HASHED = {"val": (0.0, 0.1), "test": (0.1, 0.2)}
 """Where a data set does not say: the ranges of the digest, read as a fraction, that go to val and to test."""
@@ -150,6 +155,37 @@ def open_dataset(spec: str | Path, *, crop: int, max_bad: float = 0.1, progress:
         )
     sources = list(folder_images(path) if path.is_dir() else archive_images(path))
     return _scan(path.resolve().name, path, sources, crop, max_bad, progress)
+
+
+def with_panels(dataset: Dataset, *, progress: Progress | None = None) -> Dataset:
+    """The data set with the panels of its pages (`zoo.data.panels`): what views are taken of.
+
+    Raises:
+        RunError: a file is not what it was when the data set was opened.
+    """
+    images = [image for split in dataset.splits.values() for image in split.images]
+    found = {}
+    with ThreadPoolExecutor(cores()) as pool:
+        for done, (image, panels) in enumerate(zip(images, pool.map(_panels_of, images), strict=True), 1):
+            found[image.digest] = panels
+            if progress:
+                progress(done, len(images))
+    splits = {
+        name: replace(split, images=tuple(replace(image, panels=found[image.digest]) for image in split.images))
+        for name, split in dataset.splits.items()
+    }
+    return replace(dataset, splits=splits)
+
+
+def _panels_of(image: ImageRef) -> tuple[tuple[int, int, int, int], ...]:
+    if min(image.width, image.height) < LEAST_PAGE:
+        return ()
+    try:
+        luma = np.asarray(Image.fromarray(image.decode()).convert("L"))
+    except (ImageError, OSError) as error:
+        raise RunError(f"{image.name} can no longer be read: {error}") from None
+    found = find_panels(luma)
+    return tuple(tuple(panel) for panel in found) if len(found) > 1 else ()
 
 
 def _open_card(name: str, crop: int, max_bad: float, progress: Progress | None) -> Dataset:
