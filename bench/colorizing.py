@@ -100,11 +100,11 @@ def colorize_page(
     colorizer = Colorizer(_model(folder, model, precision), side=side)
     page = np.add.outer(np.arange(height) % 251, np.arange(width) % 5).astype(np.uint8)
     small = Scan(page[:64, :64])
-    colorizer.paint(small, colorizer.chroma([colorizer.seen(small)])[0])
+    colorizer.paint(small, colorizer.chroma([colorizer.pictures(small)])[0])
 
     def call() -> None:
         scan = Scan(page)
-        colorizer.paint(scan, colorizer.chroma([colorizer.seen(scan)])[0])
+        colorizer.paint(scan, colorizer.chroma([colorizer.pictures(scan)])[0])
 
     return call, {"precision": precision, "jit": False, "operations": lambda: None}
 

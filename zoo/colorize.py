@@ -12,7 +12,7 @@ from zoo.chroma.decoders import DECODERS, PAGE_DECODER, Decoder
 from zoo.errors import InterruptError, RunError, UsageError
 from zoo.models.kinds import answers_with, weights_digest
 from zoo.models.loading import model_name
-from zoo.pages.look import Look
+from zoo.pages.look import SIDE, Look
 from zoo.support.command import Parser, import_tensorflow, naming, program, run, silence
 
 if TYPE_CHECKING:
@@ -67,9 +67,15 @@ def parser() -> Parser:
     p.add_argument(
         "--side",
         type=int,
-        default=1024,
         metavar="PIXELS",
-        help="the longer side of what the network sees; the page keeps its size",
+        help="the longer side of what the network sees; the page keeps its size (default: what the model was trained"
+        f" at, {SIDE} of one that was trained on crops)",
+    )
+    p.add_argument(
+        "--panels",
+        action=argparse.BooleanOptionalAction,
+        help="show the network each panel of a page as a picture of its own (default: if it was trained to see pictures"
+        " whole)",
     )
     p.add_argument(
         "--upsampling",
@@ -120,7 +126,7 @@ def colorize(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--descreen takes the period of a screen in pixels, 2 to 64, not {arguments.descreen}")
     if not 0 <= arguments.headroom <= 0.5:
         raise UsageError(f"--headroom must be in 0 … 0.5, not {arguments.headroom}")
-    if arguments.side < 8:
+    if arguments.side is not None and arguments.side < 8:
         raise UsageError(f"--side must be at least 8, not {arguments.side}")
     if arguments.decode:
         with naming("--decode"):
@@ -159,7 +165,7 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
         "decode": arguments.decode or (PAGE_DECODER if answer == "logits" else None),
     }
     settings = asdict(look) | used | {"weights": weights_digest(arguments.model), "format": kind}
-    settings |= {"side": arguments.side, "upsampling": arguments.upsampling}
+    settings |= {"side": arguments.side, "panels": arguments.panels, "upsampling": arguments.upsampling}
     output.check(settings, pages, look.extras)
     todo = output.missing(pages, look.extras)
     report = {"pages": len(pages), "coloured": 0, "already there": len(pages) - len(todo)}
@@ -175,7 +181,11 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
             along_edges = arguments.upsampling == "edges"
             say(f"loading {used['model']}")
             colorizer = Colorizer(
-                arguments.model, decode=arguments.decode, side=arguments.side, along_edges=along_edges
+                arguments.model,
+                decode=arguments.decode,
+                side=arguments.side,
+                along_edges=along_edges,
+                panels=arguments.panels,
             )
             used["decode"] = colorizer.decode
             output.begin(pages, look.extras)  # now that nothing can be found wrong any more

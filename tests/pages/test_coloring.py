@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from coloring import WEIGHTS, luma_error, page, save_models
@@ -10,9 +11,10 @@ from PIL import Image
 from scipy import ndimage
 
 from zoo.chroma.upsampling import BilinearUpsampler, strokes
-from zoo.chroma.yuv import YUV_TO_RGB, compose
+from zoo.chroma.yuv import YUV_TO_RGB, compose, split_luma
 from zoo.data.decode import ImageError
 from zoo.errors import UsageError
+from zoo.models.contract import Contract
 from zoo.pages.cleaning import descreened, with_white_paper
 from zoo.pages.colorizer import Colorizer, paint
 from zoo.pages.scan import Scan, encode, read_scan
@@ -101,10 +103,10 @@ def test_colours_are_desaturated_first(models):
     samples = rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)
     scan = Scan(samples, colored=True)
     colorizer = Colorizer(models["tiny"])
-    rgb = colorizer.paint(scan, colorizer.chroma([colorizer.seen(scan)])[0])
+    rgb = colorizer.paint(scan, colorizer.chroma([colorizer.pictures(scan)])[0])
     assert luma_error(scan, rgb) <= 1
     luma = Scan(np.rint(scan.luma() * 255).astype(np.uint8))
-    again = colorizer.paint(luma, colorizer.chroma([colorizer.seen(luma)])[0])
+    again = colorizer.paint(luma, colorizer.chroma([colorizer.pictures(luma)])[0])
     assert np.abs(rgb.astype(int) - again.astype(int)).mean() < 1
 
 
@@ -112,12 +114,12 @@ def test_strips_make_no_difference(models, monkeypatch):
     scan = Scan(page(230, 150, 3))
     colorizer = Colorizer(models["tiny"], side=80)
     seen = colorizer.seen(scan)
-    whole = colorizer.paint(scan, colorizer.chroma([seen])[0])
+    whole = colorizer.paint(scan, colorizer.chroma([colorizer.pictures(scan)])[0])
     monkeypatch.setattr("zoo.chroma.upsampling.STRIP_PIXELS", 3000)
     monkeypatch.setattr("zoo.pages.colorizer.CACHE_PIXELS", 1000)
     monkeypatch.setattr("zoo.chroma.upsampling.CHUNK", 100)
     np.testing.assert_allclose(colorizer.seen(scan), seen, atol=1e-6)
-    strips = colorizer.paint(scan, colorizer.chroma([seen])[0])
+    strips = colorizer.paint(scan, colorizer.chroma([colorizer.pictures(scan)])[0])
     assert np.abs(whole.astype(int) - strips.astype(int)).max() <= 1
 
 
@@ -242,7 +244,7 @@ def test_headroom_lets_white_take_colour_and_no_more(models):
     samples[::8] = 0
     scan = Scan(samples)
     colorizer = Colorizer(models["tiny"])
-    uv = colorizer.chroma([colorizer.seen(scan)])[0]
+    uv = colorizer.chroma([colorizer.pictures(scan)])[0]
     plain, roomy = colorizer.paint(scan, uv), colorizer.paint(scan, uv, headroom=0.2)
     np.testing.assert_array_equal(plain, np.repeat(samples[..., None], 3, axis=-1))
     assert (np.ptp(roomy[1::8].astype(int), axis=-1) > 20).mean() > 0.5
@@ -251,7 +253,7 @@ def test_headroom_lets_white_take_colour_and_no_more(models):
     assert luma[::8].max() == 0  # ink stays ink
     inside = page()
     gray = Scan((inside // 2 + 60).astype(np.uint8))
-    uv = 0.1 * colorizer.chroma([colorizer.seen(gray)])[0]
+    uv = 0.1 * colorizer.chroma([colorizer.pictures(gray)])[0]
     np.testing.assert_array_equal(colorizer.paint(gray, uv), colorizer.paint(gray, uv, headroom=0.2))  # it fits anyway
 
 
@@ -266,3 +268,44 @@ def test_descreening_brings_back_the_tone():
     assert smooth[middle].std(axis=0).mean() < 0.04
     assert np.corrcoef(smooth[middle].mean(axis=0), tone[0, 10:-10])[0, 1] > 0.85
     assert smooth[middle][:, -30:].mean() > smooth[middle][:, :30].mean() + 0.2
+
+
+class Striped(keras.Model):
+    """Colours the left of what it sees blue and the right red: where a picture begins and ends shows in its answer."""
+
+    def __init__(self):
+        super().__init__()
+        self.contract = Contract(side=64)
+
+    def call(self, luma, training=False):
+        left = keras.ops.cast(keras.ops.arange(keras.ops.shape(luma)[2]) < keras.ops.shape(luma)[2] // 2, "float32")
+        u = keras.ops.zeros_like(luma) + (0.2 * left)[None, None, :, None]
+        v = keras.ops.zeros_like(luma) + (0.2 * (1 - left))[None, None, :, None]
+        return keras.ops.concatenate([u, v], axis=-1)
+
+
+def test_panels_are_pictures_of_their_own():
+    luma = np.full((400, 300), 250, np.uint8)
+    panels = [(20, 20, 160, 120), (20, 160, 160, 120), (220, 20, 160, 260)]
+    rng = np.random.default_rng(0)
+    for top, left, height, width in panels:
+        luma[top : top + height, left : left + width] = rng.integers(60, 160, (height, width))
+    colorizer = Colorizer(Striped(), along_edges=False)
+    assert (colorizer.side, colorizer.panels) == (64, True)
+    scan = Scan(luma)
+    pictures = colorizer.pictures(scan)
+    assert pictures.whole.shape == (64, 48, 1)
+    assert [tuple(np.round(panel, -1)) for panel, _ in pictures.panels] == panels
+    assert max(seen.shape[0] for _, seen in pictures.panels) == 64
+    u, v = np.moveaxis(split_luma(colorizer(luma) / 255)[1], -1, 0)
+    for top, left, height, width in panels:
+        inside = np.s_[top + 20 : top + height - 20]
+        assert (u[inside, left + 15 : left + width // 2 - 15] > 0.1).all()
+        assert (v[inside, left + width // 2 + 15 : left + width - 15] > 0.1).all()
+    whole = Colorizer(Striped(), along_edges=False, panels=False)
+    assert not whole.pictures(scan).panels
+    assert (split_luma(whole(luma) / 255)[1][40:160, 165:265, 1] > 0.1).all()  # the right of the page, all of it
+    # In every way alike, the network once.
+    ways = list(colorizer.chromas([pictures, pictures], [(None, 0), (None, 1)]))
+    assert len(ways) == 2
+    np.testing.assert_array_equal(ways[0][1], colorizer.chroma([pictures])[0])

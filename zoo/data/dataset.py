@@ -185,7 +185,7 @@ def _panels_of(image: ImageRef) -> tuple[tuple[int, int, int, int], ...]:
     except (ImageError, OSError) as error:
         raise RunError(f"{image.name} can no longer be read: {error}") from None
     found = find_panels(luma)
-    return tuple(tuple(panel) for panel in found) if len(found) > 1 else ()
+    return tuple(found) if len(found) > 1 else ()
 
 
 def _open_card(name: str, crop: int, max_bad: float, progress: Progress | None) -> Dataset:

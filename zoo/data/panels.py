@@ -43,6 +43,12 @@ class Panel(NamedTuple):
     height: int
     width: int
 
+    def times(self, down: float, across: float) -> "Panel":
+        """The panel on the page at another size, which is so many times as high and as wide."""
+        top, left = round(self.top * down), round(self.left * across)
+        bottom, right = round((self.top + self.height) * down), round((self.left + self.width) * across)
+        return Panel(top, left, max(1, bottom - top), max(1, right - left))
+
 
 def find_panels(luma: np.ndarray) -> list[Panel]:
     """The panels of a page, in reading order: from the top down, and from left to right.

@@ -184,8 +184,8 @@ class Model:
 
     def uv(self, luma: np.ndarray, prediction: Any, decoder: str | None, seed: Any = 0) -> np.ndarray:
         """A prediction as UV at the size of luma (H, W, 1), (H, W, 2)."""
-        small = prediction.decode_small(decoder, seed=seed)[0]
-        return small if small.shape[:2] == luma.shape[:2] else bring_up(luma[..., 0], small)
+        found = prediction.decode(decoder, seed=seed)[0]
+        return found if found.shape[:2] == luma.shape[:2] else bring_up(luma[..., 0], found)
 
 
 def _run_of(path: Path) -> dict[str, Any] | None:

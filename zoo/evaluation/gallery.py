@@ -88,7 +88,7 @@ class Columns:
         from zoo.pages.colorizer import Colorizer
 
         self.names: list[str] = []
-        self._models: list[tuple[Colorizer, Predictor, list[str | None]]] = []
+        self._models: list[tuple[Colorizer, list[str | None]]] = []
         self._seed = seed
         for spec in models:
             network = load(spec)
@@ -99,15 +99,14 @@ class Columns:
             if set(names) & set(self.names):
                 raise UsageError(f"two of the models are called {label!r}: rename one")
             self.names += names
-            self._models.append((Colorizer(network), predictor, ways))
+            self._models.append((Colorizer(network), ways))
 
     def of(self, scan: Any, name: str, headroom: float) -> Iterator[np.ndarray]:
         """A scan in colours, uint8 RGB (H, W, 3), a column at a time."""
         seed = self._seed + zlib.crc32(name.encode()) % 2**31
-        for colorizer, predictor, ways in self._models:
-            prediction = predictor(colorizer.seen(scan)[None])
-            for way in ways:
-                yield colorizer.paint(scan, prediction.decode(way, seed=seed)[0], headroom=headroom)
+        for colorizer, ways in self._models:
+            for (uv,) in colorizer.chromas([colorizer.pictures(scan)], [(way, seed) for way in ways]):
+                yield colorizer.paint(scan, uv, headroom=headroom)
 
 
 @dataclass(frozen=True)

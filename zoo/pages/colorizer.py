@@ -1,6 +1,7 @@
 """From a page's luma to the page in colour, at any size and in bounded memory."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,20 +9,36 @@ import numpy as np
 
 from zoo.chroma import upsampling
 from zoo.chroma.decoders import PAGE_DECODER, Decoder
+from zoo.chroma.upsampling import MULTIPLE, BilinearUpsampler, reduced_size
 from zoo.chroma.yuv import YUV_TO_RGB
+from zoo.data.panels import Panel, find_panels
 from zoo.errors import UsageError
 from zoo.models.loading import load
 from zoo.models.prediction import Predictor
+from zoo.pages.look import SIDE
 from zoo.pages.scan import Scan
 from zoo.support.arrays import check_unit, kind_of
 
-SIDE = 1024
-"""The longer side of what the network sees, pixels: pages it was trained on are about as large."""
-
-MULTIPLE = 8
+PANELS_SEEN_AT = 800
+"""The longer side of a page as its panels are looked for, pixels."""
 
 CACHE_PIXELS = 1 << 18
 """How much of a page is coloured at once: what fits a processor's cache."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What the network sees of a page.
+
+    Attributes:
+        whole: the page, luma (h, w, 1), float32.
+        panels: where each panel is on the page in its full size, and its luma; empty where it is not cut.
+        size: height and width of the page.
+    """
+
+    whole: np.ndarray
+    panels: tuple[tuple[Panel, np.ndarray], ...]
+    size: tuple[int, int]
 
 
 class Colorizer:
@@ -33,15 +50,26 @@ class Colorizer:
     Args:
         model: a `keras.Model` of the zoo, a `.keras` file or a run directory.
         decode: how a classifier's answer becomes a colour, see `zoo.chroma.decoders`; `PAGE_DECODER` by default.
-        side: the longer side of what the network sees, pixels; smaller pages are seen as they are.
+        side: the longer side of what the network sees, pixels; smaller pages are seen as they are. None for the one
+            that the model was trained at: its contract's, or `SIDE`.
         along_edges: bring chroma to the page's size along its ink lines (`zoo.chroma.upsampling`); otherwise bilinear.
+        panels: show the network each panel of a page as a picture of its own. None for: if it was trained to see
+            pictures whole.
 
     Raises:
         UsageError: no such model, a decoder for a regression, or an unknown one.
     """
 
-    def __init__(self, model: Any, *, decode: str | None = None, side: int = SIDE, along_edges: bool = True) -> None:
-        if side < MULTIPLE:
+    def __init__(
+        self,
+        model: Any,
+        *,
+        decode: str | None = None,
+        side: int | None = None,
+        along_edges: bool = True,
+        panels: bool | None = None,
+    ) -> None:
+        if side is not None and side < MULTIPLE:
             raise UsageError(f"--side must be at least {MULTIPLE}, not {side}")
         network = load(model) if isinstance(model, (str, Path)) else model
         self._predictor = Predictor(network)
@@ -49,7 +77,9 @@ class Colorizer:
         if not classifies and decode is not None:
             raise UsageError(f"--decode {decode}: this model answers with one colour; leave --decode out")
         self.decode = Decoder.parse(decode or PAGE_DECODER).text if classifies else None
-        self.side, self._along_edges = side, along_edges
+        trained_at = self._predictor.contract.side
+        self.side, self._along_edges = side or trained_at or SIDE, along_edges
+        self.panels = trained_at > 0 if panels is None else panels
 
     def __call__(self, luma: np.ndarray, *, seed: int = 0) -> np.ndarray:
         """Colours a page.
@@ -69,44 +99,81 @@ class Colorizer:
         if floats:
             samples = np.rint(np.clip(samples, 0, 1) * np.float32(65535)).astype(np.uint16)
         scan = Scan(samples)
-        rgb = self.paint(scan, self.chroma([self.seen(scan)], seed=seed)[0])
+        rgb = self.paint(scan, self.chroma([self.pictures(scan)], seed=seed)[0])
         return np.rint(rgb / np.float32(257)).astype(np.uint8) if floats else rgb
 
-    def size(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of what the network sees of a page."""
-        longest = max(height, width)
-        if longest <= self.side:
-            return height, width
-        return tuple(  # type: ignore[return-value]
-            max(MULTIPLE, round(length * self.side / longest / MULTIPLE) * MULTIPLE) for length in (height, width)
-        )
+    def pictures(self, scan: Scan) -> Pictures:
+        """What the network sees of a scan: the whole page, and its panels if it is to see them."""
+        cut: list[Panel] = []
+        if self.panels:
+            size = reduced_size(*scan.size, PANELS_SEEN_AT)
+            found = find_panels(np.rint(_reduced(scan, size) * 255).astype(np.uint8))
+            if len(found) > 1:
+                cut = [panel.times(scan.size[0] / size[0], scan.size[1] / size[1]) for panel in found]
+        panels = tuple((panel, self.seen(scan.part(panel))) for panel in cut)
+        return Pictures(self.seen(scan), panels, scan.size)
 
     def seen(self, scan: Scan) -> np.ndarray:
-        """What the network sees of a scan: luma (h, w, 1), float32, transparency on white."""
-        height, width = scan.samples.shape[:2]
-        size = self.size(height, width)
-        parts = []
-        # Strips of whole cells, so that a huge page is never in memory as floats.
-        per_strip = max(1, upsampling.STRIP_PIXELS * size[0] // (height * width))
-        for low in range(0, size[0], per_strip):
-            high = min(size[0], low + per_strip)
-            top, bottom = low * height / size[0], high * height / size[0]
-            first, last = int(top), min(height, int(np.ceil(bottom)))
-            luma = scan.luma(slice(first, last))
-            if scan.alpha is not None:
-                alpha = scan.alpha[first:last].astype(np.float32) / np.iinfo(scan.alpha.dtype).max
-                luma = luma * alpha + (1 - alpha)
-            box = (0, top - first, width, bottom - first)
-            parts.append(upsampling.cell_means(luma, high - low, size[1], box))
-        return np.concatenate(parts)[..., None]
+        """A scan as the network sees it whole: luma (h, w, 1), float32, transparency on white."""
+        return _reduced(scan, reduced_size(*scan.size, self.side))[..., None]
 
-    def chroma(self, seen: Sequence[np.ndarray], *, seed: int | Sequence[int] = 0) -> list[np.ndarray]:
-        """UV (h, w, 2) of pages of one size, as the network sees them (h, w, 1)."""
-        return list(self._predictor(np.stack(seen)).decode(self.decode, seed=seed))
+    def chroma(self, pages: Sequence[Pictures], *, seed: int | Sequence[int] = 0) -> list[np.ndarray]:
+        """UV (h, w, 2) of pages of which the network sees one size, each at a size of its own."""
+        return next(self.chromas(pages, [(self.decode, seed)]))
+
+    def chromas(
+        self, pages: Sequence[Pictures], ways: Sequence[tuple[str | None, int | Sequence[int]]]
+    ) -> Iterator[list[np.ndarray]]:
+        """As `chroma`, in each of several ways, a decoder and a seed: the network runs once."""
+        whole = self._predictor(np.stack([page.whole for page in pages]))
+        panels = [[self._predictor(luma[None]) for _, luma in page.panels] for page in pages]
+        for decode, seed in ways:
+            uvs = whole.decode(decode, seed=seed)
+            yield [
+                _put_together(page, uv, [each.decode(decode, seed=seed)[0] for each in parts])
+                for page, uv, parts in zip(pages, uvs, panels, strict=True)
+            ]
 
     def paint(self, scan: Scan, uv: np.ndarray, *, headroom: float = 0.0) -> np.ndarray:
         """A scan in the colours of `uv` (h, w, 2), RGB (H, W, 3) of the scan's depth: see `paint`."""
         return paint(scan, uv, along_edges=self._along_edges, headroom=headroom)
+
+
+def _reduced(scan: Scan, size: tuple[int, int]) -> np.ndarray:
+    """The luma of a scan at a smaller size, (h, w), float32, transparency on white."""
+    height, width = scan.size
+    parts = []
+    # Strips of whole cells, so that a huge page is never in memory as floats.
+    per_strip = max(1, upsampling.STRIP_PIXELS * size[0] // (height * width))
+    for low in range(0, size[0], per_strip):
+        high = min(size[0], low + per_strip)
+        top, bottom = low * height / size[0], high * height / size[0]
+        first, last = int(top), min(height, int(np.ceil(bottom)))
+        luma = scan.luma(slice(first, last))
+        if scan.alpha is not None:
+            alpha = scan.alpha[first:last].astype(np.float32) / np.iinfo(scan.alpha.dtype).max
+            luma = luma * alpha + (1 - alpha)
+        box = (0, top - first, width, bottom - first)
+        parts.append(upsampling.cell_means(luma, high - low, size[1], box))
+    return np.concatenate(parts)
+
+
+def _put_together(page: Pictures, uv: np.ndarray, parts: Sequence[np.ndarray]) -> np.ndarray:
+    """The UV of a page: that of its panels where they are, and of the whole page between them."""
+    if not parts:
+        return uv
+    height, width = page.size
+    scale = min(1.0, max(len(part) / panel.height for part, (panel, _) in zip(parts, page.panels, strict=True)))
+    grid = max(1, round(height * scale)), max(1, round(width * scale))
+    together = _resized(uv, *grid)
+    for part, (panel, _) in zip(parts, page.panels, strict=True):
+        top, left, h, w = panel.times(grid[0] / height, grid[1] / width)
+        together[top : top + h, left : left + w] = _resized(part, h, w)
+    return together
+
+
+def _resized(uv: np.ndarray, height: int, width: int) -> np.ndarray:
+    return BilinearUpsampler(uv, height, width).rows(np.empty((height, 0)), 0)
 
 
 def _samples(luma: Any) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo.data.pdf import Renderers
 from zoo.pages.cleaning import descreened, with_white_paper
-from zoo.pages.colorizer import Colorizer
+from zoo.pages.colorizer import Colorizer, Pictures
 from zoo.pages.input import UNUSABLE, Page, reason, usable
 from zoo.pages.look import Look
 from zoo.pages.output import Output
@@ -81,13 +81,11 @@ class Job:
                 raise
         return done
 
-    def _batches(
-        self, pages: Sequence[Page], pool: ThreadPoolExecutor
-    ) -> Iterator[list[tuple[Page, Scan, np.ndarray]]]:
+    def _batches(self, pages: Sequence[Page], pool: ThreadPoolExecutor) -> Iterator[list[tuple[Page, Scan, Pictures]]]:
         """Pages of one size at a time, decoded ahead."""
-        reading: deque[tuple[Page, Future[tuple[Scan, np.ndarray]]]] = deque()
+        reading: deque[tuple[Page, Future[tuple[Scan, Pictures]]]] = deque()
         waiting = deque(pages)
-        batch: list[tuple[Page, Scan, np.ndarray]] = []
+        batch: list[tuple[Page, Scan, Pictures]] = []
         while waiting or reading:
             while waiting and len(reading) < self._ahead:
                 page = waiting.popleft()
@@ -99,26 +97,26 @@ class Job:
                 self._fail(page, error)
                 continue
             self._page_bytes = max(1, scan.samples.nbytes)
-            if batch and (len(batch) >= min(self._size, self._ahead) or batch[0][2].shape != seen.shape):
+            if batch and (len(batch) >= min(self._size, self._ahead) or batch[0][2].whole.shape != seen.whole.shape):
                 yield batch
                 batch = []
             batch.append((page, scan, seen))
         if batch:
             yield batch
 
-    def _read(self, page: Page) -> tuple[Scan, np.ndarray]:
+    def _read(self, page: Page) -> tuple[Scan, Pictures]:
         scan = usable(page, self._renderers, self._look)
         if self._look.white_paper:
             scan = with_white_paper(scan)
         if not self._look.headroom and _is_bilevel(scan):
             self.bilevel.append(page.label)
         seen = scan if self._look.descreen is None else descreened(scan, self._look.descreen)
-        return scan, self._colorizer.seen(seen)
+        return scan, self._colorizer.pictures(seen)
 
-    def _colored(self, batch: list[tuple[Page, Scan, np.ndarray]]) -> Iterator[tuple[Page, Scan, list[np.ndarray]]]:
+    def _colored(self, batch: list[tuple[Page, Scan, Pictures]]) -> Iterator[tuple[Page, Scan, list[np.ndarray]]]:
         seen = [each[2] for each in batch]
         seeds = range(self._look.seed, self._look.seed + self._look.samples)
-        samples = [self._colorizer.chroma(seen, seed=seed) for seed in seeds]
+        samples = list(self._colorizer.chromas(seen, [(self._colorizer.decode, seed) for seed in seeds]))
         for index, (page, scan, _) in enumerate(batch):
             yield page, scan, [uvs[index] for uvs in samples]
 

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+SIDE = 1024
+"""The longer side of what a network sees that was trained on crops, pixels: of pages that were about as large."""
+
 
 @dataclass(frozen=True)
 class Look:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from zoo.chroma.yuv import RGB_TO_YUV
 from zoo.data.decode import ImageError, decode_samples, is_gray, raw_metadata
+from zoo.data.panels import Panel
 
 MAX_PROFILE_BYTES = 4_000_000
 ORIENTATION = 0x0112
@@ -41,6 +42,11 @@ class Scan:
     def levels(self) -> int:
         """The largest sample: 255 or 65535."""
         return int(np.iinfo(self.samples.dtype).max)
+
+    def part(self, panel: Panel) -> "Scan":
+        """The pixels of a panel, shared with the page."""
+        box = np.s_[panel.top : panel.top + panel.height, panel.left : panel.left + panel.width]
+        return replace(self, samples=self.samples[box], alpha=None if self.alpha is None else self.alpha[box])
 
     def luma(self, rows: slice = slice(None)) -> np.ndarray:
         """Y of some rows, float32 (rows, W) in [0, 1]."""
