@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 import sys
 import time
 from dataclasses import asdict, fields
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from zoo.pages.input import Page
 
 BATCH = 2
+PREVIEWED = ("context", "conditional", "residual")
+"""Models that a preview shows besides the one that was asked for."""
+
+PREVIEWED_DECODERS = (PAGE_DECODER, "annealed", "mode+coherent")
 
 
 def parser() -> Parser:
@@ -105,6 +110,18 @@ def parser() -> Parser:
         action="store_true",
         help="also write NAME-summary, unless OUT is a book: grey, colour and, with --desaturate, truth",
     )
+    p.add_argument(
+        "--preview",
+        type=int,
+        metavar="N",
+        help="instead, write one picture OUT: N pages, evenly through the book, as the likely choices of model, decoder"
+        " and side colour them; the command of each, and the time a page takes, are printed",
+    )
+    p.add_argument(
+        "--preview-models",
+        metavar="NAMES",
+        help=f"of a preview: further models (default: {','.join(PREVIEWED)})",
+    )
     p.add_argument("--overwrite", action="store_true", help="make anew what is there already")
     p.add_argument("--batch-size", type=int, default=BATCH, help="pages computed at a time")
     p.add_argument("--json", action="store_true", help="print what was done as JSON")
@@ -131,13 +148,76 @@ def colorize(arguments: argparse.Namespace) -> None:
     if arguments.decode:
         with naming("--decode"):
             Decoder.parse(arguments.decode)
+    if arguments.preview is None and arguments.preview_models is not None:
+        raise UsageError("--preview-models is of a preview: give --preview N as well")
     if arguments.samples > 1 and not (arguments.decode or "").startswith("sample"):
         raise UsageError("--samples is for a sampling decoder: give --decode sample too")
 
     from zoo.data.pdf import Renderers
 
     with Renderers() as renderers:
-        _colorize(arguments, renderers)
+        if arguments.preview is None:
+            _colorize(arguments, renderers)
+        else:
+            _preview(arguments, renderers)
+
+
+def _preview(arguments: argparse.Namespace, renderers: "Renderers") -> None:
+    from PIL import Image
+
+    from zoo.pages import preview
+    from zoo.pages.input import find_pages
+    from zoo.support.console import say, scanning, stderr_console
+    from zoo.support.files import atomic_path
+    from zoo.training.rundir import disk_error
+
+    if not 1 <= arguments.preview <= 100:
+        raise UsageError(f"--preview takes a number of pages, 1 to 100, not {arguments.preview}")
+    if arguments.out.suffix.lower() not in (".png", ".jpg", ".webp"):
+        raise UsageError(f"--preview writes one picture: give -o NAME.png, .jpg or .webp, not {arguments.out}")
+    if arguments.out.exists() and not arguments.overwrite:
+        raise UsageError(f"{arguments.out} is there already: --overwrite makes it anew")
+    words = arguments.preview_models
+    others = PREVIEWED if words is None else [word.strip() for word in words.split(",") if word.strip()]
+    decoders = [arguments.decode] if arguments.decode else PREVIEWED_DECODERS
+
+    def decoders_of(model: str) -> list[str | None]:
+        return [None] if answers_with(model) == "uv" else [*decoders]
+
+    asked = preview.choices(arguments.model, others, decoders_of)
+    pages = preview.spread(find_pages(arguments.inputs, renderers), arguments.preview)
+    look = Look(**{field.name: getattr(arguments, field.name) for field in fields(Look)})
+    scans, failed = preview.read(pages, renderers, look)
+    if not scans:
+        lines = "\n  ".join(f"{name}: {reason}" for name, reason in failed.items())
+        raise RunError(f"none of the pages can be coloured:\n  {lines}")
+    import_tensorflow()
+    tried = []
+    with scanning(stderr_console(), "trying", "choices") as progress:
+        for each in preview.try_all(asked, scans, look):
+            tried.append(each)
+            progress(len(tried), len(asked))
+    try:
+        with atomic_path(arguments.out) as temporary:
+            kind = {".jpg": "JPEG", ".png": "PNG", ".webp": "WEBP"}[arguments.out.suffix.lower()]
+            Image.fromarray(preview.sheet(scans, tried)).save(temporary, kind, quality=arguments.quality)
+    except OSError as error:
+        raise disk_error(error, arguments.out) from error
+    inputs = " ".join(shlex.quote(word) for word in arguments.inputs)
+    rows = [
+        {
+            "command": f"{program('colorize')} {each.choice.model} {inputs} -o OUT{each.choice.options}",
+            "seconds a page": each.seconds,
+        }
+        for each in tried
+    ]
+    if arguments.json:
+        print(json.dumps({"out": str(arguments.out), "choices": rows, "failed": failed}, indent=2))
+        return
+    for row in rows:
+        print(f"{row['seconds a page']:6.1f} s a page  {row['command']}")
+    for name, reason in failed.items():
+        say(f"left out: {name}: {reason}")
 
 
 def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:

@@ -105,12 +105,9 @@ class Job:
             yield batch
 
     def _read(self, page: Page) -> tuple[Scan, Pictures]:
-        scan = usable(page, self._renderers, self._look)
-        if self._look.white_paper:
-            scan = with_white_paper(scan)
+        scan, seen = prepared(usable(page, self._renderers, self._look), self._look)
         if not self._look.headroom and _is_bilevel(scan):
             self.bilevel.append(page.label)
-        seen = scan if self._look.descreen is None else descreened(scan, self._look.descreen)
         return scan, self._colorizer.pictures(seen)
 
     def _colored(self, batch: list[tuple[Page, Scan, Pictures]]) -> Iterator[tuple[Page, Scan, list[np.ndarray]]]:
@@ -145,6 +142,13 @@ class Job:
 
     def _fail(self, page: Page, error: BaseException) -> None:
         self.failed[page.label] = reason(error)
+
+
+def prepared(scan: Scan, look: Look) -> tuple[Scan, Scan]:
+    """A page as it is to be painted on, and as the network sees it."""
+    if look.white_paper:
+        scan = with_white_paper(scan)
+    return scan, scan if look.descreen is None else descreened(scan, look.descreen)
 
 
 def _is_bilevel(scan: Scan) -> bool:
