@@ -1,5 +1,6 @@
 """Released weights: made of a run, checked by digest, and what they were trained as."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -112,15 +113,44 @@ def test_options_that_do_not_fit_are_refused(runs):
             zoo.create("residual", weights="comics", **option)
 
 
-def test_a_trained_encoder_is_not_released(runs):
-    file = runs / "run" / "result.json"
-    result = json.loads(file.read_text())
-    result["details"]["config"]["train_encoder"] = True
-    file.write_text(json.dumps(result))
-    with pytest.raises(UsageError, match="only decoders on the frozen ImageNet encoder are released"):
-        release(runs)
+@pytest.mark.parametrize("encoder", ["vgg16", "efficientnet_lite0"])
+def test_a_trained_encoder_is_released_too(tmp_path, monkeypatch, encoder):
+    monkeypatch.setattr(releases, "FOLDER", tmp_path / "released")
+    data = make_images(tmp_path / "images", train=4, val=2)
+    sizes = ["--crop", "32", "--batch-size", "2", "--validation-crops", "2", "--steps", "1", "--precision", "float32"]
+    command = ["classifier", "--data", str(data), *sizes, "--train-encoder", "--encoder", encoder, "--run-dir"]
+    assert train.main([*command, str(tmp_path / "run")]) == 0
+    network = zoo.load(tmp_path / "run")
+    network.contract = dataclasses.replace(network.contract, side=384)
+    about = {"data": "patches", "attribution": "nobody", "licence": "CC0-1.0"}
+    if encoder == "vgg16":
+        with pytest.raises(UsageError, match=r"its weights are 15\.\d MB, and at most 15 MB are released"):
+            releasing.release(network, tmp_path / "run", "comics", **about, folder=releases.FOLDER)
+        assert not list(releases.FOLDER.iterdir())
+        return
+    card = releasing.release(network, tmp_path / "run", "comics", **about, folder=releases.FOLDER)
+    assert (card.encoder, card.config["train_encoder"]) == (encoder, True)
+    assert 5e6 < (releases.FOLDER / "classifier-comics.npz").stat().st_size < 10e6
+    again = zoo.create("classifier", weights="comics")
+    assert again.contract == network.contract
+    luma = np.random.default_rng(0).random((1, 64, 64, 1), np.float32)
+    np.testing.assert_allclose(again(luma), network(luma), atol=0.02)
+    untrained = zoo.create("classifier", encoder=encoder)
+    for name, held in releases.named_variables(untrained).items():
+        mine = np.asarray(releases.named_variables(again)[name])
+        if name.startswith(releases.ENCODER) and name.endswith("/kernel"):
+            assert not np.array_equal(mine, np.asarray(held))
+
+
+def test_what_cannot_be_released(runs):
     with pytest.raises(UsageError, match="letters, digits and hyphens"):
         release(runs, "../evil")
+    file = runs / "run" / "result.json"
+    result = json.loads(file.read_text())
+    result["details"]["config"]["model_options"] = None
+    file.write_text(json.dumps(result))
+    with pytest.raises(UsageError, match="does not say which options its model has"):
+        release(runs)
     model = zoo.load(runs / "run")
     shutil.rmtree(runs / "run")
     with pytest.raises(UsageError, match=r"result.json"):
@@ -154,10 +184,13 @@ def test_what_comes_with_the_package_is_whole():
     for card in cards:
         path = releases.FOLDER / f"{card.model}-{card.name}.npz"
         arrays = releases._read_arrays(path, card.sha256)
-        model = zoo.create(card.model, encoder_weights="none", **card.options)
-        variables = releases.decoder_variables(model)
-        assert {key: tuple(value.shape) for key, value in variables.items()} == {k: v.shape for k, v in arrays.items()}
-        assert path.stat().st_size < 5e6
+        model = zoo.create(card.model, encoder=card.encoder, encoder_weights="none", **card.options)
+        whole = any(key.startswith(releases.ENCODER) for key in arrays)
+        shapes = {key: tuple(value.shape) for key, value in releases.named_variables(model).items()}
+        assert {key: shapes[key] for key in shapes if whole or not key.startswith(releases.ENCODER)} == {
+            key: array.shape for key, array in arrays.items()
+        }
+        assert path.stat().st_size < (releasing.LARGEST if whole else 5e6)
         assert card.attribution
         assert card.licence
         assert card.commit != "unknown"

@@ -1,13 +1,13 @@
 """Weights that come with the package, and what is known about them.
 
-A release is two files in `zoo/weights/released`: `MODEL-NAME.npz`, the decoder's variables, kernels in half precision
-(the encoder is VGG16's frozen ImageNet one), and `MODEL-NAME.toml`, its card: digest, data,
-licence, recipe, commit, scores.
+A release is two files in `zoo/weights/released`: `MODEL-NAME.npz`, the variables, kernels in half precision, and
+`MODEL-NAME.toml`, its card: digest, data, licence, recipe, commit, scores. The encoder's variables are among them
+where they are not the ImageNet ones that come with the package.
 """
 
 import hashlib
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from zoo.models.registry import build, get_card
 FOLDER = Path(__file__).parents[1] / "weights" / "released"
 DEFAULT = "comics"
 """What a model's bare name stands for on a command line, if it is released."""
+ENCODER = "encoder/"
+"""How the names of an encoder's variables begin."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Release:
         config: the run's configuration.
         commit: of this repository, when they were trained.
         scores: RMSE-ab on the run's validation crops, by decoder.
+        side: of the model's contract.
     """
 
     model: str
@@ -46,6 +49,12 @@ class Release:
     config: dict[str, Any]
     commit: str
     scores: dict[str, float]
+    side: int = 0
+
+    @property
+    def encoder(self) -> str:
+        """The encoder they were trained with; older cards name none."""
+        return str(self.config.get("encoder") or get_card(self.model).encoder)
 
 
 def list_releases(model: str | None = None) -> list[Release]:
@@ -84,9 +93,8 @@ def create_released(model: str, name: str, **options: Any) -> Any:
     """
     card = get_release(model, name)
     train_encoder = bool(options.pop("train_encoder", False))
-    encoder = card.config.get("encoder") or get_card(model).encoder  # older cards name none
-    if options.pop("encoder", encoder) != encoder:
-        raise UsageError(f"weights={name!r} were trained with the encoder {encoder!r}: leave encoder out")
+    if options.pop("encoder", card.encoder) != card.encoder:
+        raise UsageError(f"weights={name!r} were trained with the encoder {card.encoder!r}: leave encoder out")
     for option, value in options.items():
         if card.options.get(option, value) != value or option not in card.options:
             raise UsageError(
@@ -94,21 +102,28 @@ def create_released(model: str, name: str, **options: Any) -> Any:
             )
     path = FOLDER / f"{model}-{name}.npz"
     arrays = _read_arrays(path, card.sha256)
-    network = build(model, encoder=encoder, encoder_weights="imagenet", train_encoder=train_encoder, **card.options)
-    variables = decoder_variables(network)
-    if set(variables) != set(arrays):
+    whole = any(key.startswith(ENCODER) for key in arrays)
+    network = build(
+        model,
+        train_encoder=train_encoder,
+        **card.options,
+        **({"encoder": card.encoder, "encoder_weights": "none" if whole else "imagenet"} if card.encoder else {}),
+    )
+    variables = named_variables(network)
+    if set(arrays) != {key for key in variables if whole or not key.startswith(ENCODER)}:
         raise UsageError(f"{path} is of another version of {model}")
-    for key, variable in variables.items():
-        variable.assign(arrays[key].astype("float32"))
+    for key, array in arrays.items():
+        variables[key].assign(array.astype("float32"))
+    if card.side:
+        network.contract = replace(network.contract, side=card.side)
     return network
 
 
-def decoder_variables(model: Any) -> dict[str, Any]:
-    """Every variable but the encoder's, by its layer and name."""
+def named_variables(model: Any) -> dict[str, Any]:
+    """Every variable by its layer and name; the encoder's begin with `encoder/`."""
     return {
         f"{layer.name}/{variable.path.split(layer.name + '/', 1)[-1]}": variable
         for layer in model.layers
-        if layer.name != "encoder"
         for variable in layer.variables
     }
 

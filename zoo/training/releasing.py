@@ -7,17 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import UsageError
+from zoo.models.contract import contract_of
 from zoo.models.encoders import ENCODERS
-from zoo.models.registry import get_card
-from zoo.models.releases import FOLDER, Release, decoder_variables
+from zoo.models.registry import build, get_card
+from zoo.models.releases import ENCODER, FOLDER, Release, named_variables
 from zoo.results import load_result
 from zoo.support.files import atomic_path, write_text
+
+LARGEST = 15_000_000
+"""Bytes of a file of released weights, at most."""
 
 
 def release(
     network: Any, run_dir: Path, name: str, *, data: str, attribution: str, licence: str, folder: Path = FOLDER
 ) -> Release:
     """Makes released weights of a finished run's best model.
+
+    The encoder is left out where it is, to the last bit, the ImageNet one that comes with the package.
 
     Args:
         network: that model.
@@ -29,7 +35,8 @@ def release(
         folder: where to.
 
     Raises:
-        UsageError: the run is not done, trained its encoder, or began from one that others cannot get.
+        UsageError: the run is not done, its weights do not fit into half precision or into `LARGEST`, or it is not
+            known how its model is built.
     """
     import numpy as np
 
@@ -37,13 +44,17 @@ def release(
         raise UsageError(f"a name of weights has letters, digits and hyphens: {name!r} has others")
     result = load_result(run_dir / "result.json", "training")
     config, environment = result.details["config"], result.details["environment"]
-    if config["train_encoder"] or config["encoder_weights"] != "imagenet":
-        raise UsageError(f"{run_dir}: only decoders on the frozen ImageNet encoder are released, to be a few MB")
+    if config["model_options"] is None:
+        raise UsageError(f"{run_dir}: it began from a .keras file that does not say which options its model has")
     encoder = config.get("encoder", get_card(config["model"]).encoder)
-    if encoder not in ENCODERS:
-        raise UsageError(f"{run_dir}: the weights of its encoder {encoder} do not come with the package")
+    variables = named_variables(network)
+    if encoder in ENCODERS and ENCODERS[encoder].card.digest:
+        packaged = named_variables(build(config["model"], encoder=encoder, **config["model_options"]))
+        own = {key: value for key, value in variables.items() if key.startswith(ENCODER)}
+        if all(np.array_equal(np.asarray(value), np.asarray(packaged[key])) for key, value in own.items()):
+            variables = {key: value for key, value in variables.items() if key not in own}
     arrays = {}
-    for key, value in decoder_variables(network).items():
+    for key, value in variables.items():
         array = np.asarray(value)
         # Vectors are few, and the variances of the encoder's maps are beyond half precision.
         arrays[key] = array if array.ndim < 2 else array.astype(np.float16)
@@ -53,6 +64,12 @@ def release(
     path = folder / f"{config['model']}-{name}.npz"
     with atomic_path(path) as temporary:
         np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
+        size = temporary.stat().st_size
+        if size > LARGEST:
+            raise UsageError(
+                f"{run_dir}: its weights are {size / 1e6:.1f} MB, and at most {LARGEST / 1e6:.0f} MB are released: an"
+                " encoder that was trained is stored too, and a frozen one or efficientnet_lite0 takes less"
+            )
     scores = {row["variant"]: row["value"] for row in result.rows if row["metric"] == "rmse_ab" and row["model"]}
     card = Release(
         model=config["model"],
@@ -65,6 +82,7 @@ def release(
         config={key: value for key, value in config.items() if key not in ("data", "model_options", "model")},
         commit=environment.get("commit") or "unknown",
         scores=scores,
+        side=contract_of(network).side,
     )
     write_text(path.with_suffix(".toml"), _toml(dataclasses.asdict(card)))
     return card
