@@ -1,7 +1,9 @@
-"""`python -m zoo.colorize MODEL INPUT … -o OUT`: colours black-and-white pages."""
+"""`python -m zoo.colorize [MODEL] INPUT … -o OUT`: colours black-and-white pages."""
 
 import argparse
+import glob
 import json
+import os
 import shlex
 import sys
 import time
@@ -10,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.chroma.decoders import DECODERS, PAGE_DECODER, Decoder
+from zoo.data.image_files import is_archive, is_image
 from zoo.errors import InterruptError, RunError, UsageError
 from zoo.models.kinds import answers_with, weights_digest
 from zoo.models.loading import model_name
+from zoo.models.registry import list_models
 from zoo.pages.look import SIDE, Look
 from zoo.support.command import Parser, import_tensorflow, naming, program, run, silence
 
@@ -21,6 +25,10 @@ if TYPE_CHECKING:
     from zoo.pages.input import Page
 
 BATCH = 2
+DEFAULT_MODEL = "context"
+RUN_FILES = {"best.keras", "config.json"}
+"""A folder with one of these is a run, not pages."""
+
 PREVIEWED = ("context", "conditional", "residual")
 """Models that a preview shows besides the one that was asked for."""
 
@@ -31,7 +39,7 @@ def parser() -> Parser:
     """The command line."""
     p = Parser(
         "colorize",
-        usage="%(prog)s MODEL INPUT [INPUT …] -o OUT [options]",
+        usage="%(prog)s [MODEL] INPUT [INPUT …] -o OUT [options]",
         description="Colours black-and-white pages. Every page keeps its luma: in PNG, all but the rounding.",
         epilog="A call that was interrupted goes on where it stopped; pages that are there already stay as they are.",
     )
@@ -39,7 +47,7 @@ def parser() -> Parser:
         "model",
         metavar="MODEL",
         help="a run directory, a .keras file, or the name of a model with released weights, as classifier or"
-        " classifier:procedural (python -m zoo.released list shows all)",
+        f" classifier:procedural (python -m zoo.released list shows all); left out, {DEFAULT_MODEL}",
     )
     p.add_argument(
         "inputs",
@@ -130,6 +138,8 @@ def parser() -> Parser:
 
 def colorize(arguments: argparse.Namespace) -> None:
     """Runs the command."""
+    if _is_input(arguments.model):
+        arguments.model, arguments.inputs = DEFAULT_MODEL, [arguments.model, *arguments.inputs]
     if not arguments.inputs:
         raise UsageError(
             f"{arguments.model} is taken for the MODEL, and no INPUT comes after it: give both, as in"
@@ -160,6 +170,14 @@ def colorize(arguments: argparse.Namespace) -> None:
             _colorize(arguments, renderers)
         else:
             _preview(arguments, renderers)
+
+
+def _is_input(word: str) -> bool:
+    """Whether the first word is a page, a book, a pattern or a folder of pages, so that the model was left out."""
+    path = Path(word)
+    if is_image(path) or is_archive(path) or path.suffix.lower() == ".pdf" or glob.has_magic(word):
+        return True
+    return path.is_dir() and word.partition(":")[0] not in list_models() and not RUN_FILES & set(os.listdir(path))
 
 
 def _preview(arguments: argparse.Namespace, renderers: "Renderers") -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from zoo.models.heads import HEADS
 from zoo.models.loading import model_file
 from zoo.models.registry import get_card
-from zoo.models.releases import DEFAULT, get_release
+from zoo.models.releases import default_weights, get_release
 
 
 def answers_with(model: str | Path) -> str | None:
@@ -26,7 +26,7 @@ def answers_with(model: str | Path) -> str | None:
     name, _, weights = str(model).partition(":")
     if name == "hf":
         return None
-    head = get_release(name, weights or DEFAULT).options.get("head")
+    head = get_release(name, weights or default_weights(name)).options.get("head")
     return get_card(name).output if head is None else HEADS[head].answer
 
 
@@ -36,7 +36,7 @@ def weights_digest(model: str | Path) -> str | None:
     if file:
         return hashlib.sha256(file.read_bytes()).hexdigest()
     name, _, weights = str(model).partition(":")
-    return None if name == "hf" else get_release(name, weights or DEFAULT).sha256
+    return None if name == "hf" else get_release(name, weights or default_weights(name)).sha256
 
 
 def _of_file(file: Path) -> str | None:

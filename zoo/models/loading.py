@@ -6,7 +6,7 @@ from typing import Any
 
 from zoo.errors import UsageError
 from zoo.models.registry import build, list_models
-from zoo.models.releases import DEFAULT, create_released, get_release
+from zoo.models.releases import create_released, default_weights, get_release
 from zoo.support.names import suggestion
 
 
@@ -43,9 +43,9 @@ def model_file(path: str | Path) -> Path | None:
         if file.is_file():
             raise UsageError(
                 f"{path}: there is a model of that name here, and one with released weights. Give {path.absolute()}"
-                f" for the first, {name}:{weights or DEFAULT} for the second"
+                f" for the first, {name}:{weights or default_weights(name)} for the second"
             )
-        get_release(name, weights or DEFAULT)
+        get_release(name, weights or default_weights(name))
         return None
     if not file.is_file():
         raise UsageError(
@@ -62,7 +62,7 @@ def model_name(path: str | Path) -> str:
     name, _, weights = str(path).partition(":")
     if name not in list_models() or weights or model_file(path):
         return str(path)
-    return f"{name}:{DEFAULT}"
+    return f"{name}:{default_weights(name)}"
 
 
 def load(path: str | Path) -> Any:
@@ -80,7 +80,7 @@ def load(path: str | Path) -> Any:
         if str(path).startswith("hf:"):
             return _load_from_hub(str(path))
         name, _, weights = str(path).partition(":")
-        return create(name, weights=weights or DEFAULT)
+        return create(name, weights=weights or default_weights(name))
     import keras
 
     from zoo.models.model import with_contract  # registers the layers too

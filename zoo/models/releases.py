@@ -15,8 +15,9 @@ from zoo.errors import UsageError
 from zoo.models.registry import build, get_card
 
 FOLDER = Path(__file__).parents[1] / "weights" / "released"
-DEFAULT = "comics"
-"""What a model's bare name stands for on a command line, if it is released."""
+PREFERRED = ("open", "comics")
+"""What a model's bare name stands for on a command line: the first of these that are released for it."""
+
 ENCODER = "encoder/"
 """How the names of an encoder's variables begin."""
 
@@ -78,6 +79,12 @@ def get_release(model: str, name: str) -> Release:
         )
         raise UsageError(f"no weights {name!r} for {model}; {known}")
     return found[name]
+
+
+def default_weights(model: str) -> str:
+    """The name of the weights that a model's bare name stands for, whether there are any or not."""
+    found = {card.name for card in list_releases(model)}
+    return next((name for name in PREFERRED if name in found), PREFERRED[0])
 
 
 def create_released(model: str, name: str, **options: Any) -> Any:
