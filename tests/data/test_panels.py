@@ -43,6 +43,24 @@ def test_a_panel_without_a_frame_is_a_panel_among_others():
     assert len(find_panels(luma)) == 4
 
 
+def test_balloons_that_hide_frames_low_panels_and_page_numbers():
+    strips = [Panel(40, 40, 300, 520), Panel(350, 40, 88, 520), Panel(450, 40, 300, 520)]
+    luma = page(*strips, Panel(775, 290, 10, 20))  # a page number
+    for top in (40, 350, 450):  # along a side, and a part of the upper one
+        luma[top : top + 80, 300:560] = 245
+    assert near(find_panels(luma), strips)
+
+
+def test_objects_in_rows_are_one_picture():
+    luma = page()
+    yy, xx = np.ogrid[:800, :600]
+    for y in (150, 400, 650):  # across the whole page, with paper between them
+        luma[((yy - y) / 100) ** 2 + ((xx - 300) / 260) ** 2 < 1] = 90
+    assert find_panels(luma) == WHOLE
+    luma[40:260, 40:560] = 90  # one framed picture does not make the others panels
+    assert find_panels(luma) == WHOLE
+
+
 def test_what_is_no_page_of_panels_stays_whole():
     rng = np.random.default_rng(0)
     assert find_panels(rng.integers(0, 256, (800, 600)).astype(np.uint8)) == WHOLE  # to the edge

@@ -22,17 +22,14 @@ PAPER_SHARE = 0.97
 GUTTER = 0.004
 """The least width of a gutter, as a share of the page's longer side."""
 
-LEAST = 0.12
+LEAST = 0.1
 """The least side of a panel, as a share of the page's."""
 
-FRAMED = 0.7
-"""The share of a side that is no paper, of a picture with straight sides."""
+SLIVER = 0.03
+"""Parts that are smaller belong to no panel, such as page numbers, if they hold at most this share of what is cut."""
 
-STRAIGHT = 3
-"""How many of a panel's four sides have to be such, at least."""
-
-MOST_LOOSE = 0.34
-"""The largest share of pictures of a page without straight sides: more, and it is no page of panels."""
+FRAMED = 0.65
+"""How much of the sides of its panels is no paper, the mean of a page: frames are straight, and balloons hide some."""
 
 
 class Panel(NamedTuple):
@@ -67,8 +64,7 @@ def find_panels(luma: np.ndarray) -> list[Panel]:
         return whole
     empty = np.abs(small - paper) <= PAPER_RANGE
     boxes = _cut(empty, (0, 0, *empty.shape), max(1, round(GUTTER * max(empty.shape))))
-    loose = [not _has_straight_sides(empty, box) for box in boxes]
-    if len(boxes) < 2 or sum(loose) > MOST_LOOSE * len(boxes):
+    if len(boxes) < 2 or np.mean([_framed(empty, box) for box in boxes]) < FRAMED:
         return whole
     return [_grown(box, factor, height, width) for box in boxes]
 
@@ -91,8 +87,11 @@ def _cut(empty: np.ndarray, box: Box, gutter: int) -> list[Box]:
     least = [max(8, round(LEAST * size)) for size in empty.shape]
     part = empty[top:bottom, left:right]
     for axis in (0, 1):
-        runs = _between_gutters(part.mean(axis=1 - axis) >= PAPER_SHARE, gutter)
-        if len(runs) > 1 and all(stop - start >= least[axis] for start, stop in runs):
+        share = part.mean(axis=1 - axis)
+        found = _between_gutters(share >= PAPER_SHARE, gutter)
+        runs = [(start, stop) for start, stop in found if stop - start >= least[axis]]
+        lost = sum((1 - share[start:stop]).sum() for start, stop in found if (start, stop) not in runs)
+        if len(runs) > 1 and lost <= SLIVER * (1 - share).sum():
             boxes = [
                 (top + start, left, top + stop, right) if axis == 0 else (top, left + start, bottom, left + stop)
                 for start, stop in runs
@@ -123,11 +122,12 @@ def _between_gutters(is_paper: np.ndarray, gutter: int) -> list[tuple[int, int]]
     return runs
 
 
-def _has_straight_sides(empty: np.ndarray, box: Box) -> bool:
+def _framed(empty: np.ndarray, box: Box) -> float:
+    """How much of the four sides of a box is no paper, the mean of them."""
     top, left, bottom, right = box
     full = ~empty[top:bottom, left:right]
     sides = (full[:3].max(axis=0), full[-3:].max(axis=0), full[:, :3].max(axis=1), full[:, -3:].max(axis=1))
-    return sum(side.mean() >= FRAMED for side in sides) >= STRAIGHT
+    return float(np.mean([side.mean() for side in sides]))
 
 
 def _grown(box: Box, factor: int, height: int, width: int) -> Panel:
