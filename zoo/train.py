@@ -31,6 +31,7 @@ from zoo.training.config import (
     resolve,
 )
 from zoo.training.devices import DISTRIBUTE, open_devices, read_tf_config
+from zoo.training.start import read_start
 from zoo.training.trackers import TRACKERS, check_trackers, open_trackers
 
 if TYPE_CHECKING:
@@ -50,7 +51,16 @@ def parser() -> Parser:
         "Settings come from the recipe; flags change them. The same command in the same run directory goes on"
         " where it stopped.",
     )
-    p.add_argument("model", metavar="MODEL", help=f"one of {', '.join(list_models())}")
+    p.add_argument(
+        "model", nargs="?", metavar="MODEL", help=f"one of {', '.join(list_models())}; --from tells it by itself"
+    )
+    p.add_argument(
+        "--from",
+        dest="start",
+        metavar="SOURCE",
+        help="begin from these weights, encoder and all: released ones (conditional, or conditional:NAME), a run"
+        " directory or a .keras file",
+    )
     p.add_argument(
         "--data",
         metavar="NAME|PATH",
@@ -58,9 +68,8 @@ def parser() -> Parser:
     )
     p.add_argument(
         "--recipe",
-        default="quick",
         metavar="NAME|FILE",
-        help=f"{' | '.join(list_recipes())}, or a .toml file",
+        help=f"{' | '.join(list_recipes())}, or a .toml file (default: quick; with --from finetune)",
     )
     p.add_argument("--run-dir", type=Path, help="where results go (default: runs/MODEL-DATA-RECIPE-seedN)")
     p.add_argument("--steps", type=int, help="optimisation steps")
@@ -246,7 +255,12 @@ def default_run_dir(config: RunConfig) -> Path:
 def train(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     flags = {name: getattr(arguments, name) for name in SETTINGS}
-    config = resolve(arguments.model, arguments.recipe, flags, model_options(arguments.option))
+    start = read_start(arguments.start, arguments.model) if arguments.start else None
+    model = start.model if start else arguments.model
+    if model is None:
+        raise UsageError(f"give MODEL, one of {', '.join(list_models())}, or --from SOURCE")
+    recipe = arguments.recipe or ("finetune" if start else "quick")
+    config = resolve(model, recipe, flags, model_options(arguments.option), start)
     check_trackers(arguments.log)
     if arguments.keep_checkpoints < 1:
         raise UsageError(f"--keep-checkpoints must be at least 1, not {arguments.keep_checkpoints}")
@@ -267,6 +281,8 @@ def train(arguments: argparse.Namespace) -> None:
         )
     say(dataset.summary())
     identity = config.as_json() | {"data_fingerprint": dataset.fingerprint}
+    if start:
+        identity |= {"start_digest": start.digest}
     devices = None
     if together:
         workers, worker = read_tf_config()
@@ -381,6 +397,8 @@ def _train(
     encoder = trainer.contract.encoder
     trained = "trained" if config.train_encoder else "frozen"
     how = f" encoder {encoder}, {trained} from {config.encoder_weights};" if encoder else ""
+    if config.start:
+        how = f" all from {config.start}," + (f" encoder {encoder} {trained};" if encoder else "")
     say(
         f"{config.model}: {trainer.model.count_params():,} weights,{how}"
         f" recipe {config.recipe}: {config.steps} steps of {config.batch_size} crops of {config.crop}²,"

@@ -76,8 +76,10 @@ def training_result(
         records: the lines of metrics.jsonl.
     """
     records = list(records)
-    # Where the images lie on this machine is nothing to publish.
+    # Where the images and the weights lie on this machine is nothing to publish.
     identity = identity | {"data": _name_of(identity["data"])}
+    if identity.get("start"):
+        identity |= {"start": _name_of(identity["start"]), "encoder_weights": _name_of(identity["encoder_weights"])}
     here = Environment.of(environment)
     on = f"the {identity['overfit']} crops trained on" if identity["overfit"] else f"{scores.crops} validation crops"
     shared: dict[str, Any] = {

@@ -41,6 +41,7 @@ from zoo.training.losses import chroma_prior, cross_entropy, get_loss, rebalanci
 from zoo.training.optimizers import averaged, make_optimizer
 from zoo.training.outcome import Scores
 from zoo.training.rundir import RunDirectory
+from zoo.training.start import read_start
 from zoo.training.step import build_step, smaller_micro_batch
 from zoo.training.summary import save_png, summary_image
 from zoo.training.trackers import Trackers
@@ -95,6 +96,8 @@ class Trainer:
             )
         with devices.strategy.scope():
             self.model = self._build_model()
+            if config.model_options is None:
+                self.precision = self._precision_of_file()
             self.optimizer = make_optimizer(config, self.precision)
             self.optimizer.build(self.model.trainable_variables)
         self._predictor = Predictor(self.model)
@@ -113,30 +116,47 @@ class Trainer:
 
     def _build_model(self) -> keras.Model:
         before = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(machine.policy_name(self.precision))
+        if self.config.model_options is not None:  # or the model's file says it
+            keras.config.set_dtype_policy(machine.policy_name(self.precision))
         try:
-            model = create(
-                self.config.model,
-                # A checkpoint holds the encoder too.
-                encoder_weights="none" if self.run_dir.checkpoints.steps() else self.config.encoder_weights,
-                train_encoder=self.config.train_encoder,
-                seed=self.config.seed,
-                **(
-                    {"encoder": self.config.encoder}
-                    if self.config.encoder != get_card(self.config.model).encoder
-                    else {}
-                ),
-                **self.config.model_options,
-            )
+            model = self._model_begun() if self.config.start else self._model_anew()
         finally:
             keras.config.set_dtype_policy(before)
-        if self.config.views:
-            # The smallest views are of half of a picture's shorter side.
-            model.contract = replace(contract_of(model), side=round(self.config.crop / VIEW_PARTS[0]))
+        # The smallest views are of half of a picture's shorter side.
+        side = round(self.config.crop / VIEW_PARTS[0]) if self.config.views else 0
+        if contract_of(model).side != side:
+            model.contract = replace(contract_of(model), side=side)
         for layer in model.layers:
             if isinstance(layer, FusedBatchNormalization):
                 layer.synchronized = self.config.batch_norm == "sync"
         return model
+
+    def _model_anew(self) -> keras.Model:
+        config = self.config
+        return create(
+            config.model,
+            # A checkpoint holds the encoder too.
+            encoder_weights="none" if self.run_dir.checkpoints.steps() else config.encoder_weights,
+            train_encoder=config.train_encoder,
+            seed=config.seed,
+            **({"encoder": config.encoder} if config.encoder != get_card(config.model).encoder else {}),
+            **(config.model_options or {}),
+        )
+
+    def _model_begun(self) -> keras.Model:
+        config = self.config
+        return read_start(config.start, config.model).build(train_encoder=config.train_encoder, seed=config.seed)
+
+    def _precision_of_file(self) -> str:
+        """The precision that the model's own file has it compute in."""
+        dtypes = {layer.compute_dtype for layer in self.model.layers}
+        found = next((each for each in ("bfloat16", "float16") if each in dtypes), "float32")
+        if self.config.precision not in ("auto", found):
+            raise UsageError(
+                f"--precision {self.config.precision}: {self.config.start} computes in {found}, and a .keras file keeps"
+                " its precision: leave --precision out"
+            )
+        return found
 
     def train(self, open_trackers: Callable[[], Trackers] = Trackers) -> Scores | None:
         """Trains to the last step, from the newest checkpoint if there is one.
@@ -419,7 +439,9 @@ def check_answer(model: keras.Model, contract: Contract, crop: int) -> None:
 
 def check_model(config: RunConfig) -> None:
     """Raises UsageError if the model does not take its options, or the loss does not fit what it answers with."""
-    model = create(config.model, encoder_weights="none", **config.model_options)
+    if config.start:
+        return  # which has decided on options and loss
+    model = create(config.model, encoder_weights="none", **(config.model_options or {}))
     get_loss(config.loss, contract_of(model).answer)
 
 
