@@ -49,7 +49,7 @@ def parser() -> Parser:
         description="Trains a colouriser: grey crops in, colour out.",
         epilog=f"models:\n{models}\n\nrecipes:\n{recipes}\n\n"
         "Settings come from the recipe; flags change them. The same command in the same run directory goes on"
-        " where it stopped.",
+        " where it stopped; with more --steps it lengthens a run that is done.",
     )
     p.add_argument(
         "model", nargs="?", metavar="MODEL", help=f"one of {', '.join(list_models())}; --from tells it by itself"
@@ -167,6 +167,12 @@ def parser() -> Parser:
     p.add_argument("--validation-crops", type=int, help="fixed crops of the validation split")
     p.add_argument("--validate-every", type=int, metavar="STEPS")
     p.add_argument("--checkpoint-every", type=int, metavar="STEPS")
+    p.add_argument(
+        "--patience",
+        type=int,
+        metavar="N",
+        help="end the run after N validations without a better loss (default: 0, never)",
+    )
     p.add_argument(
         "--keep-checkpoints",
         type=int,
@@ -316,11 +322,15 @@ def train(arguments: argparse.Namespace) -> None:
         from zoo.training.outcome import scores_of
 
         print_scores(config, scores_of(result))
-    say(f"summary image: {run_dir.path / 'summary.png'}   model: {run_dir.path / 'best.keras'}")
+    compared = f"before and after: {run_dir.path / 'before-after.png'}   " if config.start else ""
+    say(f"{compared}summary image: {run_dir.path / 'summary.png'}   model: {run_dir.path / 'best.keras'}")
 
 
 def _look(run_dir: "RunDirectory", config: RunConfig, identity: dict[str, Any]) -> "tuple[bool, Result | None]":
-    """Whether the directory holds this run already, and its result if it is done."""
+    """Whether the directory holds this run or a shorter one, and this one's result if it is done."""
+    from zoo.support.console import say
+    from zoo.training.rundir import LENGTH
+
     try:
         held = run_dir.check(identity)
     except UsageError:
@@ -329,7 +339,16 @@ def _look(run_dir: "RunDirectory", config: RunConfig, identity: dict[str, Any]) 
 
         check_model(config)  # a mistyped option is that, not another run
         raise
-    return held, run_dir.result() if held else None
+    if held is None:
+        return False, None
+    if all(held[key] == identity[key] for key in LENGTH):
+        return True, run_dir.result()
+    changes = " and ".join(f"--{key} {identity[key]} for {held[key]}" for key in LENGTH if held[key] != identity[key])
+    line = f"lengthening the run in {run_dir.path}: {changes}"
+    if config.schedule != "constant" and held["steps"] != config.steps:
+        line += f"; its learning rate is from now on that of a {config.schedule} of {config.steps} steps"
+    say(line)
+    return True, None
 
 
 def _agreed(
@@ -413,7 +432,7 @@ def _train(
         trainer.train()
         return None
     with run_dir.lock():
-        if (run_dir.check(identity), run_dir.checkpoints.steps()) != before:
+        if (run_dir.check(identity) is not None, run_dir.checkpoints.steps()) != before:
             raise UsageError(f"another process has just trained in {run_dir.path}: give the same command again")
         here = machine.describe(trainer.precision) | {"replicas": devices.replicas, "workers": devices.workers}
         run_dir.create(identity, here)

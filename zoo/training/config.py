@@ -80,6 +80,7 @@ class RunConfig:
         validation_crops: fixed crops of the validation split.
         validate_every: steps between validations.
         checkpoint_every: steps between checkpoints.
+        patience: validations without a better loss after which the run ends by itself; 0 for never.
         decode: the decoder of a classifier's summary images.
         micro_batch: crops that a device computes at a time; 0 for all of its batch, less should memory run out.
         batch_norm: `sync` normalises by the whole batch when several devices share it, `local` by each device's part.
@@ -116,6 +117,7 @@ class RunConfig:
     validation_crops: int = 64
     validate_every: int = 200
     checkpoint_every: int = 200
+    patience: int = 0
     decode: str = "annealed"
     micro_batch: int = 0
     batch_norm: str = "sync"
@@ -237,6 +239,8 @@ def _checked(config: RunConfig, output: str) -> RunConfig:
         raise UsageError(f"--rebalance must be in [0, 1), not {config.rebalance}")
     if config.rebalance and output != "logits":
         raise UsageError(f"--rebalance is for classifiers, and {config.model} answers with UV")
+    if config.patience < 0:
+        raise UsageError(f"--patience takes a number of validations, not {config.patience}")
     if config.micro_batch < 0:
         raise UsageError(f"--micro-batch takes a number of crops, not {config.micro_batch}")
     if config.seed < 0:
