@@ -14,10 +14,10 @@ import zoo
 from zoo.chroma.yuv import compose, split_luma, to_uint8
 from zoo.colorize import BATCH
 from zoo.data.pdf import Renderers
-from zoo.pages.colorizer import SIDE, Colorizer, paint
+from zoo.pages.colorizer import Colorizer, paint
 from zoo.pages.input import find_pages
 from zoo.pages.job import Job
-from zoo.pages.look import Look
+from zoo.pages.look import SIDE, Look
 from zoo.pages.output import Output
 from zoo.pages.scan import Scan
 from zoo.support.machine import policy_name
@@ -107,6 +107,19 @@ def colorize_page(
         colorizer.paint(scan, colorizer.chroma([colorizer.pictures(scan)])[0])
 
     return call, {"precision": precision, "jit": False, "operations": lambda: None}
+
+
+def colorize_default(*, height: int, width: int, model: str) -> tuple[Call, dict[str, Any]]:
+    """One page as `python -m zoo.colorize MODEL` colours it, by released weights: its side, panels and decoder."""
+    colorizer = Colorizer(model)
+    page = np.add.outer(np.arange(height) % 251, np.arange(width) % 5).astype(np.uint8)
+
+    def call() -> None:
+        scan = Scan(page)
+        colorizer.paint(scan, colorizer.chroma([colorizer.pictures(scan)])[0])
+
+    call()  # the network is traced
+    return call, {"precision": "float32", "jit": False, "operations": lambda: None}
 
 
 def bleeding(rgb: np.ndarray, scale: float, reduce: int, *, along_edges: bool) -> dict[str, float]:

@@ -49,6 +49,15 @@ def test_memory_by_default(benchmark, record, start, options, precision, model):
     record.memory(benchmark, {"by default": lambda: start(**spec)}, "colorize")
 
 
+def test_a_page_by_default(benchmark, record, start, options):
+    """Two megapixels as `python -m zoo.colorize MODEL` colours them, by the default model and by `residual`."""
+    size = {"height": 160, "width": 125} if options.quick else {"height": 1600, "width": 1250}
+    workers = {
+        model: start(work="colorize_default", model=model, **size) for model in ("context:open", "residual:comics")
+    }
+    record.time(benchmark, workers, "colorize")
+
+
 @pytest.mark.parametrize("scale", [1.5, 2, 3])
 def test_colours_along_ink_lines(benchmark, record, options, scale):
     """The true chroma, reduced by `scale` as the network sees pages, brought back along ink lines or bilinearly."""

@@ -278,6 +278,7 @@ WORKS = {
     "first_convolution": first_convolution,
     "colorize_folder": colorizing.colorize_folder,
     "colorize_page": colorizing.colorize_page,
+    "colorize_default": colorizing.colorize_default,
 }
 
 

@@ -31,6 +31,7 @@ from zoo.training.config import (
     resolve,
 )
 from zoo.training.devices import DISTRIBUTE, open_devices, read_tf_config
+from zoo.training.start import read_start
 from zoo.training.trackers import TRACKERS, check_trackers, open_trackers
 
 if TYPE_CHECKING:
@@ -48,9 +49,18 @@ def parser() -> Parser:
         description="Trains a colouriser: grey crops in, colour out.",
         epilog=f"models:\n{models}\n\nrecipes:\n{recipes}\n\n"
         "Settings come from the recipe; flags change them. The same command in the same run directory goes on"
-        " where it stopped.",
+        " where it stopped; with more --steps it lengthens a run that is done.",
     )
-    p.add_argument("model", metavar="MODEL", help=f"one of {', '.join(list_models())}")
+    p.add_argument(
+        "model", nargs="?", metavar="MODEL", help=f"one of {', '.join(list_models())}; --from tells it by itself"
+    )
+    p.add_argument(
+        "--from",
+        dest="start",
+        metavar="SOURCE",
+        help="begin from these weights, encoder and all: released ones (conditional, or conditional:NAME), a run"
+        " directory or a .keras file",
+    )
     p.add_argument(
         "--data",
         metavar="NAME|PATH",
@@ -58,9 +68,8 @@ def parser() -> Parser:
     )
     p.add_argument(
         "--recipe",
-        default="quick",
         metavar="NAME|FILE",
-        help=f"{' | '.join(list_recipes())}, or a .toml file",
+        help=f"{' | '.join(list_recipes())}, or a .toml file (default: quick; with --from finetune)",
     )
     p.add_argument("--run-dir", type=Path, help="where results go (default: runs/MODEL-DATA-RECIPE-seedN)")
     p.add_argument("--steps", type=int, help="optimisation steps")
@@ -159,6 +168,12 @@ def parser() -> Parser:
     p.add_argument("--validate-every", type=int, metavar="STEPS")
     p.add_argument("--checkpoint-every", type=int, metavar="STEPS")
     p.add_argument(
+        "--patience",
+        type=int,
+        metavar="N",
+        help="end the run after N validations without a better loss (default: 0, never)",
+    )
+    p.add_argument(
         "--keep-checkpoints",
         type=int,
         default=KEEP,
@@ -246,7 +261,12 @@ def default_run_dir(config: RunConfig) -> Path:
 def train(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     flags = {name: getattr(arguments, name) for name in SETTINGS}
-    config = resolve(arguments.model, arguments.recipe, flags, model_options(arguments.option))
+    start = read_start(arguments.start, arguments.model) if arguments.start else None
+    model = start.model if start else arguments.model
+    if model is None:
+        raise UsageError(f"give MODEL, one of {', '.join(list_models())}, or --from SOURCE")
+    recipe = arguments.recipe or ("finetune" if start else "quick")
+    config = resolve(model, recipe, flags, model_options(arguments.option), start)
     check_trackers(arguments.log)
     if arguments.keep_checkpoints < 1:
         raise UsageError(f"--keep-checkpoints must be at least 1, not {arguments.keep_checkpoints}")
@@ -270,6 +290,8 @@ def train(arguments: argparse.Namespace) -> None:
         with scanning(console, "looking for panels") as progress:
             dataset = with_panels(dataset, progress=progress)
     identity = config.as_json() | {"data_fingerprint": dataset.fingerprint}
+    if start:
+        identity |= {"start_digest": start.digest}
     devices = None
     if together:
         workers, worker = read_tf_config()
@@ -303,11 +325,15 @@ def train(arguments: argparse.Namespace) -> None:
         from zoo.training.outcome import scores_of
 
         print_scores(config, scores_of(result))
-    say(f"summary image: {run_dir.path / 'summary.png'}   model: {run_dir.path / 'best.keras'}")
+    compared = f"before and after: {run_dir.path / 'before-after.png'}   " if config.start else ""
+    say(f"{compared}summary image: {run_dir.path / 'summary.png'}   model: {run_dir.path / 'best.keras'}")
 
 
 def _look(run_dir: "RunDirectory", config: RunConfig, identity: dict[str, Any]) -> "tuple[bool, Result | None]":
-    """Whether the directory holds this run already, and its result if it is done."""
+    """Whether the directory holds this run or a shorter one, and this one's result if it is done."""
+    from zoo.support.console import say
+    from zoo.training.rundir import LENGTH
+
     try:
         held = run_dir.check(identity)
     except UsageError:
@@ -316,7 +342,16 @@ def _look(run_dir: "RunDirectory", config: RunConfig, identity: dict[str, Any]) 
 
         check_model(config)  # a mistyped option is that, not another run
         raise
-    return held, run_dir.result() if held else None
+    if held is None:
+        return False, None
+    if all(held[key] == identity[key] for key in LENGTH):
+        return True, run_dir.result()
+    changes = " and ".join(f"--{key} {identity[key]} for {held[key]}" for key in LENGTH if held[key] != identity[key])
+    line = f"lengthening the run in {run_dir.path}: {changes}"
+    if config.schedule != "constant" and held["steps"] != config.steps:
+        line += f"; its learning rate is from now on that of a {config.schedule} of {config.steps} steps"
+    say(line)
+    return True, None
 
 
 def _agreed(
@@ -384,6 +419,8 @@ def _train(
     encoder = trainer.contract.encoder
     trained = "trained" if config.train_encoder else "frozen"
     how = f" encoder {encoder}, {trained} from {config.encoder_weights};" if encoder else ""
+    if config.start:
+        how = f" all from {config.start}," + (f" encoder {encoder} {trained};" if encoder else "")
     say(
         f"{config.model}: {trainer.model.count_params():,} weights,{how}"
         f" recipe {config.recipe}: {config.steps} steps of {config.batch_size} crops of {config.crop}²,"
@@ -398,7 +435,7 @@ def _train(
         trainer.train()
         return None
     with run_dir.lock():
-        if (run_dir.check(identity), run_dir.checkpoints.steps()) != before:
+        if (run_dir.check(identity) is not None, run_dir.checkpoints.steps()) != before:
             raise UsageError(f"another process has just trained in {run_dir.path}: give the same command again")
         here = machine.describe(trainer.precision) | {"replicas": devices.replicas, "workers": devices.workers}
         run_dir.create(identity, here)

@@ -260,6 +260,18 @@ def test_small_sets_get_a_val_and_a_test_split(tmp_path: Path) -> None:
         assert min(found["val"]) == min(set.union(*found.values()))
 
 
+def test_of_ten_pages_two_are_for_val(tmp_path: Path) -> None:
+    for first in range(0, 100, 10):
+        fill(tmp_path / str(first), 10, first)
+        found = digests(opened(tmp_path / str(first)))
+        assert len(found["val"]) >= 2
+        assert found["test"]
+        assert len(found["train"]) >= 4
+        hashed = {each for each in set.union(*found.values()) if int(each[:8], 16) < 0.1 * 2**32}
+        assert found["val"] >= hashed
+        assert max(found["val"]) < min(found["test"] | found["train"])
+
+
 @pytest.mark.parametrize("val", ["val", "valid", "Validation"])
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_split_folders(tmp_path: Path, val: str, wrapped: bool) -> None:

@@ -10,6 +10,7 @@ import pytest
 from coloring import luma_error, page, run, save, save_models
 from PIL import Image
 
+from zoo import colorize
 from zoo.data.pdf import Renderers
 from zoo.pages.colorizer import Colorizer
 from zoo.pages.input import find_pages
@@ -388,3 +389,28 @@ def test_an_error_that_a_library_makes_of_ctrl_c_is_an_interruption(capsys):
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize(
+    ("word", "is_input"),
+    [
+        ("page.png", True),
+        ("book.cbz", True),
+        ("scans/*.jpg", True),
+        ("book.pdf", True),
+        ("pages", True),
+        ("run", False),
+        ("begun", False),
+        ("residual", False),
+        ("residual:comics", False),
+        ("mine.keras", False),
+        ("nothing", False),
+    ],
+)
+def test_the_model_may_be_left_out(tmp_path, monkeypatch, word, is_input):
+    """Pages, books, patterns and folders of pages are no models; runs are, finished or begun, and names."""
+    monkeypatch.chdir(tmp_path)
+    for folder, file in (("pages", "1.png"), ("run", "best.keras"), ("begun", "config.json"), ("residual", "1.png")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / file).touch()
+    assert colorize._is_input(word) is is_input

@@ -226,10 +226,10 @@ def test_workers_stop_together(data, tmp_path):
 
 
 def test_what_stops_the_chief_stops_the_others(data, alone, tmp_path):
-    command = ["tiny", "--data", data, *COMMON, "--steps", 9, "--run-dir", alone]
+    command = ["tiny", "--data", data, *COMMON, "--steps", 8, "--seed", 9, "--run-dir", alone]
     (code, log), (other, other_log) = [child.end() for child in start_workers(2, command)]
     assert (code, other) == (2, 1)
-    assert "steps: 8 there, 9 asked for" in log
+    assert "seed: 0 there, 9 asked for" in log
     assert "the chief, worker 0, cannot begin" in other_log
 
 

@@ -266,9 +266,9 @@ def test_beside_a_run_that_is_done(capsys, data, tmp_path):
     code, _, err = run(capsys, *command, "--option", "activaton=relu")  # and not "another configuration"
     assert code == 2
     assert "Did you mean 'activation'" in err
-    code, _, err = run(capsys, *command, "--steps", 2)
+    code, _, err = run(capsys, *command, "--batch-size", 3)
     assert code == 2
-    assert "steps: 1 there, 2 asked for" in err
+    assert "batch_size: 2 there, 3 asked for" in err
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,9 @@ LEAST_PAGE = 400
 HASHED = {"val": (0.0, 0.1), "test": (0.1, 0.2)}
 """Where a data set does not say: the ranges of the digest, read as a fraction, that go to val and to test."""
 
+FEW = 10
+"""Images that a data set of one folder needs for two in val."""
+
 Maps = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Class, object and mode of every pixel of a page: three uint8 arrays (height, width)."""
 
@@ -330,12 +333,18 @@ def _drop_duplicates(found: dict[str, list[ImageRef]]) -> tuple[str, ...]:
 
 
 def _fill_missing(found: dict[str, list[ImageRef]]) -> None:
-    """Takes an empty val, then an empty test, from train: by hash, or its first image; one is always left."""
+    """Takes an empty val, then an empty test, from train: by hash, or its first images; one is always left.
+
+    Of `FEW` images on, val has two at least: one page says too little of the others.
+    """
     for split, (low, high) in HASHED.items():
         if not found[split]:
             pool = found["train"]
             hashed = [image for image in pool if low <= int(image.digest[:8], 16) / 2**32 < high]
-            found[split] = (hashed or pool[:1])[: max(0, len(pool) - 1)]
+            least = 2 if split == "val" and len(pool) >= FEW else 1
+            if len(hashed) < least:
+                hashed = pool[:least]  # ordered by digest, so that of val the hashed are the first
+            found[split] = hashed[: max(0, len(pool) - 1)]
             taken = {image.digest for image in found[split]}
             found["train"] = [image for image in pool if image.digest not in taken]
 

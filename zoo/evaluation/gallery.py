@@ -175,7 +175,7 @@ class Gallery:
         from zoo.support import machine
         from zoo.support.files import atomic_folder, write_text
 
-        held = [*_held_out(dataset, split, self._pages), *self._scans]
+        held = [*held_out(dataset, split, self._pages), *self._scans]
         columns = Columns(models, decoders, seed)
         titles = ["grey", *columns.names, "truth"]
         pages, strip = [], []
@@ -207,7 +207,12 @@ class Gallery:
         return len(pages)
 
 
-def _held_out(dataset: Any, split: str, count: int) -> list[GalleryPage]:
+def held_out(dataset: Any, split: str, count: int) -> list[GalleryPage]:
+    """So many pages of a split, by `RULE`.
+
+    Raises:
+        UsageError: the split has no images.
+    """
     images = dataset.splits[split].images
     if not images:
         raise UsageError(f"{dataset.name} has no images in its {split} split")

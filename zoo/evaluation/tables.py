@@ -73,7 +73,7 @@ def print_tables(evaluated: Evaluated) -> None:
     where = f"{plural(len(evaluated.images), 'image')} of {evaluated.data}, {evaluated.split} split"
     console.print(where, highlight=False)
     how = (
-        "95 % bootstrap intervals over groups of images"
+        f"95 % bootstrap intervals over {'groups of ' * (evaluated.groups < len(evaluated.images))}images"
         if evaluated.groups > 1
         else "one group of images: no intervals"
     )

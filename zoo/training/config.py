@@ -12,6 +12,7 @@ from zoo.models.encoders import ENCODERS
 from zoo.models.heads import HEADS
 from zoo.models.registry import get_card
 from zoo.support.names import suggestion
+from zoo.training.start import Start
 
 RECIPES_DIR = Path(__file__).parent / "recipes"
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
@@ -79,11 +80,13 @@ class RunConfig:
         validation_crops: fixed crops of the validation split.
         validate_every: steps between validations.
         checkpoint_every: steps between checkpoints.
+        patience: validations without a better loss after which the run ends by itself; 0 for never.
         decode: the decoder of a classifier's summary images.
         micro_batch: crops that a device computes at a time; 0 for all of its batch, less should memory run out.
         batch_norm: `sync` normalises by the whole batch when several devices share it, `local` by each device's part.
         deterministic: compute the same to the last bit every time, on the same machine.
-        model_options: further options of `zoo.create`.
+        model_options: further options of `zoo.create`; None where the `.keras` file that the run begins from has them.
+        start: the weights that the run begins from, see `zoo.training.start`; empty for new ones.
     """
 
     model: str
@@ -114,18 +117,22 @@ class RunConfig:
     validation_crops: int = 64
     validate_every: int = 200
     checkpoint_every: int = 200
+    patience: int = 0
     decode: str = "annealed"
     micro_batch: int = 0
     batch_norm: str = "sync"
     deterministic: bool = False
-    model_options: dict[str, Any] = field(default_factory=dict)
+    model_options: dict[str, Any] | None = field(default_factory=dict)
+    start: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """A dictionary that JSON can hold."""
         return dataclasses.asdict(self)
 
 
-SETTINGS = tuple(f.name for f in dataclasses.fields(RunConfig) if f.name not in ("model", "recipe", "model_options"))
+SETTINGS = tuple(
+    f.name for f in dataclasses.fields(RunConfig) if f.name not in ("model", "recipe", "model_options", "start")
+)
 """What a recipe or a flag may set."""
 
 DEFAULTS = RunConfig("").as_json()
@@ -166,7 +173,9 @@ def load_recipe(name: str) -> Recipe:
     return Recipe(name=name, **texts, run=run, model=model, outputs=outputs)
 
 
-def resolve(model: str, recipe_name: str, flags: dict[str, Any], model_options: dict[str, Any]) -> RunConfig:
+def resolve(
+    model: str, recipe_name: str, flags: dict[str, Any], model_options: dict[str, Any], start: Start | None = None
+) -> RunConfig:
     """The configuration of a run.
 
     Args:
@@ -174,21 +183,24 @@ def resolve(model: str, recipe_name: str, flags: dict[str, Any], model_options: 
         recipe_name: a recipe's name or file.
         flags: settings given on the command line, by field of `RunConfig`; None where a flag was not given.
         model_options: model options given on the command line.
+        start: the weights that the run begins from, which decide how the model is built; None for new ones.
 
     Raises:
-        UsageError: an unknown model or recipe, or a value out of range.
+        UsageError: an unknown model or recipe, or a value out of range or against `start`.
     """
     recipe = load_recipe(recipe_name)
     card = get_card(model)
-    output = card.output
-    if "head" in model_options:
+    output = start.answer if start else card.output
+    if "head" in model_options and not start:
         output = HEADS[model_options["head"]].answer
     of_output = recipe.outputs[output]
     settings = recipe.run | {key: value for key, value in of_output.items() if key in SETTINGS}
-    settings = {"encoder": card.encoder} | settings | {k: value for k, value in flags.items() if value is not None}
+    fixed = start.settings(flags, model_options) if start else {}
+    settings = {"encoder": card.encoder} | settings | fixed | {k: v for k, v in flags.items() if v is not None}
     options = recipe.model | {key: value for key, value in of_output.items() if key not in SETTINGS} | model_options
+    built = {"model_options": start.options, "start": start.name} if start else {"model_options": options}
     try:
-        config = RunConfig(model=model, recipe=recipe_name, model_options=options, **settings)
+        config = RunConfig(model=model, recipe=recipe_name, **built, **settings)
     except TypeError as error:
         raise UsageError(str(error)) from error
     config = _checked(config, output)
@@ -227,6 +239,8 @@ def _checked(config: RunConfig, output: str) -> RunConfig:
         raise UsageError(f"--rebalance must be in [0, 1), not {config.rebalance}")
     if config.rebalance and output != "logits":
         raise UsageError(f"--rebalance is for classifiers, and {config.model} answers with UV")
+    if config.patience < 0:
+        raise UsageError(f"--patience takes a number of validations, not {config.patience}")
     if config.micro_batch < 0:
         raise UsageError(f"--micro-batch takes a number of crops, not {config.micro_batch}")
     if config.seed < 0:

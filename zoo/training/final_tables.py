@@ -4,9 +4,12 @@ import sys
 
 from rich.console import Console
 
-from zoo.support.table import Table, difference
+from zoo.support.table import Table, difference, plural
 from zoo.training.config import RunConfig
 from zoo.training.outcome import Scores
+
+FEW = 5
+"""Pages of validation that are too few for numbers to be trusted."""
 
 
 def print_scores(config: RunConfig, scores: Scores) -> None:
@@ -34,6 +37,14 @@ def print_scores(config: RunConfig, scores: Scores) -> None:
         caption="difference of RMSE-ab to each baseline, with its paired 95 % bootstrap interval",
     )
     console.print(table.rich())
+    if any(row.before for row in scores.rows):
+        console.print(_bought(config, scores).rich())
+    if 0 < scores.pages < FEW and not config.overfit:
+        console.print(
+            f"Validation has {plural(scores.pages, 'page')}: what these numbers say of other pages is little. The"
+            " pictures say more.",
+            highlight=False,
+        )
     if mean.controls:
         controls = Table.of(
             ["class", *(row.way.title for row in rows)],
@@ -45,3 +56,35 @@ def print_scores(config: RunConfig, scores: Scores) -> None:
             caption="RMSE-ab ↓ on classes of one colour, and as a share of the mean colour's",
         )
         console.print(controls.rich())
+
+
+def _bought(config: RunConfig, scores: Scores) -> Table:
+    """The scores of the weights that a run began from beside its own."""
+
+    def change(value: float, low: float | None, high: float | None) -> str:
+        if low is None or high is None:
+            return f"{value:+.2f}".replace("-", "−")
+        return difference([value, low, high]).line
+
+    def ratio(value: float | None) -> str:
+        return "–" if value is None else f"{value:.2f}"
+
+    lines = [
+        (
+            row.way.title,
+            f"{before['rmse_ab']:.2f}",
+            f"{row.rmse_ab:.2f}",
+            change(*before["difference"]),
+            ratio(before["chroma_ratio"]),
+            ratio(row.chroma_ratio),
+        )
+        for row in scores.rows
+        if (before := row.before)
+    ]
+    over = "with its paired 95 % bootstrap interval over pages" if scores.pages > 1 else "of one page: no interval"
+    return Table.of(
+        ["what it bought", "RMSE-ab before", "after ↓", "difference", "chroma ratio before", "after → 1"],
+        lines,
+        numbers=5,
+        caption=f"before: {config.start}, on the same crops; the difference {over}",
+    )

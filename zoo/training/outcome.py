@@ -20,6 +20,8 @@ class ValidationRow:
         against_mean: the same against the mean colour.
         controls: RMSE-ab by single-colour class, where the data set knows its classes.
         found: RMSE-ab and, unless the truth is grey, chroma ratio, see `zoo.metrics.bootstrap.scored`.
+        before: of a run that began from weights, `rmse_ab` and `chroma_ratio` of those, and `difference`, RMSE-ab less
+            that of before with the ends of its paired 95 % bootstrap interval over pages, None of a single page.
     """
 
     way: Way
@@ -27,6 +29,7 @@ class ValidationRow:
     against_mean: tuple[float, float, float]
     controls: dict[str, float]
     found: dict[str, Found]
+    before: dict[str, Any] | None = None
 
     @property
     def rmse_ab(self) -> float:
@@ -40,18 +43,23 @@ class ValidationRow:
 
     def details(self) -> dict[str, Any]:
         """What no result row has of it."""
-        return asdict(self.way) | {name: getattr(self, name) for name in ("against_grey", "against_mean", "controls")}
+        names = ("against_grey", "against_mean", "controls", *(("before",) if self.before else ()))
+        return asdict(self.way) | {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
 class Scores:
-    """A validation: the model's loss, and a row for each baseline and decoder; the first model row is the headline."""
+    """A validation: the model's loss, and a row for each baseline and decoder; the first model row is the headline.
+
+    Its crops are of so many `pages`; 0 where an older result does not say.
+    """
 
     step: int
     crops: int
     loss: float
     baselines: tuple[ValidationRow, ValidationRow]
     rows: tuple[ValidationRow, ...]
+    pages: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """What metrics.jsonl has of it."""
@@ -76,8 +84,10 @@ def training_result(
         records: the lines of metrics.jsonl.
     """
     records = list(records)
-    # Where the images lie on this machine is nothing to publish.
+    # Where the images and the weights lie on this machine is nothing to publish.
     identity = identity | {"data": _name_of(identity["data"])}
+    if identity.get("start"):
+        identity |= {"start": _name_of(identity["start"]), "encoder_weights": _name_of(identity["encoder_weights"])}
     here = Environment.of(environment)
     on = f"the {identity['overfit']} crops trained on" if identity["overfit"] else f"{scores.crops} validation crops"
     shared: dict[str, Any] = {
@@ -109,6 +119,7 @@ def training_result(
             "environment": environment,
             "step": scores.step,
             "loss": scores.loss,
+            "pages": scores.pages,
             "candidates": [row.details() for row in candidates],
             "history": history(records),
         },
@@ -124,13 +135,14 @@ def scores_of(result: Result) -> Scores:
     found = found_of(result.rows)
     names = ("against_grey", "against_mean", "controls")
     rows = [
-        ValidationRow(way, found=found[way.title], **{name: each[name] for name in names})
+        ValidationRow(way, found=found[way.title], before=each.get("before"), **{name: each[name] for name in names})
         for each in result.details["candidates"]
         for way in (Way.of(each),)
     ]
     crops = next(row["samples"] for row in result.rows if row["variant"])
     grey, mean, *models = rows
-    return Scores(result.details["step"], crops, result.details["loss"], (grey, mean), tuple(models))
+    details = result.details
+    return Scores(details["step"], crops, details["loss"], (grey, mean), tuple(models), details.get("pages", 0))
 
 
 def speed_of(result: Result) -> float | None:

@@ -7,6 +7,7 @@ checkpoints/      the last few checkpoints: see `zoo.training.checkpoints`
 best.keras        the model with the lowest validation loss
 last.keras        the model as it was at the newest validation
 summary-*.png     grey | output | truth on validation crops, as training went; summary.png is the last
+before-after.png  grey | before | after | truth on pages kept apart, of a run that began from weights
 result.json       the final scores, once the run is done
 tensorboard/      event files, of a run with `--log tensorboard`
 wandb/, wandb-id  Weights & Biases's files, and the run's id there, of a run with `--log wandb`
@@ -28,6 +29,9 @@ from zoo.support.settings import differences
 from zoo.training.checkpoints import KEEP, Checkpoints
 from zoo.training.config import DEFAULTS
 
+LENGTH = ("steps", "patience")
+"""Settings that decide how long a run goes on, and nothing else of it."""
+
 
 class RunDirectory:
     """One run's files. Nothing is written before `lock`.
@@ -41,8 +45,8 @@ class RunDirectory:
         self.path = path
         self.checkpoints = Checkpoints(path / "checkpoints", keep)
 
-    def check(self, identity: dict[str, Any]) -> bool:
-        """Whether the directory already holds this run; False if it holds none.
+    def check(self, identity: dict[str, Any]) -> dict[str, Any] | None:
+        """The settings of the run that the directory holds, if it is this one or a shorter one; None if it holds none.
 
         Raises:
             UsageError: it holds another run, something else, or cannot be a directory.
@@ -53,7 +57,7 @@ class RunDirectory:
         if not file.exists():
             if self.path.is_dir() and any(path.name != LOCK for path in self.path.iterdir()):
                 raise UsageError(f"{self.path} is not empty and holds no run: choose another --run-dir")
-            return False
+            return None
         try:
             held = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -61,14 +65,16 @@ class RunDirectory:
         # A setting that is younger than the run had its default there.
         model = str(held.get("model"))
         encoder = {"encoder": get_card(model).encoder} if model in MODELS else {}
-        changed = differences(DEFAULTS | encoder | held, json.loads(json.dumps(identity)))
-        if changed:
+        held = DEFAULTS | encoder | held
+        asked = json.loads(json.dumps(identity))
+        changed = differences(held, asked)
+        if changed and not _is_longer(held, asked):
             lines = "\n  ".join(changed)
             raise UsageError(
                 f"{self.path} holds a run of another configuration:\n  {lines}\n"
-                "Choose another --run-dir, or ask for what it holds."
+                "Choose another --run-dir, or ask for what it holds; more --steps lengthen it."
             )
-        return True
+        return held
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -84,6 +90,8 @@ class RunDirectory:
     def create(self, identity: dict[str, Any], environment: dict[str, Any]) -> None:
         """Records what runs here and on what, and removes what a killed process left half-written.
 
+        A run that is lengthened is not done any more: its result is removed.
+
         Raises:
             UsageError: environment.json is damaged.
         """
@@ -98,6 +106,9 @@ class RunDirectory:
             except ValueError as error:
                 raise UsageError(f"{file} is damaged ({error}): delete it, it is but a record") from error
         write_text(file, json.dumps([*starts, environment], indent=2) + "\n")
+        held = self.check(identity) if (self.path / "config.json").exists() else None
+        if held and any(held[key] != identity[key] for key in LENGTH):
+            (self.path / "result.json").unlink(missing_ok=True)
         # Last, since its presence says that the directory holds a run.
         write_text(self.path / "config.json", json.dumps(identity, indent=2) + "\n")
 
@@ -146,6 +157,14 @@ class RunDirectory:
         """
         file = self.path / "result.json"
         return load_result(file, "training") if file.exists() else None
+
+
+def _is_longer(held: dict[str, Any], asked: dict[str, Any]) -> bool:
+    """Whether settings are those that are held but for a larger `steps` or `patience` (0 is the largest)."""
+    if differences(held, asked | {key: held[key] for key in LENGTH}):
+        return False
+    steps, patience = ((asked[key], held[key]) for key in LENGTH)
+    return steps[0] >= steps[1] and (patience[0] == 0 or 0 < patience[1] <= patience[0])
 
 
 def disk_error(error: OSError, path: Path) -> RunError:

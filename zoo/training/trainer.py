@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from zoo.chroma.bins import BINS
 from zoo.chroma.yuv import split_luma
@@ -41,13 +42,15 @@ from zoo.training.losses import chroma_prior, cross_entropy, get_loss, rebalanci
 from zoo.training.optimizers import averaged, make_optimizer
 from zoo.training.outcome import Scores
 from zoo.training.rundir import RunDirectory
+from zoo.training.start import read_start
 from zoo.training.step import build_step, smaller_micro_batch
-from zoo.training.summary import save_png, summary_image
+from zoo.training.summary import below_each_other, save_png, summary_image
 from zoo.training.trackers import Trackers
 from zoo.training.validation import Validation, mean_chroma
 
 CHECK_EVERY = 10  # steps between looks at the loss: each look waits for the device
 SUMMARY_CROPS = 8
+COMPARED_PAGES, COMPARED_SIDE = 6, 384
 MEAN_COLOR_CROPS, PRIOR_CROPS = 64, 256
 # Offsets that keep the crops of training, validation, the mean colour and the prior apart under one seed.
 VALIDATION_SEED, MEAN_COLOR_SEED, OVERFIT_SEED, PRIOR_SEED = 1_000_003, 2_000_003, 3_000_017, 4_000_037
@@ -95,6 +98,8 @@ class Trainer:
             )
         with devices.strategy.scope():
             self.model = self._build_model()
+            if config.model_options is None:
+                self.precision = self._precision_of_file()
             self.optimizer = make_optimizer(config, self.precision)
             self.optimizer.build(self.model.trainable_variables)
         self._predictor = Predictor(self.model)
@@ -113,30 +118,47 @@ class Trainer:
 
     def _build_model(self) -> keras.Model:
         before = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(machine.policy_name(self.precision))
+        if self.config.model_options is not None:  # or the model's file says it
+            keras.config.set_dtype_policy(machine.policy_name(self.precision))
         try:
-            model = create(
-                self.config.model,
-                # A checkpoint holds the encoder too.
-                encoder_weights="none" if self.run_dir.checkpoints.steps() else self.config.encoder_weights,
-                train_encoder=self.config.train_encoder,
-                seed=self.config.seed,
-                **(
-                    {"encoder": self.config.encoder}
-                    if self.config.encoder != get_card(self.config.model).encoder
-                    else {}
-                ),
-                **self.config.model_options,
-            )
+            model = self._model_begun() if self.config.start else self._model_anew()
         finally:
             keras.config.set_dtype_policy(before)
-        if self.config.views:
-            # The smallest views are of half of a picture's shorter side.
-            model.contract = replace(contract_of(model), side=round(self.config.crop / VIEW_PARTS[0]))
+        # The smallest views are of half of a picture's shorter side.
+        side = round(self.config.crop / VIEW_PARTS[0]) if self.config.views else 0
+        if contract_of(model).side != side:
+            model.contract = replace(contract_of(model), side=side)
         for layer in model.layers:
             if isinstance(layer, FusedBatchNormalization):
                 layer.synchronized = self.config.batch_norm == "sync"
         return model
+
+    def _model_anew(self) -> keras.Model:
+        config = self.config
+        return create(
+            config.model,
+            # A checkpoint holds the encoder too.
+            encoder_weights="none" if self.run_dir.checkpoints.steps() else config.encoder_weights,
+            train_encoder=config.train_encoder,
+            seed=config.seed,
+            **({"encoder": config.encoder} if config.encoder != get_card(config.model).encoder else {}),
+            **(config.model_options or {}),
+        )
+
+    def _model_begun(self) -> keras.Model:
+        config = self.config
+        return read_start(config.start, config.model).build(train_encoder=config.train_encoder, seed=config.seed)
+
+    def _precision_of_file(self) -> str:
+        """The precision that the model's own file has it compute in."""
+        dtypes = {layer.compute_dtype for layer in self.model.layers}
+        found = next((each for each in ("bfloat16", "float16") if each in dtypes), "float32")
+        if self.config.precision not in ("auto", found):
+            raise UsageError(
+                f"--precision {self.config.precision}: {self.config.start} computes in {found}, and a .keras file keeps"
+                " its precision: leave --precision out"
+            )
+        return found
 
     def train(self, open_trackers: Callable[[], Trackers] = Trackers) -> Scores | None:
         """Trains to the last step, from the newest checkpoint if there is one.
@@ -184,11 +206,11 @@ class Trainer:
                 variable.assign(value)
         if self.devices.chief:
             kept = self.run_dir.rewind(start)
-            losses = [r["validation"]["loss"] for r in kept if "validation" in r and r["step"]]
-            self._best = min(losses, default=math.inf)
+            self._best = min(self._losses().values(), default=math.inf)
             self._untrained = next((r["validation"]["loss"] for r in kept if r["step"] == 0), math.nan)
         if start:
-            self._say(f"going on from step {start} in {self.run_dir.path}")
+            rate = float(np.asarray(self.optimizer.learning_rate))
+            self._say(f"going on from step {start} in {self.run_dir.path}, at a learning rate of {rate:.3g}")
         return start
 
     def _train(self, start: int) -> Scores | None:
@@ -215,10 +237,10 @@ class Trainer:
             )
         fetcher = Fetcher(self._batches(start), start, self._image_names, self._say)
         losses: list[Any] = []
-        step = start
+        step, ended = start, self._patience_is_over()
         try:
             with TrainingProgress(config.steps, start, config.batch_size, self._console) as progress:
-                while step < config.steps:
+                while step < config.steps and not ended:
                     with self._stop.deferred():
                         batch = fetcher.next()
                         try:
@@ -244,6 +266,7 @@ class Trainer:
                         scores = self._validate(step, validation)
                         progress.say(validation_line(scores))
                         progress.pause(time.monotonic() - began)
+                    ended = due and self._patience_is_over()
         except StallError:
             if losses:
                 self._check(step, losses, progress)
@@ -251,7 +274,27 @@ class Trainer:
             raise
         finally:
             fetcher.close()
+        if ended and self.devices.chief and step < config.steps:
+            self._say(
+                f"ended at step {step} of {config.steps}: {config.patience} validations brought no better loss; with a"
+                " larger --patience the same command goes on"
+            )
         return self._score_best(scores, validation) if validation else None
+
+    def _losses(self) -> dict[int, float]:
+        """The validations' losses by step; that of the beginning counts if the run began from weights."""
+        found = [record for record in self.run_dir.records() if "validation" in record]
+        return {each["step"]: each["validation"]["loss"] for each in found if each["step"] or self.config.start}
+
+    def _patience_is_over(self) -> bool:
+        """Whether the last validations brought no better loss, in every worker."""
+        if not self.config.patience:
+            return False
+        over = False
+        if self.devices.chief:
+            losses = list(self._losses().values())
+            over = bool(losses) and len(losses) - 1 - int(np.argmin(losses)) >= self.config.patience
+        return bool(self.devices.from_chief([np.array([over], np.int32)])[0][0])
 
     def _stop_now(self, step: int) -> bool:
         if self.devices.workers == 1:
@@ -354,12 +397,30 @@ class Trainer:
 
     def _score_best(self, last: Scores | None, validation: Validation) -> Scores:
         """The scores of the best model: those of the last validation, if it was the best one."""
-        losses = {r["step"]: r["validation"]["loss"] for r in self.run_dir.records() if "validation" in r and r["step"]}
+        losses = self._losses()
         best = min(losses, key=losses.__getitem__)
-        if last and last.step == best:
+        if last and last.step == best and not self.config.start:
             return last
-        model = load(self.run_dir.path)
-        return validation.run(best, Predictor(model), self._loss, self.config.model)
+        predictor = Predictor(load(self.run_dir.path))
+        if self.config.start:
+            self._say(f"comparing with {self.config.start}")
+            before = Predictor(self._build_model())
+            validation.run(0, before, self._loss, self.config.model, before=True)
+            save_png(self.run_dir.path / "before-after.png", self._before_after(before, predictor))
+        return validation.run(best, predictor, self._loss, self.config.model)
+
+    def _before_after(self, before: Predictor, after: Predictor) -> np.ndarray:
+        """The first pages that are kept apart, reduced: grey | before | after | truth."""
+        decoder = self.config.decode if after.contract.classifies else None
+        pictures = []
+        for image in self.dataset.splits["val"].images[:COMPARED_PAGES]:
+            page = Image.fromarray(image.decode())
+            page.thumbnail((COMPARED_SIDE, COMPARED_SIDE), Image.Resampling.LANCZOS)
+            rgb = np.asarray(page)[None]
+            luma = split_luma(rgb.astype(np.float32) / 255)[0].astype(np.float32)
+            once, now = (each(luma).decode(decoder, seed=self.config.seed) for each in (before, after))
+            pictures.append(summary_image(luma, now, rgb, 1, before=once))
+        return below_each_other(pictures)
 
     def _validate(self, step: int, validation: Validation) -> Scores:
         """Scores, shows and keeps the model. The record comes last: without one, all of it is done again."""
@@ -378,7 +439,7 @@ class Trainer:
         picture = summary_image(validation.luma[shown], uv, validation.rgb[shown])
         save_png(self.run_dir.summary_picture(step), picture)
         save_png(self.run_dir.path / "summary.png", picture)
-        if step:
+        if step or self.config.start:
             if scores.loss < self._best:
                 self._best = scores.loss
                 self.run_dir.save_model(self.model, "best.keras")
@@ -419,7 +480,9 @@ def check_answer(model: keras.Model, contract: Contract, crop: int) -> None:
 
 def check_model(config: RunConfig) -> None:
     """Raises UsageError if the model does not take its options, or the loss does not fit what it answers with."""
-    model = create(config.model, encoder_weights="none", **config.model_options)
+    if config.start:
+        return  # which has decided on options and loss
+    model = create(config.model, encoder_weights="none", **(config.model_options or {}))
     get_loss(config.loss, contract_of(model).answer)
 
 

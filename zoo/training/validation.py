@@ -8,7 +8,7 @@ import numpy as np
 from zoo.chroma.yuv import compose, split_luma, to_uint8
 from zoo.data.pipeline import FixedCrop
 from zoo.metrics import chroma, interval, lab, squared_error_ab
-from zoo.metrics.bootstrap import scored
+from zoo.metrics.bootstrap import number, scored
 from zoo.models.prediction import Prediction, Predictor
 from zoo.results import Way
 from zoo.training.outcome import Scores, ValidationRow
@@ -30,6 +30,8 @@ class Validation:
         self.luma, self.uv = luma.astype(np.float32), uv.astype(np.float32)
         self._lab = lab(self.rgb).astype(np.float32)
         self._masks = _control_masks(crops)
+        self._pages = [crop.name for crop in crops]
+        self._before: dict[str, dict[str, Any]] = {}
         flat = np.broadcast_to(mean_uv.astype(np.float32), self.uv.shape)
         self._grey = self._score(np.zeros_like(self.uv))
         self._mean = self._score(flat)
@@ -38,7 +40,7 @@ class Validation:
             self._row(Way("mean colour", "baseline"), self._mean),
         )
 
-    def run(self, step: int, predict: Predictor, loss: Any, label: str) -> Scores:
+    def run(self, step: int, predict: Predictor, loss: Any, label: str, *, before: bool = False) -> Scores:
         """Scores a model.
 
         Args:
@@ -46,6 +48,7 @@ class Validation:
             predict: the model.
             loss: of (uv, output).
             label: the registered model's name.
+            before: later scores are compared with these.
         """
         count, size = self.rgb.shape[0], self.rgb.shape[1]
         batch = max(1, PIXELS_A_BATCH // size**2)
@@ -59,11 +62,14 @@ class Validation:
             for name, uv in decodings(prediction, predict.contract.classifies).items():
                 decoded.setdefault(name, []).append(uv)
         total = sum(losses) / count
+        found = {name: self._score(np.concatenate(parts)) for name, parts in decoded.items()}
         rows = [
-            self._row(Way(label, "model", label, name or None), self._score(np.concatenate(parts)))
-            for name, parts in decoded.items()
+            self._row(Way(label, "model", label, name or None), score, self._before.get(name))
+            for name, score in found.items()
         ]
-        return Scores(step=step, crops=count, loss=total, baselines=self.baselines, rows=tuple(rows))
+        if before:
+            self._before = found
+        return Scores(step, count, total, self.baselines, tuple(rows), len(set(self._pages)))
 
     def _score(self, uv: np.ndarray) -> dict[str, Any]:
         error_by_image, total_chroma = [], []
@@ -82,7 +88,7 @@ class Validation:
             "controls": {name: float(np.sqrt(total / n)) for name, (total, n) in by_class.items() if n},
         }
 
-    def _row(self, way: Way, score: dict[str, Any]) -> ValidationRow:
+    def _row(self, way: Way, score: dict[str, Any], before: dict[str, Any] | None = None) -> ValidationRow:
         true_chroma = chroma(self._lab).sum(axis=(1, 2))
         crops = range(len(true_chroma))
 
@@ -94,23 +100,33 @@ class Validation:
                 return (weights @ score["chroma"]) / (weights @ true_chroma)
 
         coloured = true_chroma.sum() > 0
+        then = None
+        if before:
+            then = {
+                "rmse_ab": number(np.sqrt(before["mse"].mean())),
+                "chroma_ratio": number(before["chroma"].sum() / true_chroma.sum()) if coloured else None,
+                "difference": [number(each) for each in _difference(score["mse"], before["mse"], self._pages)],
+            }
         return ValidationRow(
             way=way,
             found={"rmse_ab": scored(rmse, crops)} | ({"chroma_ratio": scored(ratio, crops)} if coloured else {}),
             against_grey=_difference(score["mse"], self._grey["mse"]),
             against_mean=_difference(score["mse"], self._mean["mse"]),
             controls=score["controls"],
+            before=then,
         )
 
 
-def _difference(mse: np.ndarray, base: np.ndarray) -> tuple[float, float, float]:
-    """RMSE less that of the base, from the mean squared errors of the crops, with its interval over crops."""
+def _difference(
+    mse: np.ndarray, base: np.ndarray, groups: Sequence[object] | None = None
+) -> tuple[float, float, float]:
+    """RMSE less that of the base, from the mean squared errors of the crops, with its interval over crops or groups."""
 
     def statistic(weights: np.ndarray) -> np.ndarray:
         total = weights.sum(axis=-1)
         return np.sqrt(weights @ mse / total) - np.sqrt(weights @ base / total)
 
-    return interval(statistic, range(len(mse)))
+    return interval(statistic, groups or range(len(mse)))
 
 
 def decodings(prediction: Prediction, classifies: bool) -> dict[str, np.ndarray]:

@@ -1,0 +1,139 @@
+"""`python tools/few_pages.py PAGES`: what a few pages of a series teach a model, measured on other pages of it.
+
+Some pages are kept apart. Of the others 3, 10, 30 … are trained on by `zoo.train --from`, each time from the same
+weights, and the pages kept apart are coloured as `zoo.colorize` does.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.errors import RunError, UsageError
+from zoo.support.command import Parser, import_tensorflow, run
+from zoo.support.files import write_text
+
+METRICS = ("delta_e00", "ab_energy", "cf", "chroma_ratio")
+RESAMPLES = 2000
+
+
+def parser() -> Parser:
+    """The command line."""
+    p = Parser(prog="python tools/few_pages.py", description="Measures what a few pages of a series teach a model.")
+    p.add_argument("pages", type=Path, metavar="PAGES", help="a folder of coloured pages of one series")
+    p.add_argument(
+        "--from", dest="start", default="context", metavar="MODEL", help="as of zoo.train (default: context)"
+    )
+    p.add_argument("--sizes", default="3,10,30", metavar="NUMBERS", help="of pages to train on (default: 3,10,30)")
+    p.add_argument("--kept", type=int, default=12, metavar="N", help="pages kept apart (default: 12)")
+    p.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="DIR", help="for the runs, results.json and a picture"
+    )
+    return p
+
+
+def few_pages(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
+    from zoo import train
+    from zoo.data.dataset import open_dataset
+
+    if arguments.out.exists():
+        raise UsageError(f"{arguments.out} is there already; give a new directory")
+    dataset = open_dataset(arguments.pages, crop=64)
+    images = sorted(
+        (image for split in dataset.splits.values() for image in split.images), key=lambda each: each.digest
+    )
+    sizes = [int(size) for size in arguments.sizes.split(",")]
+    if len(images) < arguments.kept + max(sizes):
+        raise UsageError(f"{arguments.pages} has {len(images)} pages; {arguments.kept} and {max(sizes)} are asked for")
+    kept, others = images[: arguments.kept], images[arguments.kept :]
+    truth = [image.decode() for image in kept]
+    import_tensorflow()
+    colored = {"0": _colored(arguments.start, truth)}
+    for size in sizes:
+        folder = arguments.out / f"{size}-pages"
+        for split, some in (("train", others[:size]), ("val", kept)):
+            (folder / "data" / split).mkdir(parents=True)
+            for image in some:
+                shutil.copy(image.path, folder / "data" / split)
+        command = ["--from", arguments.start, "--data", str(folder / "data"), "--run-dir", str(folder / "run")]
+        if train.main(command):
+            raise RunError(f"the training on {size} pages failed")
+        colored[str(size)] = _colored(str(folder / "run"), truth)
+    scores = {
+        size: [_scores(rgb, true) for rgb, true in zip(each, truth, strict=True)] for size, each in colored.items()
+    }
+    report = {
+        "start": arguments.start,
+        "pages": [image.digest for image in kept],
+        "scores": {size: _summary(found, scores["0"]) for size, found in scores.items()},
+    }
+    write_text(arguments.out / "results.json", json.dumps(report, indent=1) + "\n")
+    _picture(truth[:4], [each[:4] for each in colored.values()], arguments.out / "sheet.webp")
+    for size, found in report["scores"].items():
+        print(f"{size:>4} pages: " + ", ".join(f"{name} {found[name]['value']:.3g}" for name in METRICS))
+
+
+def _colored(model: str, truth: list[np.ndarray]) -> list[np.ndarray]:
+    """The pages in the model's colours, as zoo.colorize gives them."""
+    from zoo.chroma.yuv import split_luma
+    from zoo.pages.colorizer import Colorizer
+
+    colorizer = Colorizer(model)
+    return [colorizer(np.rint(split_luma(rgb / 255)[0] * 255).astype(np.uint8)) for rgb in truth]
+
+
+def _scores(rgb: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    import zoo
+
+    found = zoo.metrics.evaluate(rgb, truth)
+    return {name: float(found[name]) for name in METRICS}
+
+
+def _summary(found: list[dict[str, float]], before: list[dict[str, float]]) -> dict[str, Any]:
+    """Means, and the difference to before with its paired 95 % bootstrap interval over pages."""
+    rng = np.random.default_rng(0)
+    summary = {}
+    for name in METRICS:
+        difference = np.array([each[name] - other[name] for each, other in zip(found, before, strict=True)])
+        means = difference[rng.integers(0, len(difference), (RESAMPLES, len(difference)))].mean(axis=1)
+        low, high = np.percentile(means, [2.5, 97.5])
+        value = float(np.mean([each[name] for each in found]))
+        summary[name] = {"value": value, "difference": float(difference.mean()), "low": low, "high": high}
+    return summary
+
+
+def _picture(truth: list[np.ndarray], columns: list[list[np.ndarray]], path: Path) -> None:
+    from PIL import Image
+
+    rows = []
+    for index, true in enumerate(truth):
+        tiles = [Image.fromarray(each) for each in (*(column[index] for column in columns), true)]
+        for tile in tiles:
+            tile.thumbnail((280, 280))
+        row = Image.new("RGB", (sum(tile.width + 6 for tile in tiles), tiles[0].height), "white")
+        left = 0
+        for tile in tiles:
+            row.paste(tile, (left, 0))
+            left += tile.width + 6
+        rows.append(row)
+    sheet = Image.new("RGB", (max(row.width for row in rows), sum(row.height + 6 for row in rows)), "white")
+    top = 0
+    for row in rows:
+        sheet.paste(row, (0, top))
+        top += row.height + 6
+    sheet.save(path, quality=90)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    parsed = parser().parse_args(arguments)
+    return run(lambda: few_pages(parsed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
