@@ -21,8 +21,11 @@ from zoo.pages.look import SIDE, Look
 from zoo.support.command import Parser, import_tensorflow, naming, program, run, silence
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from zoo.data.pdf import Renderers
     from zoo.pages.input import Page
+    from zoo.pages.scan import Scan
 
 BATCH = 2
 DEFAULT_MODEL = "context"
@@ -181,8 +184,6 @@ def _is_input(word: str) -> bool:
 
 
 def _preview(arguments: argparse.Namespace, renderers: "Renderers") -> None:
-    from PIL import Image
-
     from zoo.pages import preview
     from zoo.pages.input import find_pages
     from zoo.support.console import say, scanning, stderr_console
@@ -202,29 +203,31 @@ def _preview(arguments: argparse.Namespace, renderers: "Renderers") -> None:
     def decoders_of(model: str) -> list[str | None]:
         return [None] if answers_with(model) == "uv" else [*decoders]
 
-    asked = preview.choices(arguments.model, others, decoders_of)
+    asked = preview.choices(arguments.model, others, decoders_of, arguments.side)
     pages = preview.spread(find_pages(arguments.inputs, renderers), arguments.preview)
     look = Look(**{field.name: getattr(arguments, field.name) for field in fields(Look)})
-    scans, failed = preview.read(pages, renderers, look)
-    if not scans:
-        lines = "\n  ".join(f"{name}: {reason}" for name, reason in failed.items())
+    failed = _unusable(pages, renderers, look)
+    if failed:
+        lines = "\n  ".join(f"{name}: {why}" for name, why in failed.items())
         raise RunError(f"none of the pages can be coloured:\n  {lines}")
     import_tensorflow()
-    tried = []
-    with scanning(stderr_console(), "trying", "choices") as progress:
-        for each in preview.try_all(asked, scans, look):
-            tried.append(each)
-            progress(len(tried), len(asked))
+    with scanning(stderr_console(), "trying", "pages") as progress:
+        scans = _readable(pages, renderers, look, failed, progress)
+        along_edges = arguments.upsampling == "edges"
+        grey, tried = preview.try_all(asked, scans, look, along_edges=along_edges, panels=arguments.panels)
+    if not grey:
+        raise RunError(f"none of the pages can be coloured: {next(iter(failed.values()))}")
     try:
         with atomic_path(arguments.out) as temporary:
             kind = {".jpg": "JPEG", ".png": "PNG", ".webp": "WEBP"}[arguments.out.suffix.lower()]
-            Image.fromarray(preview.sheet(scans, tried)).save(temporary, kind, quality=arguments.quality)
+            preview.sheet(grey, tried).save(temporary, kind, quality=arguments.quality)
     except OSError as error:
         raise disk_error(error, arguments.out) from error
-    inputs = " ".join(shlex.quote(word) for word in arguments.inputs)
+    inputs, kept = shlex.join(arguments.inputs), _kept(arguments)
     rows = [
         {
-            "command": f"{program('colorize')} {each.choice.model} {inputs} -o OUT{each.choice.options}",
+            "command": f"{program('colorize')} {shlex.quote(each.choice.model)} {inputs} -o OUT"
+            f"{each.choice.options}{kept}",
             "seconds a page": each.seconds,
         }
         for each in tried
@@ -234,8 +237,43 @@ def _preview(arguments: argparse.Namespace, renderers: "Renderers") -> None:
         return
     for row in rows:
         print(f"{row['seconds a page']:6.1f} s a page  {row['command']}")
-    for name, reason in failed.items():
-        say(f"left out: {name}: {reason}")
+    for name, why in failed.items():
+        say(f"left out: {name}: {why}")
+
+
+def _readable(
+    pages: "list[Page]",
+    renderers: "Renderers",
+    look: Look,
+    failed: dict[str, str],
+    progress: "Callable[[int, int], None]",
+) -> "Iterator[Scan]":
+    """The pages that can be coloured, read one at a time; why another cannot goes into `failed`."""
+    from zoo.pages.input import UNUSABLE, reason, usable
+
+    for done, page in enumerate(pages):
+        progress(done, len(pages))
+        try:
+            yield usable(page, renderers, look)
+        except UNUSABLE as error:
+            failed[page.label] = reason(error)
+
+
+KEPT = (
+    *("seed", "panels", "upsampling", "descreen", "white_paper", "headroom"),
+    *("desaturate", "format", "quality", "summary", "batch_size"),
+)
+"""Options that a preview's commands have if it had them; decoder and side are each command's own."""
+
+
+def _kept(arguments: argparse.Namespace) -> str:
+    """The options `KEPT` that were given, as a command line has them."""
+    words = ""
+    for name in KEPT:
+        value, flag = getattr(arguments, name), name.replace("_", "-")
+        if value != parser().get_default(name):
+            words += f" --{'no-' * (value is False)}{flag}" + f" {value}" * (not isinstance(value, bool))
+    return words
 
 
 def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:

@@ -13,10 +13,11 @@ from scipy import ndimage
 from zoo.chroma.upsampling import BilinearUpsampler, strokes
 from zoo.chroma.yuv import YUV_TO_RGB, compose, split_luma
 from zoo.data.decode import ImageError
+from zoo.data.panels import Panel
 from zoo.errors import UsageError
 from zoo.models.contract import Contract
 from zoo.pages.cleaning import descreened, with_white_paper
-from zoo.pages.colorizer import Colorizer, paint
+from zoo.pages.colorizer import Colorizer, Pictures, paint
 from zoo.pages.scan import Scan, encode, read_scan
 
 
@@ -309,3 +310,10 @@ def test_panels_are_pictures_of_their_own():
     ways = list(colorizer.chromas([pictures, pictures], [(None, 0), (None, 1)]))
     assert len(ways) == 2
     np.testing.assert_array_equal(ways[0][1], colorizer.chroma([pictures])[0])
+
+
+def test_the_chroma_of_low_panels_takes_no_more_memory_than_a_page_of_sixteen():
+    panel = Panel(10, 10, 100, 1980)
+    pictures = Pictures(np.zeros((64, 64, 1), np.float32), ((panel, np.zeros((64, 64, 1), np.float32)),), (2000, 2000))
+    (uv,) = Colorizer(Striped()).chroma([pictures])
+    assert uv.shape == (256, 256, 2)

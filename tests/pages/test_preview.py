@@ -1,6 +1,8 @@
 """The contact sheet of a preview: which pages, which choices, and what is printed."""
 
 import json
+import shlex
+import weakref
 
 import numpy as np
 import pytest
@@ -8,7 +10,9 @@ from coloring import page, run, save, save_models
 from PIL import Image
 
 from zoo.pages import preview
+from zoo.pages.look import Look
 from zoo.pages.preview import Choice, choices, spread
+from zoo.pages.scan import Scan
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +31,13 @@ def test_the_model_in_every_way_and_others_in_one():
     assert found[:2] == [Choice("mine", "a"), Choice("mine", "b")]
     assert found[2:-1] == [Choice("mine", "a", side) for side in preview.SIDES]
     assert found[-1] == Choice("other")
+    asked = choices("mine", [], lambda name: ["a", "b"], 512)
+    assert asked == [
+        Choice("mine", "a", 512),
+        Choice("mine", "b", 512),
+        Choice("mine", "a", 256),
+        Choice("mine", "a", 1024),
+    ]
     assert Choice("mine", "a", 512).options == " --decode a --side 512"
     assert Choice("mine").options == ""
 
@@ -59,6 +70,39 @@ def test_a_preview_shows_pages_and_prints_commands(capsys, models, tmp_path):
         "",
     ]
     assert all(row["seconds a page"] > 0 for row in rows)
+
+
+def test_a_preview_is_of_the_options_that_were_given(capsys, models, tmp_path):
+    save(tmp_path / "a page.png", page(60, 40))
+    given = ["--side", 32, "--no-panels", "--white-paper", "--headroom", 0.2, "--upsampling", "bilinear"]
+    command = [models["tiny"], tmp_path / "a page.png", "--preview-models", models["tiny"], "--json"]
+    code, text, err = run(capsys, *command, *given, "-o", tmp_path / "sheet.png", "--preview", 1)
+    assert code == 0, err
+    rows = [row["command"] for row in json.loads(text)["choices"]]
+    kept = " --no-panels --upsampling bilinear --white-paper --headroom 0.2"
+    assert [row.partition(" -o OUT")[2] for row in rows] == [f" --side {side}{kept}" for side in (32, 256, 512, 1024)]
+    # The command that is printed makes what the sheet shows.
+    words = shlex.split(rows[0].replace("OUT", str(tmp_path / "out.png")))
+    code, _, err = run(capsys, *words[words.index(str(models["tiny"])) :])
+    assert code == 0, err
+    grey, tile = Image.open(tmp_path / "sheet.png"), Image.open(tmp_path / "out.png")
+    left = next(x for x in range(grey.width) if np.array_equal(np.asarray(grey)[-72:-12, x : x + 40], np.asarray(tile)))
+    assert left > 40  # to the right of the grey one
+
+
+def test_a_preview_holds_a_page_at_a_time(models):
+    held = []
+
+    def pages():
+        for index in range(4):
+            assert sum(scan() is not None for scan in held) <= 1  # the one before, until this one is there
+            scan = Scan(page(seed=index))
+            held.append(weakref.ref(scan))
+            yield scan
+            del scan
+
+    grey, tried = preview.try_all([Choice(str(models["tiny"]))], pages(), Look())
+    assert (len(grey), len(tried), len(tried[0].pages)) == (4, 1, 4)
 
 
 @pytest.mark.parametrize(

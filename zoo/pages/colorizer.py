@@ -22,6 +22,9 @@ from zoo.support.arrays import check_unit, kind_of
 PANELS_SEEN_AT = 800
 """The longer side of a page as its panels are looked for, pixels."""
 
+FINER = 4
+"""How many times as high as that of the whole page a page's chroma is at most, however low its panels are."""
+
 CACHE_PIXELS = 1 << 18
 """How much of a page is coloured at once: what fits a processor's cache."""
 
@@ -163,7 +166,8 @@ def _put_together(page: Pictures, uv: np.ndarray, parts: Sequence[np.ndarray]) -
     if not parts:
         return uv
     height, width = page.size
-    scale = min(1.0, max(len(part) / panel.height for part, (panel, _) in zip(parts, page.panels, strict=True)))
+    scale = max(len(part) / panel.height for part, (panel, _) in zip(parts, page.panels, strict=True))
+    scale = min(1.0, scale, FINER * len(uv) / height)
     grid = max(1, round(height * scale)), max(1, round(width * scale))
     together = _resized(uv, *grid)
     for part, (panel, _) in zip(parts, page.panels, strict=True):

@@ -1,15 +1,14 @@
 """A contact sheet before a book is coloured: some of its pages, and what the likely choices make of them."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from zoo.data.pdf import Renderers
-from zoo.pages.input import UNUSABLE, Page, usable
+from zoo.pages.input import Page
 from zoo.pages.job import prepared
 from zoo.pages.look import Look
 from zoo.pages.scan import Scan
@@ -44,16 +43,22 @@ class Choice:
         return decode + (f" --side {self.side}" if self.side else "")
 
 
-def choices(model: str, others: Sequence[str], decoders: Callable[[str], Sequence[str | None]]) -> list[Choice]:
+def choices(
+    model: str,
+    others: Sequence[str],
+    decoders: Callable[[str], Sequence[str | None]],
+    side: int | None = None,
+) -> list[Choice]:
     """The model with each of its decoders, the first of them also at other sides; then the other models.
 
     Args:
         model: what the user asked for.
         others: further models, each with its first decoder.
         decoders: of a model, the likely ones first; [None] of a regression.
+        side: the longer side of what the network sees, if the user asked for one.
     """
-    own = [Choice(model, decode) for decode in decoders(model)]
-    sides = [Choice(model, own[0].decode, side) for side in SIDES]
+    own = [Choice(model, decode, side) for decode in decoders(model)]
+    sides = [Choice(model, own[0].decode, each) for each in SIDES if each != side]
     return [*own, *sides, *(Choice(other, decoders(other)[0]) for other in others if other != model)]
 
 
@@ -63,12 +68,12 @@ class Tried:
 
     Attributes:
         choice: the choice.
-        pages: RGB of each page.
+        pages: each page in colour, at the sheet's size.
         seconds: that a page took, the median.
     """
 
     choice: Choice
-    pages: list[np.ndarray]
+    pages: list[Image.Image]
     seconds: float
 
 
@@ -78,57 +83,64 @@ def spread(pages: Sequence[Page], count: int) -> list[Page]:
     return [pages[round(place)] for place in places]
 
 
-def read(pages: Sequence[Page], renderers: Renderers, look: Look) -> tuple[list[Scan], dict[str, str]]:
-    """The pages that can be coloured, and why the others cannot, by label."""
-    scans, failed = [], {}
-    for page in pages:
-        try:
-            scans.append(usable(page, renderers, look))
-        except UNUSABLE as error:
-            failed[page.label] = str(error)
-    return scans, failed
+def try_all(
+    asked: Sequence[Choice],
+    pages: Iterable[Scan],
+    look: Look,
+    *,
+    along_edges: bool = True,
+    panels: bool | None = None,
+) -> tuple[list[Image.Image], list[Tried]]:
+    """The pages in grey and what each choice makes of them, but for sides that the model is shown pages at anyway.
 
+    One page is held at a time. The first is coloured twice: what a network costs once is not counted.
 
-def try_all(asked: Sequence[Choice], scans: Sequence[Scan], look: Look) -> Iterator[Tried]:
-    """What each choice makes of the pages, but for sides that the model is shown pages at anyway.
-
-    The first page is coloured twice: what a network costs once is not counted.
+    Args:
+        asked: the choices.
+        pages: read as they are asked for.
+        look: of the pages.
+        along_edges: see `Colorizer`.
+        panels: see `Colorizer`.
     """
+    from zoo.models.loading import load
     from zoo.pages.colorizer import Colorizer
 
-    network = lru_cache(maxsize=1)(_load)
+    network = lru_cache(maxsize=None)(load)
+    found = []
     for choice in asked:
-        colorizer = Colorizer(network(choice.model), decode=choice.decode, side=choice.side)
-        if choice.side and choice.side == Colorizer(network(choice.model)).side:
-            continue
-        found, seconds = [], []
-        for scan in [scans[0], *scans]:
-            began = time.monotonic()
-            paper, seen = prepared(scan, look)
-            uv = colorizer.chroma([colorizer.pictures(seen)], seed=look.seed)[0]
-            found.append(_eight_bits(colorizer.paint(paper, uv, headroom=look.headroom)))
-            seconds.append(time.monotonic() - began)
-        yield Tried(choice, found[1:], float(np.median(seconds[1:])))
+        model, decode, side = network(choice.model), choice.decode, choice.side
+        if side is None or asked[0].side or side != Colorizer(model).side:
+            colorizer = Colorizer(model, decode=decode, side=side, along_edges=along_edges, panels=panels)
+            found.append((choice, colorizer))
+    grey: list[Image.Image] = []
+    made: list[list[Image.Image]] = [[] for _ in found]
+    seconds: list[list[float]] = [[] for _ in found]
+    for scan in pages:
+        for (_, colorizer), tiles, times in zip(found, made, seconds, strict=True):
+            for _ in range(1 if grey else 2):
+                began = time.monotonic()
+                paper, seen = prepared(scan, look)
+                uv = colorizer.chroma([colorizer.pictures(seen)], seed=look.seed)[0]
+                rgb = colorizer.paint(paper, uv, headroom=look.headroom)
+                took = time.monotonic() - began
+            tiles.append(_tile(rgb))
+            times.append(took)
+        grey.append(_tile(np.repeat(scan.luma8()[..., None], 3, axis=-1)))
+    tried = zip(found, made, seconds, strict=True)
+    return grey, [Tried(choice, tiles, float(np.median(times))) for (choice, _), tiles, times in tried]
 
 
-def _load(model: str) -> object:
-    from zoo.models.loading import load
-
-    return load(model)
-
-
-def sheet(scans: Sequence[Scan], made: Sequence[Tried]) -> np.ndarray:
-    """The contact sheet, uint8 RGB (H, W, 3): a row a page, in grey and as each choice colours it, titles above."""
-    grey = [np.repeat(scan.luma8()[..., None], 3, axis=-1) for scan in scans]
+def sheet(grey: Sequence[Image.Image], made: Sequence[Tried]) -> Image.Image:
+    """The contact sheet: a row a page, in grey and as each choice colours it, titles above."""
     font = ImageFont.load_default(FONT)
     titles = [["grey"], *([each.choice.model, *_lines(each.choice), f"{each.seconds:.1f} s a page"] for each in made)]
     head = LINE * max(map(len, titles)) + GAP
-    tiles = [[_tile(page) for page in pages] for pages in (grey, *(each.pages for each in made))]
+    tiles = [grey, *(each.pages for each in made)]
     widths = [
         max(max(tile.width for tile in column), *(int(font.getlength(line)) for line in lines))
         for column, lines in zip(tiles, titles, strict=True)
     ]
-    heights = [max(column[row].height for column in tiles) for row in range(len(scans))]
+    heights = [max(column[row].height for column in tiles) for row in range(len(grey))]
     size = (sum(widths) + GAP * (len(widths) + 1), head + sum(heights) + GAP * (len(heights) + 1))
     picture = Image.new("RGB", size, "white")
     draw, left = ImageDraw.Draw(picture), GAP
@@ -140,7 +152,7 @@ def sheet(scans: Sequence[Scan], made: Sequence[Tried]) -> np.ndarray:
             picture.paste(tile, (left, top))
             top += height + GAP
         left += width + GAP
-    return np.asarray(picture)
+    return picture
 
 
 def _lines(choice: Choice) -> list[str]:
@@ -148,10 +160,6 @@ def _lines(choice: Choice) -> list[str]:
 
 
 def _tile(rgb: np.ndarray) -> Image.Image:
-    picture = Image.fromarray(rgb)
-    picture.thumbnail((TILE, TILE))
+    picture = Image.fromarray(rgb if rgb.dtype == np.uint8 else (rgb >> 8).astype(np.uint8))
+    picture.thumbnail((TILE, TILE), reducing_gap=2)
     return picture
-
-
-def _eight_bits(rgb: np.ndarray) -> np.ndarray:
-    return rgb if rgb.dtype == np.uint8 else (rgb >> 8).astype(np.uint8)
