@@ -119,7 +119,7 @@ def training_result(
             "environment": environment,
             "step": scores.step,
             "loss": scores.loss,
-            "pages": scores.pages,
+            **({"pages": scores.pages} if scores.pages else {}),
             "candidates": [row.details() for row in candidates],
             "history": history(records),
         },
