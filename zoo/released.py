@@ -37,9 +37,15 @@ def parser() -> Parser:
     commands = p.add_subparsers(dest="command", metavar="COMMAND", required=True)
     lister = commands.add_parser("list", help="what there is")
     lister.add_argument("model", nargs="?", help="of one model")
-    adder = commands.add_parser("add", help="make weights of a finished run's best model")
+    adder = commands.add_parser("add", help="make weights of a finished run")
     adder.add_argument("run", type=Path, metavar="RUN")
     adder.add_argument("name", metavar="NAME", help="what weights= takes")
+    adder.add_argument(
+        "--last",
+        action="store_true",
+        help="of its last model, not its best one: the loss of a classifier that is surer of itself may rise while its"
+        " colours get nearer",
+    )
     adder.add_argument("--data", required=True, help="what they were trained on")
     adder.add_argument("--attribution", required=True, help="whom the licences of the data want named")
     adder.add_argument("--licence", required=True, help="of the weights")
@@ -56,12 +62,13 @@ def main(arguments: list[str] | None = None) -> int:
         from zoo.training.releasing import release
 
         card = release(
-            load(parsed.run),
+            load(parsed.run / "last.keras" if parsed.last else parsed.run),
             parsed.run,
             parsed.name,
             data=parsed.data,
             attribution=parsed.attribution,
             licence=parsed.licence,
+            last=parsed.last,
         )
         print(f"{releases.FOLDER / f'{card.model}-{card.name}.npz'}", file=sys.stderr)
 

@@ -13,25 +13,35 @@ from zoo.models.registry import build, get_card
 from zoo.models.releases import ENCODER, FOLDER, Release, named_variables
 from zoo.results import load_result
 from zoo.support.files import atomic_path, write_text
+from zoo.training.rundir import RunDirectory
 
 LARGEST = 15_000_000
 """Bytes of a file of released weights, at most."""
 
 
 def release(
-    network: Any, run_dir: Path, name: str, *, data: str, attribution: str, licence: str, folder: Path = FOLDER
+    network: Any,
+    run_dir: Path,
+    name: str,
+    *,
+    data: str,
+    attribution: str,
+    licence: str,
+    last: bool = False,
+    folder: Path = FOLDER,
 ) -> Release:
-    """Makes released weights of a finished run's best model.
+    """Makes released weights of a finished run.
 
     The encoder is left out where it is, to the last bit, the ImageNet one that comes with the package.
 
     Args:
-        network: that model.
+        network: its best or its last model.
         run_dir: the run directory.
         name: what `weights=` takes.
         data: what the run was trained on.
         attribution: whom the licences of the data want named.
         licence: of the weights.
+        last: whether it is the last model, whose scores are those of the last validation.
         folder: where to.
 
     Raises:
@@ -71,6 +81,9 @@ def release(
                 " encoder that was trained is stored too, and a frozen one or efficientnet_lite0 takes less"
             )
     scores = {row["variant"]: row["value"] for row in result.rows if row["metric"] == "rmse_ab" and row["model"]}
+    if last:
+        validations = [each["validation"] for each in RunDirectory(run_dir).records() if "validation" in each]
+        scores = {row["name"]: row["rmse_ab"] for row in validations[-1]["rows"]}
     card = Release(
         model=config["model"],
         name=name,
