@@ -11,10 +11,10 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.chroma.decoders import DECODERS, PAGE_DECODER, Decoder
+from zoo.chroma.decoders import DECODERS, PAGE_DECODER, WHOLE_DECODER, Decoder, page_decoder
 from zoo.data.image_files import is_archive, is_image
 from zoo.errors import InterruptError, RunError, UsageError
-from zoo.models.kinds import answers_with, weights_digest
+from zoo.models.kinds import answers_with, sees_whole, weights_digest
 from zoo.models.loading import model_name
 from zoo.models.registry import list_models
 from zoo.pages.look import SIDE, Look
@@ -35,7 +35,7 @@ RUN_FILES = {"best.keras", "config.json"}
 PREVIEWED = ("context", "conditional", "residual")
 """Models that a preview shows besides the one that was asked for."""
 
-PREVIEWED_DECODERS = (PAGE_DECODER, "annealed", "mode+coherent")
+PREVIEWED_DECODERS = (PAGE_DECODER, WHOLE_DECODER, "mode+coherent")
 
 
 def parser() -> Parser:
@@ -70,7 +70,8 @@ def parser() -> Parser:
         "--decode",
         metavar="NAME[:T]",
         help=f"of a classifier: {', '.join(DECODERS)}, with a temperature as in sample:0.5, and +coherent for one"
-        f" colour a region of even luma and alike answers (default: {PAGE_DECODER})",
+        f" colour a region of even luma and alike answers (default: {PAGE_DECODER}; {WHOLE_DECODER} of a model"
+        f" that sees pictures whole, such as {DEFAULT_MODEL})",
     )
     p.add_argument("--seed", type=int, default=0, help="of sampled colours")
     p.add_argument(
@@ -198,10 +199,12 @@ def _preview(arguments: argparse.Namespace, renderers: "Renderers") -> None:
         raise UsageError(f"{arguments.out} is there already: --overwrite makes it anew")
     words = arguments.preview_models
     others = PREVIEWED if words is None else [word.strip() for word in words.split(",") if word.strip()]
-    decoders = [arguments.decode] if arguments.decode else PREVIEWED_DECODERS
 
     def decoders_of(model: str) -> list[str | None]:
-        return [None] if answers_with(model) == "uv" else [*decoders]
+        if answers_with(model) == "uv":
+            return [None]
+        first = arguments.decode or page_decoder(sees_whole(model))
+        return [first] if arguments.decode else [first, *(each for each in PREVIEWED_DECODERS if each != first)]
 
     asked = preview.choices(arguments.model, others, decoders_of, arguments.side)
     pages = preview.spread(find_pages(arguments.inputs, renderers), arguments.preview)
@@ -298,7 +301,7 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
         raise UsageError(f"--decode {arguments.decode}: this model answers with one colour; leave --decode out")
     used = {
         "model": model_name(arguments.model),
-        "decode": arguments.decode or (PAGE_DECODER if answer == "logits" else None),
+        "decode": arguments.decode or (page_decoder(sees_whole(arguments.model)) if answer == "logits" else None),
     }
     settings = asdict(look) | used | {"weights": weights_digest(arguments.model), "format": kind}
     settings |= {"side": arguments.side, "panels": arguments.panels, "upsampling": arguments.upsampling}

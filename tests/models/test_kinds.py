@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 
 import pytest
 import tiny
@@ -11,7 +12,7 @@ import tiny
 import zoo
 from zoo.errors import UsageError
 from zoo.models.contract import contract_of
-from zoo.models.kinds import answers_with, weights_digest
+from zoo.models.kinds import answers_with, sees_whole, weights_digest
 from zoo.models.releases import list_releases
 
 
@@ -23,8 +24,20 @@ def test_a_file_tells(tmp_path, name):
     assert weights_digest(tmp_path) == weights_digest(tmp_path / "best.keras")
 
 
+def test_a_file_tells_whether_its_model_sees_pictures_whole(tmp_path):
+    model = zoo.create("context", encoder_weights="none")
+    model.save(tmp_path / "crops.keras")
+    model.contract = replace(model.contract, side=384)
+    model.save(tmp_path / "whole.keras")
+    assert sees_whole(tmp_path / "whole.keras")
+    assert not sees_whole(tmp_path / "crops.keras")
+    assert sees_whole("context:open")
+    assert not sees_whole("hf://USER/MODEL")
+
+
 def test_a_release_tells():
     for card in list_releases():
+        assert sees_whole(f"{card.model}:{card.name}") == (card.side > 0)
         assert answers_with(f"{card.model}:{card.name}") == zoo.get_card(card.model).output
         assert weights_digest(f"{card.model}:{card.name}") == card.sha256
     with pytest.raises(UsageError, match="no model at"):

@@ -4,6 +4,7 @@ import hashlib
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from zoo.models.heads import HEADS
 from zoo.models.loading import model_file
@@ -30,6 +31,22 @@ def answers_with(model: str | Path) -> str | None:
     return get_card(name).output if head is None else HEADS[head].answer
 
 
+def sees_whole(model: str | Path) -> bool:
+    """Whether it was trained to see pictures whole; False where only the model itself can tell.
+
+    Args:
+        model: as `zoo.load` takes it.
+
+    Raises:
+        UsageError: there is no such model.
+    """
+    file = model_file(model)
+    if file:
+        return bool((_config(file).get("contract") or {}).get("side"))
+    name, _, weights = str(model).partition(":")
+    return name != "hf" and get_release(name, weights or default_weights(name)).side > 0
+
+
 def weights_digest(model: str | Path) -> str | None:
     """What tells a model from one that was trained on: a SHA-256, of its file or its card; None of one on a hub."""
     file = model_file(model)
@@ -39,17 +56,24 @@ def weights_digest(model: str | Path) -> str | None:
     return None if name == "hf" else get_release(name, weights or default_weights(name)).sha256
 
 
-def _of_file(file: Path) -> str | None:
+def _config(file: Path) -> dict[str, Any]:
+    """What a `.keras` file says of its model; nothing if it is of another kind, or damaged: Keras will say so."""
     try:
         with zipfile.ZipFile(file) as archive:
-            config = json.loads(archive.read("config.json"))["config"]
+            return dict(json.loads(archive.read("config.json"))["config"])
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, LookupError, TypeError):
+        return {}
+
+
+def _of_file(file: Path) -> str | None:
+    config = _config(file)
+    try:
         if "contract" in config:
             return str(config["contract"]["answer"])
         name = config["output_layers"][0]
         (layer,) = (each for each in config["layers"] if each["name"] == (name if isinstance(name, str) else name[0]))
         shape = layer["build_config"]["input_shape"]  # what the last layer does changes no number of channels
         shape = shape[0] if isinstance(shape[0], list) else shape
-    # Of another kind, or damaged: Keras will say so.
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError):
         return None
     return {5: "logits", 4: "uv" if shape[-1] == 2 else None}.get(len(shape))

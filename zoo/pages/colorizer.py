@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from zoo.chroma import upsampling
-from zoo.chroma.decoders import PAGE_DECODER, Decoder
+from zoo.chroma.decoders import Decoder, page_decoder
 from zoo.chroma.upsampling import MULTIPLE, BilinearUpsampler, reduced_size
 from zoo.chroma.yuv import YUV_TO_RGB
 from zoo.data.panels import Panel, find_panels
@@ -52,7 +52,7 @@ class Colorizer:
 
     Args:
         model: a `keras.Model` of the zoo, a `.keras` file or a run directory.
-        decode: how a classifier's answer becomes a colour, see `zoo.chroma.decoders`; `PAGE_DECODER` by default.
+        decode: how a classifier's answer becomes a colour, see `zoo.chroma.decoders`; its `page_decoder` by default.
         side: the longer side of what the network sees, pixels; smaller pages are seen as they are. None for the one
             that the model was trained at: its contract's, or `SIDE`.
         along_edges: bring chroma to the page's size along its ink lines (`zoo.chroma.upsampling`); otherwise bilinear.
@@ -79,8 +79,8 @@ class Colorizer:
         classifies = self._predictor.contract.classifies
         if not classifies and decode is not None:
             raise UsageError(f"--decode {decode}: this model answers with one colour; leave --decode out")
-        self.decode = Decoder.parse(decode or PAGE_DECODER).text if classifies else None
         trained_at = self._predictor.contract.side
+        self.decode = Decoder.parse(decode or page_decoder(trained_at > 0)).text if classifies else None
         self.side, self._along_edges = side or trained_at or SIDE, along_edges
         self.panels = trained_at > 0 if panels is None else panels
 

@@ -18,6 +18,19 @@ from zoo.support.names import Registry, import_all, suggestion
 PAGE_DECODER = "annealed+coherent"
 """What pages are coloured by unless told otherwise: on validation pages the nearest to the truth of the vivid ones."""
 
+WHOLE_DECODER = "annealed"
+"""The same, of a model that sees pictures whole: a pixel at a time it is livelier, and wavers less than others do."""
+
+
+def page_decoder(whole: bool) -> str:
+    """What pages are coloured by unless told otherwise.
+
+    Args:
+        whole: whether the model was trained to see pictures whole.
+    """
+    return WHOLE_DECODER if whole else PAGE_DECODER
+
+
 RAW = "none"
 """Where logits themselves can be asked for, the word for that."""
 
