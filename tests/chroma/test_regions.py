@@ -4,7 +4,7 @@ import numpy as np
 from scipy.special import log_softmax
 
 from zoo.chroma import regions as coherence
-from zoo.chroma.regions import LEAST, pool, segment
+from zoo.chroma.regions import LEAST, flatness, pool, segment
 from zoo.chroma.yuv import split_luma
 from zoo.data.drawn.procedural import draw_page
 
@@ -109,3 +109,16 @@ def test_a_region_without_weight_is_pooled_all_the_same():
     logits = np.random.default_rng(1).normal(size=(4, 4, 64)).astype(np.float32)
     found = pool(logits, np.zeros((4, 4), int), np.zeros((4, 4)))
     np.testing.assert_allclose(found, pool(logits, np.zeros((4, 4), int)), atol=1e-4)
+
+
+def test_flat_ink_is_flat_and_shades_and_textures_are_not():
+    rng = np.random.default_rng(0)
+    luma = np.full((30, 90), 0.5)
+    luma[:, 30:60] += np.linspace(-0.4, 0.4, 30)[:, None]  # a shade
+    luma[:, 60:] += rng.normal(0, 0.05, (30, 30))  # a texture
+    regions = np.repeat(np.arange(3), 30)[None].repeat(30, 0)
+    found = flatness(luma, regions)
+    assert found[0] == 1
+    assert found[1] < 0.5  # even across, not down
+    assert found[2] == 0
+    assert flatness(np.zeros((1, 1)), np.zeros((1, 1), int)).tolist() == [0]

@@ -120,6 +120,19 @@ def test_coherent_decoding_gives_a_region_one_colour(conditional, decoder):
         assert len(np.unique(coherent[side].reshape(-1, 2), axis=0)) == 1
 
 
+def test_flat_decoding_gives_flat_regions_one_colour_and_leaves_the_others(conditional):
+    rng = np.random.default_rng(0)
+    luma = np.full((1, 24, 60, 1), 0.7, np.float32)
+    luma[:, :, 28:32] = 0.1
+    luma[:, :, 32:] = rng.uniform(0.5, 0.8, (24, 28, 1))
+    luma[:, 12, ::7] += 0.003  # so that the model's answer varies
+    prediction = Predictor(conditional)(luma)
+    plain, coherent, flat = (prediction.decode(f"annealed{step}")[0] for step in ("", "+coherent", "+flat"))
+    np.testing.assert_allclose(flat[:, :28], coherent[:, :28], atol=1e-6)
+    np.testing.assert_allclose(flat[:, 34:], plain[:, 34:], atol=1e-6)
+    assert (plain[:, :28] != coherent[:, :28]).any()
+
+
 @pytest.mark.parametrize("decoder", ["mode", "annealed", "mean", "annealed+coherent", "sample+coherent"])
 def test_bands_change_nothing(conditional, decoder, monkeypatch):
     whole = Predictor(conditional)(LUMA).decode(decoder)

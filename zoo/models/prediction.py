@@ -11,7 +11,7 @@ from scipy.special import log_softmax
 
 from zoo.chroma.bins import BINS, CENTERS, encode, softmax
 from zoo.chroma.decoders import DECODERS, Decoder
-from zoo.chroma.regions import BAND, pool, segment
+from zoo.chroma.regions import BAND, flatness, pool, segment
 from zoo.chroma.upsampling import bring_up
 from zoo.errors import UsageError
 from zoo.models.contract import contract_of
@@ -149,7 +149,15 @@ class Prediction:
         decoder = Decoder.parse(decoder)
         noise = decoder.noise(seed)
         if decoder.by_region:
-            return np.stack([self._by_region(image, decoder, noise) for image in range(len(self.luma))])
+            found = np.stack([self._by_region(image, decoder, noise) for image in range(len(self.luma))])
+            if decoder.step == "flat":
+                pixels = self._by_pixel(decoder, noise)
+                found = pixels + self._flatness * (found - pixels)
+            return found
+        return self._by_pixel(decoder, noise)
+
+    def _by_pixel(self, decoder: Decoder, noise: np.ndarray | None) -> np.ndarray:
+        """UV (B, h, w, 2), chosen a pixel at a time."""
         if not self._chained(decoder):
             return _in_bands(lambda logits: decoder(logits, noise), self.marginals)
         u = _in_bands(lambda logits: decoder.first(logits, noise), self.output)
@@ -181,6 +189,14 @@ class Prediction:
         logits = self.output[..., None, :] if self._predictor.chain else self.output
         luma = self._predictor.contract.reduced(self.luma)
         return np.stack([segment(y[..., 0], each, softmax) for y, each in zip(luma, logits, strict=True)])
+
+    @cached_property
+    def _flatness(self) -> np.ndarray:
+        """How flat the region of each pixel is, (B, h, w, 1): see `zoo.chroma.regions.flatness`."""
+        luma = self._predictor.contract.reduced(self.luma)[..., 0]
+        return np.stack([flatness(y, regions)[regions] for y, regions in zip(luma, self._regions, strict=True)])[
+            ..., None
+        ]
 
     @cached_property
     def marginals(self) -> np.ndarray:

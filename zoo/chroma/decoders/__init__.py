@@ -1,7 +1,8 @@
 """Decoders, which turn distributions over the bins into a colour; each is in a file of this folder.
 
-A decoder is written as `name`, `name:temperature`, or either with `+coherent` for one colour a region. `Decoder.parse`
-reads that once; everything else asks the object. As in `zoo.chroma.yuv`, logits are NumPy arrays or backend tensors.
+A decoder is written as `name`, `name:temperature`, or either with `+coherent` for one colour a region, or `+flat` for
+that where a region is as even as flat ink, and a pixel at a time elsewhere. `Decoder.parse` reads that once; everything
+else asks the object. As in `zoo.chroma.yuv`, logits are NumPy arrays or backend tensors.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,8 +19,11 @@ from zoo.support.names import Registry, import_all, suggestion
 PAGE_DECODER = "annealed+coherent"
 """What pages are coloured by unless told otherwise: on validation pages the nearest to the truth of the vivid ones."""
 
-WHOLE_DECODER = "annealed"
-"""The same, of a model that sees pictures whole: a pixel at a time it is livelier, and wavers less than others do."""
+WHOLE_DECODER = "annealed+flat"
+"""The same, of a model that sees pictures whole: what is painted is livelier a pixel at a time, what is flat is not."""
+
+STEPS = ("coherent", "flat")
+"""What may follow a plus."""
 
 
 def page_decoder(whole: bool) -> str:
@@ -78,18 +82,19 @@ class Decoder:
     Attributes:
         kind: its rule.
         temperature: None where it takes none.
-        by_region: one colour a region of even luma and alike answers: see `zoo.chroma.regions`.
+        step: what follows a plus: `coherent`, one colour a region of even luma and alike answers, see
+            `zoo.chroma.regions`; `flat`, that for regions as even as flat ink, a pixel at a time elsewhere; or nothing.
         text: how it is written, such as `sample:0.5+coherent`.
     """
 
     kind: DecoderKind
     temperature: float | None
-    by_region: bool
+    step: str
     text: str
 
     @classmethod
     def parse(cls, text: "str | Decoder") -> "Decoder":
-        """Reads `name`, `name:temperature` or either with `+coherent`.
+        """Reads `name`, `name:temperature` or either with `+coherent` or `+flat`.
 
         Raises:
             UsageError: an unknown decoder, one that takes no temperature, or a temperature that is no number above 0.
@@ -97,17 +102,17 @@ class Decoder:
         if isinstance(text, Decoder):
             return text
         plain, plus, step = text.partition("+")
-        if plus and step != "coherent":
-            raise UsageError(f"decoder {text!r}: nothing but coherent may follow a plus")
+        if plus and step not in STEPS:
+            raise UsageError(f"decoder {text!r}: nothing but {' or '.join(STEPS)} may follow a plus")
         name, colon, value = plain.partition(":")
         if name not in DECODERS:
             raise UsageError(
                 f"unknown decoder {name!r}.{suggestion(name, DECODERS)} There are {', '.join(DECODERS)}, with a"
-                " temperature as in sample:0.5, and any of them with +coherent"
+                " temperature as in sample:0.5, and any of them with +coherent or +flat"
             )
         kind = DECODERS[name]
         if not colon:
-            return cls(kind, kind.temperature, bool(plus), text)
+            return cls(kind, kind.temperature, step, text)
         if kind.temperature is None:
             with_one = " and ".join(each for each in DECODERS if DECODERS[each].temperature is not None)
             raise UsageError(f"decoder {text!r}: {name} takes no temperature; {with_one} do")
@@ -115,7 +120,12 @@ class Decoder:
             temperature = float(value)
         except ValueError:
             raise UsageError(f"decoder {text!r}: {value!r} is no temperature") from None
-        return cls(kind, _checked(temperature), bool(plus), text)
+        return cls(kind, _checked(temperature), step, text)
+
+    @property
+    def by_region(self) -> bool:
+        """Whether regions have a part in its answer."""
+        return bool(self.step)
 
     @property
     def exportable(self) -> bool:
