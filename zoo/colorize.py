@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.chroma.decoders import DECODERS, PAGE_DECODER, WHOLE_DECODER, Decoder, page_decoder
 from zoo.data.image_files import is_archive, is_image
 from zoo.errors import InterruptError, RunError, UsageError
-from zoo.models.kinds import answers_with, sees_whole, weights_digest
+from zoo.models.kinds import answers_with, trained_side, weights_digest
 from zoo.models.loading import model_name
 from zoo.models.registry import list_models
 from zoo.pages.look import SIDE, Look
@@ -203,7 +203,7 @@ def _preview(arguments: argparse.Namespace, renderers: "Renderers") -> None:
     def decoders_of(model: str) -> list[str | None]:
         if answers_with(model) == "uv":
             return [None]
-        first = arguments.decode or page_decoder(sees_whole(model))
+        first = arguments.decode or page_decoder(trained_side(model) > 0)
         return [first] if arguments.decode else [first, *(each for each in PREVIEWED_DECODERS if each != first)]
 
     asked = preview.choices(arguments.model, others, decoders_of, arguments.side)
@@ -301,10 +301,14 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
         raise UsageError(f"--decode {arguments.decode}: this model answers with one colour; leave --decode out")
     used = {
         "model": model_name(arguments.model),
-        "decode": arguments.decode or (page_decoder(sees_whole(arguments.model)) if answer == "logits" else None),
+        "decode": arguments.decode or (page_decoder(trained_side(arguments.model) > 0) if answer == "logits" else None),
     }
     settings = asdict(look) | used | {"weights": weights_digest(arguments.model), "format": kind}
-    settings |= {"side": arguments.side, "panels": arguments.panels, "upsampling": arguments.upsampling}
+    side = trained_side(arguments.model)
+    panels = side > 0 if arguments.panels is None else arguments.panels
+    settings |= {"side": arguments.side or side or SIDE, "upsampling": arguments.upsampling} | (
+        {"panels": True} if panels else {}
+    )
     output.check(settings, pages, look.extras)
     todo = output.missing(pages, look.extras)
     report = {"pages": len(pages), "coloured": 0, "already there": len(pages) - len(todo)}

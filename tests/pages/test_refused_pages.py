@@ -175,9 +175,10 @@ def test_no_model(tmp_path, capsys):
     code, _, err = run(capsys, tmp_path / "nothing", tmp_path / "a.png", "-o", tmp_path / "out")
     assert code == 2
     assert "no model at" in err
-    code, _, err = run(capsys, tmp_path / "a.png", tmp_path / "a.png", "-o", tmp_path / "out")
+    save(tmp_path / "a.keras", page(), format="PNG")
+    code, _, err = run(capsys, tmp_path / "a.keras", tmp_path / "a.png", "-o", tmp_path / "out")
     assert code == 2
-    assert "a.png is not a model of this zoo: it is damaged, or no .keras file" in err
+    assert "a.keras is not a model of this zoo: it is damaged, or no .keras file" in err
     code, _, err = run(capsys, "hf://no/model", tmp_path / "a.png", "-o", tmp_path / "out")
     assert code == 2
     assert "hf://no/model" in err

@@ -31,8 +31,8 @@ def answers_with(model: str | Path) -> str | None:
     return get_card(name).output if head is None else HEADS[head].answer
 
 
-def sees_whole(model: str | Path) -> bool:
-    """Whether it was trained to see pictures whole; False where only the model itself can tell.
+def trained_side(model: str | Path) -> int:
+    """The `side` of its contract: 0 of one that was trained on crops, or where only the model itself can tell.
 
     Args:
         model: as `zoo.load` takes it.
@@ -42,9 +42,9 @@ def sees_whole(model: str | Path) -> bool:
     """
     file = model_file(model)
     if file:
-        return bool((_config(file).get("contract") or {}).get("side"))
+        return int((_config(file).get("contract") or {}).get("side", 0))
     name, _, weights = str(model).partition(":")
-    return name != "hf" and get_release(name, weights or default_weights(name)).side > 0
+    return 0 if name == "hf" else get_release(name, weights or default_weights(name)).side
 
 
 def weights_digest(model: str | Path) -> str | None:
