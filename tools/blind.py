@@ -20,7 +20,7 @@ from zoo.support.command import Parser, import_tensorflow, run
 from zoo.support.files import write_text
 
 VERDICTS = ("left", "right", "neither")
-TILE = 420  # the longer side of a page on the sheet, pixels
+TILE = 420  # the width of a page on the sheet, pixels
 
 
 def parser() -> Parser:
@@ -44,10 +44,9 @@ def parser() -> Parser:
 
 def sheet(arguments: argparse.Namespace) -> None:
     """`sheet`: the pages by the gallery's rule, of each data set as many."""
-    from PIL import Image
-
     from zoo.data.dataset import open_dataset
     from zoo.evaluation.gallery import RULE, held_out
+    from zoo.evaluation.pictures import save_sheet
 
     if arguments.out.exists():
         raise UsageError(f"{arguments.out} is there already; give a new directory")
@@ -68,15 +67,7 @@ def sheet(arguments: argparse.Namespace) -> None:
         seed = zlib.crc32(page.name.encode())
         answers = [each.paint(scan, each.chroma([each.pictures(scan)], seed=seed)[0]) for each in colorizers]
         row = [np.repeat(scan.luma8()[..., None], 3, axis=-1), answers[side], answers[1 - side]]
-        tiles = [Image.fromarray(each) for each in row]
-        for tile in tiles:
-            tile.thumbnail((TILE, TILE))
-        pair = Image.new("RGB", (sum(tile.width + 8 for tile in tiles), tiles[0].height), "white")
-        left = 0
-        for tile in tiles:
-            pair.paste(tile, (left, 0))
-            left += tile.width + 8
-        pair.save(arguments.out / f"{number:02}.webp", quality=90)
+        save_sheet(arguments.out / f"{number:02}.webp", [row], ["grey", "left", "right"], tile_side=TILE)
         models = [arguments.first, arguments.second]
         key.append({"page": f"{number:02}", "name": page.name, "left": models[side], "right": models[1 - side]})
         print(f"{number} of {len(pages)}", file=sys.stderr)

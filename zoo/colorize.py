@@ -32,6 +32,9 @@ DEFAULT_MODEL = "context"
 RUN_FILES = {"best.keras", "config.json"}
 """A folder with one of these is a run, not pages."""
 
+PICTURES = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
+"""What a preview is written as."""
+
 PREVIEWED = ("context", "conditional", "residual")
 """Models that a preview shows besides the one that was asked for."""
 
@@ -193,7 +196,8 @@ def _preview(arguments: argparse.Namespace, renderers: "Renderers") -> None:
 
     if not 1 <= arguments.preview <= 100:
         raise UsageError(f"--preview takes a number of pages, 1 to 100, not {arguments.preview}")
-    if arguments.out.suffix.lower() not in (".png", ".jpg", ".webp"):
+    kind = PICTURES.get(arguments.out.suffix.lower())
+    if kind is None:
         raise UsageError(f"--preview writes one picture: give -o NAME.png, .jpg or .webp, not {arguments.out}")
     if arguments.out.exists() and not arguments.overwrite:
         raise UsageError(f"{arguments.out} is there already: --overwrite makes it anew")
@@ -222,7 +226,6 @@ def _preview(arguments: argparse.Namespace, renderers: "Renderers") -> None:
         raise RunError(f"none of the pages can be coloured: {next(iter(failed.values()))}")
     try:
         with atomic_path(arguments.out) as temporary:
-            kind = {".jpg": "JPEG", ".png": "PNG", ".webp": "WEBP"}[arguments.out.suffix.lower()]
             preview.sheet(grey, tried).save(temporary, kind, quality=arguments.quality)
     except OSError as error:
         raise disk_error(error, arguments.out) from error
@@ -299,16 +302,15 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
     answer = answers_with(arguments.model)
     if arguments.decode and answer == "uv":
         raise UsageError(f"--decode {arguments.decode}: this model answers with one colour; leave --decode out")
+    side = trained_side(arguments.model)
     used = {
         "model": model_name(arguments.model),
-        "decode": arguments.decode or (page_decoder(trained_side(arguments.model) > 0) if answer == "logits" else None),
+        "decode": arguments.decode or (page_decoder(side > 0) if answer == "logits" else None),
     }
     settings = asdict(look) | used | {"weights": weights_digest(arguments.model), "format": kind}
-    side = trained_side(arguments.model)
-    panels = side > 0 if arguments.panels is None else arguments.panels
-    settings |= {"side": arguments.side or side or SIDE, "upsampling": arguments.upsampling} | (
-        {"panels": True} if panels else {}
-    )
+    settings |= {"side": arguments.side or side or SIDE, "upsampling": arguments.upsampling}
+    if side > 0 if arguments.panels is None else arguments.panels:  # folders of an older version do not know it
+        settings["panels"] = True
     output.check(settings, pages, look.extras)
     todo = output.missing(pages, look.extras)
     report = {"pages": len(pages), "coloured": 0, "already there": len(pages) - len(todo)}

@@ -9,6 +9,8 @@ from coloring import save_models
 from images import make_images
 from PIL import Image
 
+from zoo.evaluation.pictures import GAP
+
 
 def test_pairs_are_shuffled_and_counted_by_the_key(capsys, tmp_path):
     models = save_models(tmp_path)
@@ -27,7 +29,8 @@ def test_pairs_are_shuffled_and_counted_by_the_key(capsys, tmp_path):
     assert all({page["left"], page["right"]} == {first, second} for page in key)
     for page in key:
         with Image.open(tmp_path / "pairs" / f"{page['page']}.webp") as pair:
-            grey, left, right = (np.asarray(each) for each in np.array_split(np.asarray(pair), 3, axis=1))
+            width = (pair.width - GAP) // 3
+            grey, left, right = (np.asarray(pair)[:, GAP + i * width : (i + 1) * width] for i in range(3))
         assert np.abs(left.astype(int) - right).mean() > np.abs(grey.astype(int) - grey).mean()
     assert blind.main(command) == 2  # it is there already
     lines = [f"{page['page']},{'left' if page['left'] == second else 'right'}" for page in key]

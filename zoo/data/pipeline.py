@@ -157,7 +157,7 @@ def crop_batches(
         zoom: a crop is of a place up to so many times as large, as far as the image goes, at random (as many between 1
             and 2 as between 2 and 4), reduced to its size by averaging; at 1 nothing is resized.
         views: instead of crops, views: a place of half to all of the picture's shorter side, resized to the crop's
-            size. The picture is the image, or a panel of it if the data set was opened with `panels`.
+            size. The picture is the image, or a panel of it: see `zoo.data.dataset.with_panels`.
         cache: `memory` or `disk` keeps decoded images (see `zoo.data.cache`); None decodes the crop alone, each
             time. The crops are the same.
         share: the part of every batch to give, one device's after the other's.
@@ -175,7 +175,8 @@ def crop_batches(
     with tf.device("CPU"):  # where tf.data runs
         paths = tf.constant([os.fsencode(image.path) for image in images])
         sizes = tf.constant([(image.height, image.width) for image in images], tf.int64)
-        pictures = tf.ragged.constant([image.pictures for image in images], ragged_rank=1, dtype=tf.int32)
+        if views:
+            pictures = tf.ragged.constant([image.pictures for image in images], ragged_rank=1, dtype=tf.int32)
         decoders = tf.constant([_DECODERS.index(image.fast) for image in images])
 
     def example(n: "tf.Tensor") -> "tf.Tensor":
@@ -334,10 +335,10 @@ def fixed_crops(split: Split, *, count: int, crop: int, seed: int, views: bool =
             order = sorted(((_hash(seed, epoch, image), image) for image in split.images), key=lambda pair: pair[0])
         key, image = order[position]
         # The first bytes of the hash made the order; the next ones are independent of it.
-        y, x, height, width = (0, 0, image.height, image.width)
+        y, x, height, width, side = 0, 0, image.height, image.width, crop
         if views:
             y, x, height, width = image.pictures[int.from_bytes(key[24:32]) % len(image.pictures)]
-        side = min(height, width) if views else crop
+            side = min(height, width)
         top = y + int.from_bytes(key[8:16]) % (height - side + 1)
         left = x + int.from_bytes(key[16:24]) % (width - side + 1)
         box = np.s_[top : top + side, left : left + side]
@@ -347,10 +348,8 @@ def fixed_crops(split: Split, *, count: int, crop: int, seed: int, views: bool =
                 _resized(each[box], crop, Image.Resampling.NEAREST) for each in split.read_maps(image.path)
             )
             maps = classes, objects, modes
-        rgb = decode_rgb(_read_unchanged(image))[box]
-        rgb = (
-            _resized(rgb, crop, Image.Resampling.BILINEAR) if views else rgb.copy()
-        )  # not a part of the page in memory
+        # A copy, of another size or not: a part of the page would keep all of it in memory.
+        rgb = _resized(decode_rgb(_read_unchanged(image))[box], crop, Image.Resampling.BILINEAR)
         crops.append(FixedCrop(image.name, rgb, top, left, maps))
     return crops
 

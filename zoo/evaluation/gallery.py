@@ -83,23 +83,19 @@ class Columns:
 
     def __init__(self, models: Sequence[str], decoders: Sequence[str], seed: int) -> None:
         from zoo.evaluation.candidates import label_of
-        from zoo.models.loading import load
-        from zoo.models.prediction import Predictor
         from zoo.pages.colorizer import Colorizer
 
         self.names: list[str] = []
         self._models: list[tuple[Colorizer, list[str | None]]] = []
         self._seed = seed
         for spec in models:
-            network = load(spec)
-            predictor = Predictor(network)
-            label = label_of(spec)
-            ways: list[str | None] = [*decoders] if predictor.contract.classifies else [None]
+            colorizer, label = Colorizer(spec), label_of(spec)
+            ways: list[str | None] = [*decoders] if colorizer.decode else [None]
             names = [Way(label, "model", decoder=way).title for way in ways]
             if set(names) & set(self.names):
                 raise UsageError(f"two of the models are called {label!r}: rename one")
             self.names += names
-            self._models.append((Colorizer(network), ways))
+            self._models.append((colorizer, ways))
 
     def of(self, scan: Any, name: str, headroom: float) -> Iterator[np.ndarray]:
         """A scan in colours, uint8 RGB (H, W, 3), a column at a time."""

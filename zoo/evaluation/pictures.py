@@ -31,44 +31,48 @@ def save_gallery(folder: Path, pictures: Mapping[str, Sequence[np.ndarray]]) -> 
                 image.save(temporary, format="WEBP", quality=80, method=6)
 
 
-def save_sheet(path: Path, rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str]) -> None:
+def save_sheet(
+    path: Path, rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], *, tile_side: int = TILE
+) -> None:
     """Writes the picture sheet, as PNG or WebP: a row an image, a column a candidate, titles above.
 
     Args:
         path: where to; its suffix says which of the two.
         rows: uint8 RGB (H, W, 3); of one size within a row.
         titles: one a column.
+        tile_side: of the pictures, pixels.
     """
     font = ImageFont.truetype(matplotlib.get_data_path() + "/fonts/ttf/DejaVuSans.ttf", 11)  # Pillow's own has no ×
-    lines = [_wrapped(title, font) for title in titles]
+    lines = [_wrapped(title, font, tile_side) for title in titles]
     top = 14 * max(len(each) for each in lines) + 6
-    tiles = [[_tile(picture) for picture in row] for row in rows]
+    tiles = [[_tile(picture, tile_side) for picture in row] for row in rows]
     heights = [row[0].height for row in tiles]
-    sheet = Image.new("RGB", (len(titles) * (TILE + GAP) + GAP, top + sum(heights) + GAP * len(rows)), "white")
+    step = tile_side + GAP
+    sheet = Image.new("RGB", (len(titles) * step + GAP, top + sum(heights) + GAP * len(rows)), "white")
     draw = ImageDraw.Draw(sheet)
     for column, each in enumerate(lines):
         for number, line in enumerate(each):
-            draw.text((GAP + column * (TILE + GAP), 3 + 14 * number), line, fill="black", font=font)
+            draw.text((GAP + column * step, 3 + 14 * number), line, fill="black", font=font)
     y = top
     for row, height in zip(tiles, heights, strict=True):
         for column, tile in enumerate(row):
-            sheet.paste(tile, (GAP + column * (TILE + GAP), y))
+            sheet.paste(tile, (GAP + column * step, y))
         y += height + GAP
     options: dict[str, Any] = {"quality": 85, "method": 6} if path.suffix == ".webp" else {"compress_level": 6}
     with atomic_path(path) as temporary:
         sheet.save(temporary, **options)
 
 
-def _tile(picture: np.ndarray) -> Image.Image:
+def _tile(picture: np.ndarray, side: int) -> Image.Image:
     image = Image.fromarray(picture)
-    return image.resize((TILE, max(1, round(image.height * TILE / image.width))), Image.Resampling.LANCZOS)
+    return image.resize((side, max(1, round(image.height * side / image.width))), Image.Resampling.LANCZOS)
 
 
-def _wrapped(title: str, font: Any) -> list[str]:
+def _wrapped(title: str, font: Any, width: int) -> list[str]:
     lines = [""]
     for word in title.split():
         longer = f"{lines[-1]} {word}".strip()
-        if font.getlength(longer) > TILE and lines[-1]:
+        if font.getlength(longer) > width and lines[-1]:
             lines.append(word)
         else:
             lines[-1] = longer

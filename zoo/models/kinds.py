@@ -9,7 +9,7 @@ from typing import Any
 from zoo.models.heads import HEADS
 from zoo.models.loading import model_file
 from zoo.models.registry import get_card
-from zoo.models.releases import default_weights, get_release
+from zoo.models.releases import Release, get_release
 
 
 def answers_with(model: str | Path) -> str | None:
@@ -24,11 +24,11 @@ def answers_with(model: str | Path) -> str | None:
     file = model_file(model)
     if file:
         return _of_file(file)
-    name, _, weights = str(model).partition(":")
-    if name == "hf":
+    card = _release(model)
+    if card is None:
         return None
-    head = get_release(name, weights or default_weights(name)).options.get("head")
-    return get_card(name).output if head is None else HEADS[head].answer
+    head = card.options.get("head")
+    return get_card(card.model).output if head is None else HEADS[head].answer
 
 
 def trained_side(model: str | Path) -> int:
@@ -43,8 +43,8 @@ def trained_side(model: str | Path) -> int:
     file = model_file(model)
     if file:
         return int((_config(file).get("contract") or {}).get("side", 0))
-    name, _, weights = str(model).partition(":")
-    return 0 if name == "hf" else get_release(name, weights or default_weights(name)).side
+    card = _release(model)
+    return card.side if card else 0
 
 
 def weights_digest(model: str | Path) -> str | None:
@@ -52,8 +52,14 @@ def weights_digest(model: str | Path) -> str | None:
     file = model_file(model)
     if file:
         return hashlib.sha256(file.read_bytes()).hexdigest()
+    card = _release(model)
+    return card.sha256 if card else None
+
+
+def _release(model: str | Path) -> Release | None:
+    """The card of released weights; None of a model on a hub."""
     name, _, weights = str(model).partition(":")
-    return None if name == "hf" else get_release(name, weights or default_weights(name)).sha256
+    return None if name == "hf" else get_release(name, weights)
 
 
 def _config(file: Path) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def model_file(path: str | Path) -> Path | None:
                 f"{path}: there is a model of that name here, and one with released weights. Give {path.absolute()}"
                 f" for the first, {name}:{weights or default_weights(name)} for the second"
             )
-        get_release(name, weights or default_weights(name))
+        get_release(name, weights)
         return None
     if not file.is_file():
         raise UsageError(
@@ -62,7 +62,7 @@ def model_name(path: str | Path) -> str:
     name, _, weights = str(path).partition(":")
     if name not in list_models() or weights or model_file(path):
         return str(path)
-    return f"{name}:{default_weights(name)}"
+    return f"{name}:{get_release(name).name}"
 
 
 def load(path: str | Path) -> Any:
@@ -80,7 +80,7 @@ def load(path: str | Path) -> Any:
         if str(path).startswith("hf:"):
             return _load_from_hub(str(path))
         name, _, weights = str(path).partition(":")
-        return create(name, weights=weights or default_weights(name))
+        return create(name, weights=weights)
     import keras
 
     from zoo.models.model import with_contract  # registers the layers too

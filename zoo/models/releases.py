@@ -64,13 +64,18 @@ def list_releases(model: str | None = None) -> list[Release]:
     return [card for card in cards if model in (None, card.model)]
 
 
-def get_release(model: str, name: str) -> Release:
+def get_release(model: str, name: str = "") -> Release:
     """The card of a model's weights.
+
+    Args:
+        model: a registered model.
+        name: of the weights; empty for those that the model's bare name stands for.
 
     Raises:
         UsageError: there are none of that name; the message lists what there is.
     """
     found = {card.name: card for card in list_releases(model)}
+    name = name or default_weights(model)
     if name not in found:
         known = (
             f"there are {', '.join(f'{model}:{each}' for each in found)}"
@@ -92,7 +97,7 @@ def create_released(model: str, name: str, **options: Any) -> Any:
 
     Args:
         model: a registered model.
-        name: of the weights.
+        name: of the weights; empty for those that the model's bare name stands for.
         **options: `train_encoder`; of the others, `encoder` among them, none but those the weights were trained with.
 
     Raises:
@@ -101,13 +106,13 @@ def create_released(model: str, name: str, **options: Any) -> Any:
     card = get_release(model, name)
     train_encoder = bool(options.pop("train_encoder", False))
     if options.pop("encoder", card.encoder) != card.encoder:
-        raise UsageError(f"weights={name!r} were trained with the encoder {card.encoder!r}: leave encoder out")
+        raise UsageError(f"weights={card.name!r} were trained with the encoder {card.encoder!r}: leave encoder out")
     for option, value in options.items():
         if card.options.get(option, value) != value or option not in card.options:
             raise UsageError(
-                f"weights={name!r} were trained with {card.options or 'default options'}: leave {option} out"
+                f"weights={card.name!r} were trained with {card.options or 'default options'}: leave {option} out"
             )
-    path = FOLDER / f"{model}-{name}.npz"
+    path = FOLDER / f"{model}-{card.name}.npz"
     arrays = _read_arrays(path, card.sha256)
     whole = any(key.startswith(ENCODER) for key in arrays)
     network = build(

@@ -18,7 +18,7 @@ KINDS = 3
 CONTRAST_SEED = 5_000_011  # keeps these numbers apart from those of scans under one seed
 GAMMA_SEED = 8_000_009
 LINE_ART_SEED = 9_000_011
-THRESHOLD = (0.3, 0.7)  # of line art: darker is ink
+THRESHOLD = (0.3, 0.7)  # of scans in ink and paper alone: darker is ink
 PERIOD = (3.0, 6.0)  # of a halftone's screen, pixels
 BLACK, WHITE = (0.0, 0.25), (0.65, 1.0)  # what is left of black and white on faded pages
 LINE_SIGMA = 0.7  # of line art: pixels, half a stroke
@@ -59,8 +59,8 @@ def with_gamma(luma: Any, amount: float, seed: int, step: Any, first: Any, batch
         first: the place of the first crop in the global batch.
         batch_size: of the global batch.
     """
-    numbers = tf.random.stateless_uniform([batch_size], [seed + GAMMA_SEED, tf.cast(step, tf.int32)], -amount, amount)
-    return luma ** tf.exp(tf.slice(numbers, [first], [tf.shape(luma)[0]]))[:, None, None, None]
+    (power,) = _numbers(1, luma, seed + GAMMA_SEED, step, first, batch_size)
+    return luma ** tf.exp(_between((-amount, amount), power))
 
 
 def as_line_art(luma: Any, share: float, seed: int, step: Any, first: Any, batch_size: int) -> Any:
@@ -78,9 +78,7 @@ def as_line_art(luma: Any, share: float, seed: int, step: Any, first: Any, batch
         first: the place of the first crop in the global batch.
         batch_size: of the global batch.
     """
-    numbers = tf.random.stateless_uniform([batch_size, 4], [seed + LINE_ART_SEED, tf.cast(step, tf.int32)])
-    numbers = tf.slice(numbers, [first, 0], [tf.shape(luma)[0], 4])
-    chosen, gain, floor, wide = (each[:, None, None, None] for each in tf.unstack(numbers, axis=1))
+    chosen, gain, floor, wide = _numbers(4, luma, seed + LINE_ART_SEED, step, first, batch_size)
     darker = _blurred(luma, LINE_SIGMA * LINE_RATIO) - _blurred(luma, LINE_SIGMA)
     strokes = _between(LINE_GAIN, gain) * (darker - _between(LINE_FLOOR, floor))
     strokes = tf.where(wide < 0.5, strokes, tf.nn.max_pool2d(strokes, 3, 1, "SAME"))
@@ -95,6 +93,13 @@ def _blurred(luma: Any, sigma: float) -> Any:
     return tf.nn.conv2d(
         tf.nn.conv2d(padded, line[:, None, None, None], 1, "VALID"), line[None, :, None, None], 1, "VALID"
     )
+
+
+def _numbers(count: int, luma: Any, seed: int, step: Any, first: Any, batch_size: int) -> list[Any]:
+    """So many numbers in [0, 1) for each crop, each (B, 1, 1, 1): those of its place in the global batch."""
+    numbers = tf.random.stateless_uniform([batch_size, count], [seed, tf.cast(step, tf.int32)])
+    numbers = tf.slice(numbers, [first, 0], [tf.shape(luma)[0], count])
+    return [each[:, None, None, None] for each in tf.unstack(numbers, axis=1)]
 
 
 def _between(low_high: tuple[float, float], number: Any) -> Any:
@@ -115,9 +120,8 @@ def with_contrast(luma: Any, amount: float, seed: int, step: Any, first: Any, ba
         first: the place of the first crop in the global batch.
         batch_size: of the global batch.
     """
-    numbers = tf.random.stateless_uniform([batch_size, 2], [seed + CONTRAST_SEED, tf.cast(step, tf.int32)], -1.0, 1.0)
-    numbers = tf.slice(numbers, [first, 0], [tf.shape(luma)[0], 2]) * amount
-    contrast, brightness = (each[:, None, None, None] for each in tf.unstack(numbers, axis=1))
+    numbers = _numbers(2, luma, seed + CONTRAST_SEED, step, first, batch_size)
+    contrast, brightness = (_between((-amount, amount), number) for number in numbers)
     mean = tf.reduce_mean(luma, axis=(1, 2, 3), keepdims=True)
     return tf.clip_by_value(mean + (1 + contrast) * (luma - mean) + brightness / 2, 0.0, 1.0)
 
@@ -135,9 +139,7 @@ def as_scans(luma: Any, share: float, seed: int, step: Any, first: Any, batch_si
         first: the place of the first crop in the global batch.
         batch_size: of the global batch.
     """
-    numbers = tf.random.stateless_uniform([batch_size, 6], [seed, tf.cast(step, tf.int32)])
-    numbers = tf.slice(numbers, [first, 0], [tf.shape(luma)[0], 6])
-    chosen, kind, *rest = [each[:, None, None, None] for each in tf.unstack(numbers, axis=1)]
+    chosen, kind, *rest = _numbers(6, luma, seed, step, first, batch_size)
 
     lines = tf.cast(luma > _between(THRESHOLD, rest[0]), luma.dtype)
     height, width = tf.shape(luma)[1], tf.shape(luma)[2]

@@ -10,7 +10,7 @@ from zoo.errors import UsageError
 from zoo.models.kinds import answers_with, weights_digest
 from zoo.models.loading import create, load, model_file, model_name
 from zoo.models.registry import MODELS, get_card
-from zoo.models.releases import default_weights, get_release
+from zoo.models.releases import get_release
 
 KEPT = ("best.keras", "last.keras")
 """Models of a run directory, whose config.json says how they are built."""
@@ -106,7 +106,7 @@ def read_start(source: str, model: str | None = None) -> Start:
         raise UsageError(f"--from {source}: give released weights, a run directory or a .keras file")
     if file is None:
         name, _, weights = source.partition(":")
-        card = get_release(name, weights or default_weights(name))
+        card = get_release(name, weights)
         found: dict[str, Any] = card.config | {"model": card.model, "encoder": card.encoder}
         found["model_options"] = card.options
     else:
