@@ -64,7 +64,8 @@ def test_memory_of_hypercolumn(benchmark, record, start, options, precision, var
     found = benchmark.pedantic(lambda: worker.order("held_at_peak", calls)["bytes"], rounds=1)
     if not found:
         pytest.skip("TensorFlow's allocator does not count on this CPU")
-    assert found["encoder: maps"] > 0
+    # In --quick's tiny crops the gradients outweigh the maps: the peak may come when the encoder's maps are freed.
+    assert found["rest: maps" if options.quick else "encoder: maps"] > 0
     for kind, size in found.items():
         record.rows(record.describe(worker, f"training_step, {kind}", variant, calls), {"held_at_peak": size})
 
