@@ -73,8 +73,8 @@ def parser() -> Parser:
         "--decode",
         metavar="NAME[:T]",
         help=f"of a classifier: {', '.join(DECODERS)}, with a temperature as in sample:0.5, and +coherent for one"
-        f" colour a region of even luma and alike answers, or +flat for that where it is flat (default: {PAGE_DECODER};"
-        f" {WHOLE_DECODER} of a model that sees pictures whole, such as {DEFAULT_MODEL})",
+        " colour a region of even luma and alike answers, or +flat for that where it is flat or evenly shaded (default:"
+        f" {PAGE_DECODER}; {WHOLE_DECODER} of a model that sees pictures whole, such as {DEFAULT_MODEL})",
     )
     p.add_argument("--seed", type=int, default=0, help="of sampled colours")
     p.add_argument(

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.special import log_softmax
 
 from zoo.chroma import regions as coherence
-from zoo.chroma.regions import LEAST, flatness, pool, segment
+from zoo.chroma.regions import LEAST, pool, segment, smoothness
 from zoo.chroma.yuv import split_luma
 from zoo.data.drawn.procedural import draw_page
 
@@ -111,14 +111,14 @@ def test_a_region_without_weight_is_pooled_all_the_same():
     np.testing.assert_allclose(found, pool(logits, np.zeros((4, 4), int)), atol=1e-4)
 
 
-def test_flat_ink_is_flat_and_shades_and_textures_are_not():
+def test_flat_ink_and_even_shades_are_smooth_and_textures_are_not():
     rng = np.random.default_rng(0)
-    luma = np.full((30, 90), 0.5)
-    luma[:, 30:60] += np.linspace(-0.4, 0.4, 30)[:, None]  # a shade
-    luma[:, 60:] += rng.normal(0, 0.05, (30, 30))  # a texture
-    regions = np.repeat(np.arange(3), 30)[None].repeat(30, 0)
-    found = flatness(luma, regions)
-    assert found[0] == 1
-    assert found[1] < 0.5  # even across, not down
-    assert found[2] == 0
-    assert flatness(np.zeros((1, 1)), np.zeros((1, 1), int)).tolist() == [0]
+    luma = np.full((30, 120), 0.5)
+    luma[:, 30:60] += np.linspace(-0.4, 0.4, 30)[:, None]  # an even shade
+    luma[:, 60:90] += rng.normal(0, 0.05, (30, 30))  # a texture
+    luma[:, 90:] += rng.normal(0, 0.004, (30, 30))  # something between
+    regions = np.repeat(np.arange(4), 30)[None].repeat(30, 0)
+    found = smoothness(luma, regions)
+    assert found[:3].tolist() == [1, 1, 0]
+    assert 0 < found[3] < 1
+    assert smoothness(np.zeros((1, 1)), np.zeros((1, 1), int)).tolist() == [0]

@@ -9,8 +9,8 @@ SMALLEST = 10  # pixels; smaller regions are joined to a neighbour
 LARGEST_STEP = 0.09  # of luma: less than ink makes, more than the edge of a shade does
 LEAST_SHARED = 0.5  # of two neighbours' distributions, in each channel, if they are to be one object
 LEAST_SHARED_ACROSS = 0.7  # the same where a line of ink lies between them
-FLAT_STEP = 0.006  # of luma, between neighbours: less than a painted shade makes
-FLAT_SHARES = (0.4, 0.7)  # of such steps, where a region begins to be flat, and where it is
+SMOOTH_BEND = 0.008  # of luma, from one step between neighbours to the next: less than a painted shade makes
+SMOOTH_SHARES = (0.35, 0.6)  # of such bends, where a region begins to be smooth, and where it is
 WIDEST_LINE = 6  # pixels
 SHORTEST_BORDER = 4  # pixels
 LEAST = -12.0  # log-probability: no pixel's certainty rules out what all others see
@@ -84,24 +84,26 @@ class _Parts:
         return _Parts(part[self.labels], np.bincount(part, self.sizes), luma[:, 0], shares)
 
 
-def flatness(luma: np.ndarray, regions: np.ndarray) -> np.ndarray:
-    """How flat each region is: 1 where its luma is as even as flat ink, 0 where it is shaded or textured, (regions,).
+def smoothness(luma: np.ndarray, regions: np.ndarray) -> np.ndarray:
+    """How smooth each region is, (regions,): 1 where its luma is that of flat ink or of an even shade, as drawing
+    programs make it; 0 where it is painted, textured or photographed.
 
     Args:
         luma: (H, W) in [0, 1].
         regions: labels from 0, (H, W).
     """
-    # Of neighbours in one region, the steps: a shade is flat nowhere, and the cells at a region's edge do not count.
-    members, steps = [], []
+    # Of three neighbours in one region, the bend: an even shade has none. The cells at a region's edge do not count.
+    members, bends = [], []
     for axis in (0, 1):
-        here, there = (np.take(regions, range(first, regions.shape[axis] - 1 + first), axis) for first in (0, 1))
-        same = here == there
-        members.append(here[same])
-        steps.append(np.abs(np.diff(luma, axis=axis))[same])
-    member, step = np.concatenate(members), np.concatenate(steps)
+        inner = max(0, regions.shape[axis] - 2)
+        left, middle, right = (np.take(regions, range(first, inner + first), axis) for first in range(3))
+        same = (left == middle) & (middle == right)
+        members.append(middle[same])
+        bends.append(np.abs(np.diff(luma, 2, axis=axis))[same])
+    member, bend = np.concatenate(members), np.concatenate(bends)
     count = int(regions.max()) + 1
-    even = np.bincount(member, step < FLAT_STEP, count) / np.maximum(np.bincount(member, minlength=count), 1)
-    return np.clip((even - FLAT_SHARES[0]) / (FLAT_SHARES[1] - FLAT_SHARES[0]), 0, 1).astype(np.float32)
+    even = np.bincount(member, bend < SMOOTH_BEND, count) / np.maximum(np.bincount(member, minlength=count), 1)
+    return np.clip((even - SMOOTH_SHARES[0]) / (SMOOTH_SHARES[1] - SMOOTH_SHARES[0]), 0, 1).astype(np.float32)
 
 
 def _borders(labels: np.ndarray, luma: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from scipy.special import log_softmax
 
 from zoo.chroma.bins import BINS, CENTERS, encode, softmax
 from zoo.chroma.decoders import DECODERS, Decoder
-from zoo.chroma.regions import BAND, flatness, pool, segment
+from zoo.chroma.regions import BAND, pool, segment, smoothness
 from zoo.chroma.upsampling import bring_up
 from zoo.errors import UsageError
 from zoo.models.contract import contract_of
@@ -152,7 +152,7 @@ class Prediction:
             found = np.stack([self._by_region(image, decoder, noise) for image in range(len(self.luma))])
             if decoder.step == "flat":
                 pixels = self._by_pixel(decoder, noise)
-                found = pixels + self._flatness * (found - pixels)
+                found = pixels + self._smoothness * (found - pixels)
             return found
         return self._by_pixel(decoder, noise)
 
@@ -191,10 +191,10 @@ class Prediction:
         return np.stack([segment(y[..., 0], each, softmax) for y, each in zip(luma, logits, strict=True)])
 
     @cached_property
-    def _flatness(self) -> np.ndarray:
-        """How flat the region of each pixel is, (B, h, w, 1): see `zoo.chroma.regions.flatness`."""
+    def _smoothness(self) -> np.ndarray:
+        """How smooth the region of each pixel is, (B, h, w, 1): see `zoo.chroma.regions.smoothness`."""
         luma = self._predictor.contract.reduced(self.luma)[..., 0]
-        return np.stack([flatness(y, regions)[regions] for y, regions in zip(luma, self._regions, strict=True)])[
+        return np.stack([smoothness(y, regions)[regions] for y, regions in zip(luma, self._regions, strict=True)])[
             ..., None
         ]
 

@@ -1,8 +1,8 @@
 """Decoders, which turn distributions over the bins into a colour; each is in a file of this folder.
 
 A decoder is written as `name`, `name:temperature`, or either with `+coherent` for one colour a region, or `+flat` for
-that where a region is as even as flat ink, and a pixel at a time elsewhere. `Decoder.parse` reads that once; everything
-else asks the object. As in `zoo.chroma.yuv`, logits are NumPy arrays or backend tensors.
+that where a region is flat or evenly shaded, and a pixel at a time elsewhere. `Decoder.parse` reads that once;
+everything else asks the object. As in `zoo.chroma.yuv`, logits are NumPy arrays or backend tensors.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ PAGE_DECODER = "annealed+coherent"
 """What pages are coloured by unless told otherwise: on validation pages the nearest to the truth of the vivid ones."""
 
 WHOLE_DECODER = "annealed+flat"
-"""The same, of a model that sees pictures whole: what is painted is livelier a pixel at a time, what is flat is not."""
+"""The same, of a model that sees pictures whole: what is painted is livelier a pixel at a time, what is flat patchy."""
 
 STEPS = ("coherent", "flat")
 """What may follow a plus."""
@@ -83,7 +83,8 @@ class Decoder:
         kind: its rule.
         temperature: None where it takes none.
         step: what follows a plus: `coherent`, one colour a region of even luma and alike answers, see
-            `zoo.chroma.regions`; `flat`, that for regions as even as flat ink, a pixel at a time elsewhere; or nothing.
+            `zoo.chroma.regions`; `flat`, that for regions that are flat or evenly shaded, a pixel at a time elsewhere;
+            or nothing.
         text: how it is written, such as `sample:0.5+coherent`.
     """
 
