@@ -311,42 +311,43 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
     settings |= {"side": arguments.side or side or SIDE, "upsampling": arguments.upsampling}
     if side > 0 if arguments.panels is None else arguments.panels:  # folders of an older version do not know it
         settings["panels"] = True
-    output.check(settings, pages, look.extras)
-    todo = output.missing(pages, look.extras)
-    report = {"pages": len(pages), "coloured": 0, "already there": len(pages) - len(todo)}
-    report |= {"made by an unknown command": 0 if arguments.overwrite else output.unknown}
-    failed, bilevel = _unusable(todo, renderers, look), []
-    began = time.monotonic()
-    try:
-        if todo and not failed:
-            import_tensorflow()
-            from zoo.pages.colorizer import Colorizer
-            from zoo.pages.job import Job
+    with output.alone():
+        output.check(settings, pages, look.extras)
+        todo = output.missing(pages, look.extras)
+        report = {"pages": len(pages), "coloured": 0, "already there": len(pages) - len(todo)}
+        report |= {"made by an unknown command": 0 if arguments.overwrite else output.unknown}
+        failed, bilevel = _unusable(todo, renderers, look), []
+        began = time.monotonic()
+        try:
+            if todo and not failed:
+                import_tensorflow()
+                from zoo.pages.colorizer import Colorizer
+                from zoo.pages.job import Job
 
-            along_edges = arguments.upsampling == "edges"
-            say(f"loading {used['model']}")
-            colorizer = Colorizer(
-                arguments.model,
-                decode=arguments.decode,
-                side=arguments.side,
-                along_edges=along_edges,
-                panels=arguments.panels,
-            )
-            used["decode"] = colorizer.decode
-            output.begin(pages, look.extras)  # now that nothing can be found wrong any more
-            job = Job(colorizer, output, renderers, look, batch_size=arguments.batch_size)
-            began = time.monotonic()
-            try:
-                with scanning(stderr_console(), "colouring") as progress:
-                    report["coloured"] = job.run(pages, progress)
-            finally:
-                output.record()
-            failed, bilevel = job.failed, sorted(job.bilevel)
-        output.finish([(page.name, extra) for page in pages for extra in look.extras])
-    except OSError as error:
-        raise disk_error(error, arguments.out) from error
-    except KeyboardInterrupt:
-        raise InterruptError("interrupted: the same command goes on where it stopped") from None
+                along_edges = arguments.upsampling == "edges"
+                say(f"loading {used['model']}")
+                colorizer = Colorizer(
+                    arguments.model,
+                    decode=arguments.decode,
+                    side=arguments.side,
+                    along_edges=along_edges,
+                    panels=arguments.panels,
+                )
+                used["decode"] = colorizer.decode
+                output.begin(pages, look.extras)  # now that nothing can be found wrong any more
+                job = Job(colorizer, output, renderers, look, batch_size=arguments.batch_size)
+                began = time.monotonic()
+                try:
+                    with scanning(stderr_console(), "colouring") as progress:
+                        report["coloured"] = job.run(pages, progress)
+                finally:
+                    output.record()
+                failed, bilevel = job.failed, sorted(job.bilevel)
+            output.finish([(page.name, extra) for page in pages for extra in look.extras])
+        except OSError as error:
+            raise disk_error(error, arguments.out) from error
+        except KeyboardInterrupt:
+            raise InterruptError("interrupted: the same command goes on where it stopped") from None
     about = {"seconds": round(time.monotonic() - began, 2), "out": str(arguments.out), **used}
     _report(report | {"failed": failed, "almost black and white": bilevel} | about, arguments.json, output.is_book)
 

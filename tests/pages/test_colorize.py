@@ -11,7 +11,9 @@ from coloring import luma_error, page, run, save, save_models
 from PIL import Image
 
 from zoo import colorize
+from zoo.data.image_files import inner_path
 from zoo.data.pdf import Renderers
+from zoo.errors import UsageError
 from zoo.pages.colorizer import Colorizer
 from zoo.pages.input import find_pages
 from zoo.pages.job import Job
@@ -19,6 +21,7 @@ from zoo.pages.look import Look
 from zoo.pages.output import Output
 from zoo.pages.scan import Scan, read_scan
 from zoo.support import command as cli
+from zoo.support.files import locked
 
 
 @pytest.fixture(scope="module")
@@ -286,6 +289,53 @@ def test_a_name_that_the_disk_does_not_take_costs_that_page(tmp_path, models, ca
     assert "1 of 3 pages could not be coloured" in err
     assert "xxx.png: File name too long" in err
     assert {p.name for p in (tmp_path / "out").glob("[!.]*")} == {"1.png", "2.png"}
+
+
+@pytest.mark.parametrize(
+    ("name", "inside"),
+    [
+        ("a/b.png", "a/b.png"),
+        ("//tmp/b.png", "tmp/b.png"),
+        ("///b.png", "b.png"),
+        ("/../a/./../b.png", "a/b.png"),
+        ("..\\..\\b.png", "b.png"),
+        ("C:\\b.png", "b.png"),
+        ("a/C:b.png", "a/b.png"),
+        ("a/..", "a"),
+        ("//", "unnamed"),
+    ],
+)
+def test_names_from_archives_lead_nowhere(name, inside):
+    assert inner_path(name).as_posix() == inside
+
+
+def test_nothing_is_written_outside_the_output(tmp_path, models, capsys):
+    stream = io.BytesIO()
+    Image.fromarray(page()).save(stream, "PNG")
+    with zipfile.ZipFile(tmp_path / "book.cbz", "w") as book:
+        book.writestr(f"/{tmp_path}/stolen/1.png", stream.getvalue())  # "//…", which a path keeps as its root
+    code, _, _ = run(capsys, models["tiny"], tmp_path / "book.cbz", "-o", tmp_path / "out")
+    assert code == 0
+    assert not (tmp_path / "stolen").exists()
+    assert [each.name for each in (tmp_path / "out").rglob("*.png")] == ["1.png"]
+
+
+def test_a_book_is_made_by_one_call_at_a_time(tmp_path, models, capsys):
+    save(tmp_path / "page.png", page())
+    book = tmp_path / "book.cbz"
+    command = [models["tiny"], tmp_path / "page.png", "-o", book]
+    with locked(tmp_path / "book.cbz.parts", "busy"):
+        code, _, err = run(capsys, *command)
+        assert code == 2
+        assert f"another process is making {book}" in err
+        assert not book.exists()
+    late = Output(book, "png", overwrite=False, single=False)
+    assert run(capsys, *command)[0] == 0
+    made = book.read_bytes()
+    with pytest.raises(UsageError, match="is there already"), late.alone():
+        raise AssertionError("a book that another call has made meanwhile is not made again")
+    assert book.read_bytes() == made
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["book.cbz", "page.png"]
 
 
 def test_it_goes_on_where_it_stopped(tmp_path, models, capsys, monkeypatch):

@@ -180,6 +180,15 @@ def _is_hidden(name: PurePath) -> bool:
     return any(part.startswith(".") and part != ".." for part in name.parts) or "__MACOSX" in name.parts
 
 
+def inner_path(name: str) -> PurePosixPath:
+    """Where a name from an archive lies below a folder: without roots, drives, and steps up, so that it leads nowhere
+    else; `unnamed` if nothing is left of it.
+    """
+    # Parts as Windows divides them, of which those of other systems are a case; a drive is what ends in a colon.
+    parts = [part.rpartition(":")[2] for part in name.replace("\\", "/").split("/")]
+    return PurePosixPath(*[part for part in parts if part not in ("", ".", "..")] or ["unnamed"])
+
+
 def printable(name: str) -> str:
     """The name without control characters and undecodable bytes, which must not reach a terminal."""
     return "".join(character if character.isprintable() else "?" for character in name)

@@ -11,6 +11,7 @@ from zoo.data.image_files import (
     READABLE,
     ImageFile,
     files_below,
+    inner_path,
     is_archive,
     is_image,
     list_images,
@@ -162,6 +163,4 @@ def _pages_of_book(path: Path, name: str, top: PurePosixPath, renderers: Rendere
             yield Page(ImageFile(name, path), top / f"{index + 1:04}", index)
         return
     for source in list_images(path):
-        # Names of archives lead nowhere: of every part, only what is a plain name is kept.
-        parts = [part for part in PurePosixPath(source.name).parts if part not in ("..", ".", "/")]
-        yield Page(source, top / PurePosixPath(*parts).with_suffix(""))
+        yield Page(source, top / inner_path(source.name).with_suffix(""))

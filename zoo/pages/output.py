@@ -1,5 +1,6 @@
 """Where coloured pages go: a folder, an archive, a PDF."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -14,7 +15,7 @@ from PIL import Image
 from zoo.data.image_files import is_image
 from zoo.errors import UsageError
 from zoo.pages.input import BOOKS, Page
-from zoo.support.files import atomic_path, write_text
+from zoo.support.files import LOCK, atomic_path, locked, write_text
 from zoo.support.settings import differences
 
 FORMATS = ("png", "jpg", "webp")
@@ -54,8 +55,7 @@ class Output:
                 if path.suffix.lower().lstrip(".") in (*FORMATS, "jpeg")
                 else f"-o {path}: {path.suffix} files cannot be written; give {known}, {', '.join(BOOKS)} or a folder"
             )
-        if (self._file or self.is_book) and path.exists() and not overwrite:
-            raise UsageError(f"{path} is there already: --overwrite replaces it")
+        self._check_new()
         if not self._file and not self.is_book and path.is_file():
             raise UsageError(f"-o {path} is a file: give a folder, or a name that ends in {', '.join(BOOKS)}")
         self.folder = path.with_name(path.name + ".parts") if self.is_book else path
@@ -65,6 +65,36 @@ class Output:
         self._begun_otherwise = False
         self._known: dict[str, dict[str, Any]] = {}  # settings by digest
         self._made: dict[str, str] = {}  # digest by page
+
+    def _check_new(self) -> None:
+        if (self._file or self.is_book) and self.path.exists() and not self._overwrite:
+            raise UsageError(f"{self.path} is there already: --overwrite replaces it")
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keeps other processes from making the same book inside the block. A folder may be filled by several.
+
+        Raises:
+            UsageError: another process makes it, or has made it since this output was opened.
+        """
+        if not self.is_book:
+            yield
+            return
+        with locked(self.folder, f"another process is making {self.path}: wait for it, or give another -o"):
+            self._check_new()
+            yield
+        with contextlib.suppress(OSError):  # it is there still if the book goes on at the next call
+            if [path.name for path in self.folder.iterdir()] == [LOCK]:
+                (self.folder / LOCK).unlink()
+                self.folder.rmdir()
+
+    def _empty(self) -> None:
+        """Removes what a book's folder holds, but its lock."""
+        for path in self.folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != LOCK:
+                path.unlink()
 
     def check_apart(self, pages: Sequence[Page], extras: Sequence[str]) -> None:
         """Raises UsageError if a page would be written over one of the inputs."""
@@ -121,7 +151,7 @@ class Output:
         if self._file:
             return
         if self.is_book and self._begun_otherwise:
-            shutil.rmtree(self.folder)
+            self._empty()
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.is_book:
             write_text(self.folder / "settings.json", _text(self._settings))
@@ -170,14 +200,13 @@ class Output:
             self._made[self._name(name, extra)] = self._digest
 
     def finish(self, names: Sequence[tuple[PurePosixPath, str]]) -> None:
-        """Binds the pages of a book, in this order, if there are any, and removes its folder."""
+        """Binds the pages of a book, in this order, if there are any, and removes their files."""
         if not self.is_book:
             return
         files = [file for name, extra in names if os.path.exists(file := self.page(name, extra))]
         if files:
             self._bind(files)
-        if self.folder.exists():  # it was never made where no page could be coloured
-            shutil.rmtree(self.folder)
+        self._empty()
 
     def _bind(self, files: Sequence[Path]) -> None:
         with atomic_path(self.path) as temporary:
