@@ -67,6 +67,18 @@ def test_the_scores_are_those_of_the_model_that_is_kept(capsys, tiny, data, tmp_
     assert found.rows[0].rmse_ab != pytest.approx(last, rel=1e-4)
 
 
+@pytest.mark.parametrize("few", [("--validation-crops", 1), ("--overfit", 1, "--batch-size", 1)])
+def test_a_single_crop_has_scores_and_no_interval(capsys, tiny, data, tmp_path, few):
+    folder = tmp_path / "run"
+    code, out, err = run(capsys, tiny, "--data", data, *FAST, *few, "--steps", 1, "--run-dir", folder)
+    assert code == 0, err
+    scores = scores_of(load_result(folder / "result.json"))
+    value, *ends = scores.rows[0].against_mean
+    assert value == pytest.approx(scores.rows[0].rmse_ab - scores.baselines[1].rmse_ab, abs=1e-3)
+    assert ends == [None, None]
+    assert "nan" not in (out + (folder / "metrics.jsonl").read_text()).lower()
+
+
 @pytest.mark.parametrize("model", zoo.list_models())
 def test_a_run_leaves_what_it_promises(capsys, data, tmp_path, model):
     folder = tmp_path / "run"

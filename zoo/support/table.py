@@ -141,10 +141,14 @@ def quantity(found: Mapping[str, Any], *, best: bool = False) -> Cell:
     )
 
 
-def difference(values: Sequence[float]) -> Cell:
-    """The cell of a difference and the ends of its interval, all three with their signs and two decimals."""
-    text, low, high = (f"{value:+.2f}".replace("-", "−") for value in values)
-    return Cell(text, values[0], (low, high))
+def difference(values: Sequence[float | None]) -> Cell:
+    """The cell of a difference and the ends of its interval, all with their signs and two decimals.
+
+    Args:
+        values: the difference and the two ends, which are None where there is no interval.
+    """
+    text, *ends = (f"{value:+.2f}".replace("-", "−") for value in values if value is not None)
+    return Cell(text, values[0], (ends[0], ends[1]) if len(ends) == 2 else None)
 
 
 def plural(count: int, thing: str) -> str:

@@ -61,11 +61,6 @@ def print_scores(config: RunConfig, scores: Scores) -> None:
 def _bought(config: RunConfig, scores: Scores) -> Table:
     """The scores of the weights that a run began from beside its own."""
 
-    def change(value: float, low: float | None, high: float | None) -> str:
-        if low is None or high is None:
-            return f"{value:+.2f}".replace("-", "−")
-        return difference([value, low, high]).line
-
     def ratio(value: float | None) -> str:
         return "–" if value is None else f"{value:.2f}"
 
@@ -74,7 +69,7 @@ def _bought(config: RunConfig, scores: Scores) -> Table:
             row.way.title,
             f"{before['rmse_ab']:.2f}",
             f"{row.rmse_ab:.2f}",
-            change(*before["difference"]),
+            difference(before["difference"]).line,
             ratio(before["chroma_ratio"]),
             ratio(row.chroma_ratio),
         )

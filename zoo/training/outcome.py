@@ -7,6 +7,9 @@ from typing import Any
 
 from zoo.results import Environment, Found, Record, Result, Row, Way, as_record, data_digest, found_of
 
+Difference = tuple[float, float | None, float | None]
+"""A difference and the ends of its interval, None where there is none."""
+
 POINTS = 200  # of a learning curve: more than a figure can show
 
 
@@ -16,7 +19,8 @@ class ValidationRow:
 
     Attributes:
         way: `grey image`, `mean colour`, or the model (with its decoder).
-        against_grey: RMSE-ab minus that of the grey image, with a paired 95 % bootstrap interval over crops.
+        against_grey: RMSE-ab minus that of the grey image, with the ends of its paired 95 % bootstrap interval over
+            crops, None of a single crop.
         against_mean: the same against the mean colour.
         controls: RMSE-ab by single-colour class, where the data set knows its classes.
         found: RMSE-ab and, unless the truth is grey, chroma ratio, see `zoo.metrics.bootstrap.scored`.
@@ -25,8 +29,8 @@ class ValidationRow:
     """
 
     way: Way
-    against_grey: tuple[float, float, float]
-    against_mean: tuple[float, float, float]
+    against_grey: Difference
+    against_mean: Difference
     controls: dict[str, float]
     found: dict[str, Found]
     before: dict[str, Any] | None = None

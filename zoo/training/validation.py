@@ -11,7 +11,7 @@ from zoo.metrics import chroma, interval, lab, squared_error_ab
 from zoo.metrics.bootstrap import number, scored
 from zoo.models.prediction import Prediction, Predictor
 from zoo.results import Way
-from zoo.training.outcome import Scores, ValidationRow
+from zoo.training.outcome import Difference, Scores, ValidationRow
 
 PIXELS_A_BATCH = 8 * 128 * 128
 
@@ -105,7 +105,7 @@ class Validation:
             then = {
                 "rmse_ab": number(np.sqrt(before["mse"].mean())),
                 "chroma_ratio": number(before["chroma"].sum() / true_chroma.sum()) if coloured else None,
-                "difference": [number(each) for each in _difference(score["mse"], before["mse"], self._pages)],
+                "difference": list(_difference(score["mse"], before["mse"], self._pages)),
             }
         return ValidationRow(
             way=way,
@@ -117,16 +117,15 @@ class Validation:
         )
 
 
-def _difference(
-    mse: np.ndarray, base: np.ndarray, groups: Sequence[object] | None = None
-) -> tuple[float, float, float]:
+def _difference(mse: np.ndarray, base: np.ndarray, groups: Sequence[object] | None = None) -> Difference:
     """RMSE less that of the base, from the mean squared errors of the crops, with its interval over crops or groups."""
 
     def statistic(weights: np.ndarray) -> np.ndarray:
         total = weights.sum(axis=-1)
         return np.sqrt(weights @ mse / total) - np.sqrt(weights @ base / total)
 
-    return interval(statistic, groups or range(len(mse)))
+    value, low, high = interval(statistic, groups or range(len(mse)))
+    return value, low if np.isfinite(low) else None, high if np.isfinite(high) else None
 
 
 def decodings(prediction: Prediction, classifies: bool) -> dict[str, np.ndarray]:
