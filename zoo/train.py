@@ -18,6 +18,7 @@ from zoo.models.encoders import list_encoders
 from zoo.models.registry import get_card, list_models
 from zoo.results import Result
 from zoo.support.command import Parser, import_tensorflow, run
+from zoo.support.files import real
 from zoo.training.checkpoints import KEEP
 from zoo.training.config import (
     BATCH_NORMS,
@@ -253,7 +254,7 @@ def model_options(pairs: list[str]) -> dict[str, Any]:
 
 def default_run_dir(config: RunConfig) -> Path:
     """runs/MODEL-DATA-RECIPE-seedN."""
-    data = re.sub(r"[^\w.-]+", "_", Path(config.data).resolve().stem if "/" in config.data else config.data)
+    data = re.sub(r"[^\w.-]+", "_", real(Path(config.data)).stem if "/" in config.data else config.data)
     overfit = f"-overfit{config.overfit}" if config.overfit else ""
     return Path("runs") / f"{config.model}-{data}-{Path(config.recipe).stem}{overfit}-seed{config.seed}"
 

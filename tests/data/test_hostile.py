@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -15,9 +16,10 @@ from fuzz import KINDS, MEMORY_BOUND, fuzz, good_files, mutants, peak_memory
 from PIL import Image
 
 import zoo
+from zoo import colorize
 from zoo.data.dataset import open_dataset
 from zoo.data.decode import MAX_PIXELS, ImageError, decode_rgb, read_header
-from zoo.data.image_files import MAX_ARCHIVE_ENTRIES
+from zoo.data.image_files import MAX_ARCHIVE_ENTRIES, is_archive
 from zoo.errors import UsageError
 
 
@@ -160,6 +162,37 @@ def test_what_tensorflow_refuses_and_pillow_reads_is_named(tmp_path):
         next(batches)
     decoded = iterate(crop_batches(split, batch_size=1, crop=16, seed=0, cache="memory"), split)
     assert next(decoded).shape == (1, 16, 16, 3)
+
+
+@pytest.fixture
+def no_hang():
+    """Fails what waits for a pipe, where it would wait for ever."""
+
+    def late(*_):
+        raise TimeoutError("it waits for a pipe")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+@pytest.mark.parametrize("name", ["pipe.cbz", "pipe.pdf", "pipe.png", "endless.cbz", "circle.cbz", "circle.png"])
+def test_what_is_no_regular_file_is_refused_and_never_waited_for(tmp_path, no_hang, capsys, name):
+    path = tmp_path / "in" / name
+    path.parent.mkdir()
+    if name.startswith("pipe"):
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero" if name.startswith("endless") else path)
+    for inputs in (path, path.parent):
+        code = colorize.main(["residual:procedural", str(inputs), "-o", str(tmp_path / "out")])
+        assert code != 0
+        assert name in capsys.readouterr().err
+    with pytest.raises(UsageError, match="circle|pipe|endless|no images"):
+        open_dataset(path if is_archive(path) else path.parent, crop=16)
 
 
 def test_an_archive_entry_without_a_name(tmp_path):

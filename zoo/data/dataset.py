@@ -20,6 +20,7 @@ from zoo.data.image_files import READABLE, ImageFile, Progress, archive_images, 
 from zoo.data.panels import find_panels
 from zoo.data.prepared.manifest import read_facts
 from zoo.errors import RunError, UsageError
+from zoo.support.files import real
 from zoo.support.machine import cores
 
 LEAST_PAGE = 400
@@ -157,7 +158,7 @@ def open_dataset(spec: str | Path, *, crop: int, max_bad: float = 0.1, progress:
             f"no data set, folder or file {str(spec)!r}; {hint} A path of a folder, .zip or .cbz file may be given too"
         )
     sources = list(folder_images(path) if path.is_dir() else archive_images(path))
-    return _scan(path.resolve().name, path, sources, crop, max_bad, progress)
+    return _scan(real(path).name, path, sources, crop, max_bad, progress)
 
 
 def with_panels(dataset: Dataset, *, progress: Progress | None = None) -> Dataset:

@@ -117,6 +117,8 @@ def archive_images(path: Path) -> Iterator[ImageFile]:
     """
     if fault := why_unreadable(path):
         raise UsageError(f"{path}: {fault}")
+    if path.exists() and not path.is_file():  # reading a pipe would never end
+        raise UsageError(f"{path}: not a regular file; give an archive, a folder or an image")
     try:
         if _directory_bytes(path) > MAX_DIRECTORY_BYTES:
             raise UsageError(f"{path}: more than {MAX_ARCHIVE_ENTRIES} entries; unpack it and give the folder")

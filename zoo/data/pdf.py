@@ -18,6 +18,7 @@ import numpy as np
 
 from zoo.data.decode import ImageError
 from zoo.errors import UsageError
+from zoo.support.files import real
 
 MAX_PAGES = 10_000
 """A PDF of more pages is refused."""
@@ -105,7 +106,7 @@ class PdfRenderer:
             theirs.close()
         try:
             # Bytes and not objects: what is unpickled could run code, and the other side has read strangers' files.
-            self._connection.send_bytes(json.dumps([str(path.resolve()), index, longest]).encode())
+            self._connection.send_bytes(json.dumps([str(real(path)), index, longest]).encode())
             if not self._connection.poll(self._seconds):
                 raise ImageError(f"not rendered within {self._seconds:g} s")
             answer = json.loads(self._connection.recv_bytes(_MESSAGE_BYTES))
@@ -147,6 +148,8 @@ class Renderers:
         """The number of pages of a PDF; raises ImageError."""
         if path not in self._counts:
             try:
+                if path.exists() and not path.is_file():  # reading a pipe would never end
+                    raise ImageError("not a regular file")
                 self._counts[path] = self.mine().count(path)
             except ImageError as error:
                 self._counts[path] = str(error)

@@ -240,9 +240,10 @@ def _decoded(image: Any) -> Any:
 
 
 def _read(path: Path) -> Any:
+    from zoo.data.image_files import ImageFile
     from zoo.pages.scan import read_scan
 
-    return read_scan(path.read_bytes())
+    return read_scan(ImageFile(str(path), path).read())
 
 
 def _row(page: GalleryPage, columns: Columns, headroom: float) -> list[np.ndarray]:

@@ -16,7 +16,7 @@ from zoo.export.formats import FORMATS, VARIANTS, Format
 from zoo.models.kinds import answers_with
 from zoo.models.loading import model_file
 from zoo.support.command import Parser, import_tensorflow, naming, run, silence
-from zoo.support.files import atomic_folder, atomic_path
+from zoo.support.files import atomic_folder, atomic_path, real
 
 if TYPE_CHECKING:
     from zoo.evaluation.candidates import Subject
@@ -185,7 +185,7 @@ def _check_target(target: Path, form: Format, source: Path | None, overwrite: bo
     """Raises UsageError if an export may not be put there."""
     if not target.exists():
         return
-    if source and target.resolve() == source.resolve():
+    if source and real(target) == real(source):
         raise UsageError(f"-o {target}: that is the model itself")
     if form.suffix and not target.is_file():
         raise UsageError(f"-o {target}: that is a folder, and {form.name} is a file")

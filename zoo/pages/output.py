@@ -15,7 +15,7 @@ from PIL import Image
 from zoo.data.image_files import is_image
 from zoo.errors import UsageError
 from zoo.pages.input import BOOKS, Page
-from zoo.support.files import LOCK, atomic_path, locked, write_text
+from zoo.support.files import LOCK, atomic_path, locked, real, write_text
 from zoo.support.settings import differences
 
 FORMATS = ("png", "jpg", "webp")
@@ -98,10 +98,10 @@ class Output:
 
     def check_apart(self, pages: Sequence[Page], extras: Sequence[str]) -> None:
         """Raises UsageError if a page would be written over one of the inputs."""
-        inputs = {page.source.path.resolve() for page in pages}
+        inputs = {real(page.source.path) for page in pages}
         written = [self.path] if self.is_book else [self.page(page.name, extra) for page in pages for extra in extras]
         for path in written:
-            if path.resolve() in inputs:
+            if real(path) in inputs:
                 raise UsageError(f"-o {self.path}: {path} is one of the inputs; give another place")
 
     def check(self, settings: dict[str, Any], pages: Sequence[Page], extras: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from zoo.errors import UsageError
 from zoo.evaluation.record import Evaluated, as_evaluation
 from zoo.results import Record, load_result
+from zoo.support.files import real
 from zoo.training.outcome import Scores, history, last_speed, scores_of, speed_of
 from zoo.training.rundir import RunDirectory
 
@@ -91,7 +92,7 @@ def collect(results: Path, runs: Sequence[Path] = ()) -> Sources:
     kept = sorted(results.glob("evaluation-*.json"))
     evaluated = [(path.stem.removeprefix("evaluation-"), path, path.with_suffix("")) for path in kept]
     others = [path for path in runs if (path / "results.json").exists()]
-    evaluated += [(path.resolve().name, path / "results.json", path / "gallery") for path in others]
+    evaluated += [(real(path).name, path / "results.json", path / "gallery") for path in others]
     for name, path, pictures in evaluated:
         evaluation = read(load_evaluation_file, path)
         if evaluation:

@@ -18,6 +18,11 @@ LOCK = ".lock"
 """The file that is locked in a folder that one process at a time may change."""
 
 
+def real(path: Path) -> Path:
+    """Where a path leads, through all links; where they lead round in a circle, as far as they lead."""
+    return Path(os.path.realpath(path))  # Path.resolve raises at a circle
+
+
 def cache_dir() -> Path:
     """The cache directory: `$COLORIZATION_ZOO_CACHE`, or the platform's own place. It may not exist yet."""
     chosen = os.environ.get(CACHE_VARIABLE)

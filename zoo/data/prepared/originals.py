@@ -27,7 +27,7 @@ from zoo.data.image_files import (
 from zoo.data.pdf import Renderers, require_pdfium
 from zoo.data.prepared.near import color_sketch, perceptual_hash
 from zoo.errors import UsageError
-from zoo.support.files import atomic_path
+from zoo.support.files import atomic_path, real
 
 _PDF = ".pdf"
 
@@ -82,7 +82,7 @@ def check_source(path: Path) -> None:
 
 def source_name(path: Path) -> str:
     """What pages and works of a source are named after: the last part of its path."""
-    return printable(path.resolve().name or "root")
+    return printable(real(path).name or "root")
 
 
 def list_pages(paths: Sequence[Path], group: str, renderers: Renderers) -> Iterator[Original]:

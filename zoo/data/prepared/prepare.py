@@ -39,7 +39,7 @@ from zoo.data.prepared.manifest import (
 from zoo.data.prepared.near import MAX_DISTANCE, SKETCH, cluster_near, drop_near
 from zoo.data.prepared.originals import check_source, convert, list_pages, source_name
 from zoo.errors import RunError, UsageError
-from zoo.support.files import LOCK, locked, write_text
+from zoo.support.files import LOCK, locked, real, write_text
 from zoo.support.machine import cores
 from zoo.support.version import __version__
 
@@ -168,7 +168,7 @@ def _check(source: Path, target: Path, group: str) -> None:
     check_source(source)
     if not source.is_dir():
         return
-    if target.resolve().is_relative_to(source.resolve()):
+    if real(target).is_relative_to(real(source)):
         raise UsageError(f"{target} is inside {source}: choose a folder that is not among the pages")
     try:
         folders = [path.name for path in source.iterdir() if path.is_dir()]
