@@ -338,6 +338,30 @@ def test_a_book_is_made_by_one_call_at_a_time(tmp_path, models, capsys):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["book.cbz", "page.png"]
 
 
+def test_a_page_whose_folder_is_another_pages_file_costs_itself(tmp_path, models, capsys):
+    stream = io.BytesIO()
+    Image.fromarray(page()).save(stream, "PNG")
+    with zipfile.ZipFile(tmp_path / "book.cbz", "w") as book:
+        for name in ("a.png", "a.png/b.png", "c.png"):
+            book.writestr(name, stream.getvalue())
+    code, _, err = run(capsys, models["tiny"], tmp_path / "book.cbz", "-o", tmp_path / "out")
+    assert code == 1
+    assert "1 of 3 pages could not be coloured" in err
+    assert {path.name for path in (tmp_path / "out").glob("[!.]*")} == {"a.png", "c.png"}
+
+
+def test_a_name_brings_no_codes_to_the_terminal(tmp_path, models, capsys):
+    bad = tmp_path / "\x1b[31mred.png"
+    bad.write_bytes(b"no image")
+    code, out, err = run(capsys, models["tiny"], bad, "-o", tmp_path / "out")
+    assert code == 1
+    assert "?[31mred.png" in err
+    assert "\x1b" not in out + err
+    code, out, err = run(capsys, models["tiny"], tmp_path / "\x1b[31m.png", "-o", tmp_path / "out")
+    assert code == 2
+    assert "\x1b" not in out + err
+
+
 def test_it_goes_on_where_it_stopped(tmp_path, models, capsys, monkeypatch):
     for index in range(6):
         save(tmp_path / "in" / f"{index}.png", page(seed=index))

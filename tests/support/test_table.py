@@ -16,3 +16,8 @@ def test_long_names_are_folded_and_never_cut():
     assert "…" not in text
     cells = "".join(line.split("│")[1].strip() for line in text.splitlines() if line.startswith("│"))
     assert cells == "".join(names)
+
+
+def test_a_name_in_markdown_stays_in_its_cell_and_brings_no_html():
+    table = Table.of(["name"], [["a|b\n# c <script>"]])
+    assert table.markdown().splitlines()[2] == "| a\\|b # c &lt;script> |"

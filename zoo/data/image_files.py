@@ -9,6 +9,7 @@ from pathlib import Path, PurePath, PurePosixPath
 
 from zoo.data.decode import ImageError
 from zoo.errors import UsageError
+from zoo.support.names import printable
 
 READABLE = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff"}
 """Extensions of images. Files with another are ignored, but those of the two below are named when they are left out."""
@@ -189,11 +190,6 @@ def inner_path(name: str) -> PurePosixPath:
     # Parts as Windows divides them, of which those of other systems are a case; a drive is what ends in a colon.
     parts = [part.rpartition(":")[2] for part in name.replace("\\", "/").split("/")]
     return PurePosixPath(*[part for part in parts if part not in ("", ".", "..")] or ["unnamed"])
-
-
-def printable(name: str) -> str:
-    """The name without control characters and undecodable bytes, which must not reach a terminal."""
-    return "".join(character if character.isprintable() else "?" for character in name)
 
 
 def folder_split(name: str) -> str | None:

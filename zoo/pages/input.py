@@ -15,13 +15,13 @@ from zoo.data.image_files import (
     is_archive,
     is_image,
     list_images,
-    printable,
     why_unreadable,
 )
 from zoo.data.pdf import OVERSAMPLING, Renderers
 from zoo.errors import UsageError
 from zoo.pages.look import Look
 from zoo.pages.scan import Scan, read_scan, scan_of
+from zoo.support.names import printable
 
 PDF = ".pdf"
 BOOKS = (".cbz", ".zip", PDF)

@@ -19,7 +19,8 @@ from zoo.pages.side_by_side import summary
 GREY_SHARE = 0.2
 """A page of less grey than this is as good as black and white alone."""
 
-_BAD_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)
+_BAD_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
+"""Of a page's name that the disk does not take, or where another page's file or folder is."""
 
 AHEAD = 2
 """How many batches are decoded, or encoded, while one is computed."""

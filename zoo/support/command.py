@@ -9,10 +9,10 @@ import textwrap
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from zoo.errors import InterruptError, StallError, UsageError, ZooError
-from zoo.support.names import suggestion
+from zoo.support.names import printable_lines, suggestion
 
 
 def program(command: str) -> str:
@@ -43,6 +43,10 @@ class Parser(argparse.ArgumentParser):
             if flag.startswith("--") and " " not in flag and flag not in self._option_string_actions:
                 self.error(f"unknown flag {flag}.{suggestion(flag, shown)}")
         return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Says what is wrong, and ends with exit code 2."""
+        super().error(printable_lines(message))
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         try:
@@ -99,7 +103,8 @@ def _run(command: Callable[[], None]) -> int:
     try:
         command()
     except ZooError as error:
-        print(str(error) if isinstance(error, InterruptError) else f"error: {error}", file=sys.stderr)
+        text = printable_lines(str(error))
+        print(text if isinstance(error, InterruptError) else f"error: {text}", file=sys.stderr)
         if isinstance(error, StallError):
             sys.stdout.flush()
             sys.stderr.flush()

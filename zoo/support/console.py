@@ -10,6 +10,8 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from zoo.support.names import printable_lines
+
 SECONDS_BETWEEN_LINES = 10.0
 SECONDS_BEFORE_FIRST_LINE = 2.0
 SECONDS_BEFORE_TIME_LEFT = 5.0
@@ -116,8 +118,8 @@ def scanning(
 
 
 def say(text: str, console: Console | None = None) -> None:
-    """A line on standard error, as it is."""
-    (console or stderr_console()).print(text, markup=False, highlight=False, soft_wrap=True)
+    """A line on standard error, as it is but for what does not print."""
+    (console or stderr_console()).print(printable_lines(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def stderr_console() -> Console:

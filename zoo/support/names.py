@@ -1,4 +1,4 @@
-"""Names that a user types: what is nearest to a mistyped one, and things that are known by name."""
+"""Names: the nearest to a mistyped one, what a terminal may show of one, and things that are known by name."""
 
 import difflib
 import importlib
@@ -15,6 +15,16 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     """ " Did you mean …?" for a mistyped name, or nothing."""
     near = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def printable(name: str) -> str:
+    """The name without control characters and undecodable bytes, which must not reach a terminal."""
+    return "".join(character if character.isprintable() else "?" for character in name)
+
+
+def printable_lines(text: str) -> str:
+    """The same of a message of several lines."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 class Registry(Generic[T]):

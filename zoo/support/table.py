@@ -94,7 +94,7 @@ class Table:
         """The table in Markdown."""
         rows = [[column.title for column in self.columns], ["--:" if each.numbers else "---" for each in self.columns]]
         rows += [[f"**{cell.line}**" if cell.best else cell.line for cell in line.cells] for line in self.lines]
-        return "".join(f"| {' | '.join(text.replace('|', chr(92) + '|') for text in row)} |\n" for row in rows)
+        return "".join(f"| {' | '.join(map(_in_markdown, row))} |\n" for row in rows)
 
     def frame(self) -> "DataFrame":
         """The texts as a data frame of pandas."""
@@ -121,6 +121,11 @@ class Table:
             below = ("\n".join(filter(None, (cell.text, cell.interval))) for cell in line.cells)
             table.add_row(*(Text(text, cell.style) for text, cell in zip(below, line.cells, strict=True)))
         return table
+
+
+def _in_markdown(text: str) -> str:
+    """A cell's text, in which links are links, and nothing is HTML or ends the cell."""
+    return " ".join(text.split()).replace("<", "&lt;").replace("|", "\\|")
 
 
 def number(value: float | None) -> str:

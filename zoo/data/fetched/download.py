@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import urljoin
 
 from zoo.data.cards import DataFile
-from zoo.data.image_files import printable
 from zoo.errors import RunError
+from zoo.support.names import printable
 from zoo.support.version import __version__
 
 PARALLEL = 4

@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from zoo.data.fetched.get import Show, prepare_once, require_space, show_nothing
-from zoo.data.image_files import Progress, are_splits, folder_split, printable
+from zoo.data.image_files import Progress, are_splits, folder_split
 from zoo.data.prepared.manifest import read_record
 from zoo.data.prepared.prepare import Settings
 from zoo.errors import RunError, UsageError
 from zoo.support.command import silence
 from zoo.support.files import atomic_path, cache_dir
+from zoo.support.names import printable
 
 PREFIX = "tfds:"
 

@@ -21,13 +21,13 @@ from zoo.data.image_files import (
     folder_split,
     is_archive,
     is_image,
-    printable,
     why_unreadable,
 )
 from zoo.data.pdf import Renderers, require_pdfium
 from zoo.data.prepared.near import color_sketch, perceptual_hash
 from zoo.errors import UsageError
 from zoo.support.files import atomic_path, real
+from zoo.support.names import printable
 
 _PDF = ".pdf"
 
