@@ -172,7 +172,7 @@ def parser() -> Parser:
         "--patience",
         type=int,
         metavar="N",
-        help="end the run after N validations without a better loss (default: 0, never)",
+        help="end the run after N validations without nearer colours (default: 0, never)",
     )
     p.add_argument(
         "--keep-checkpoints",

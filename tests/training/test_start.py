@@ -1,6 +1,5 @@
 """Runs that begin from weights, end by themselves, or are lengthened."""
 
-import dataclasses
 import hashlib
 import json
 import re
@@ -18,13 +17,12 @@ from zoo import train
 from zoo.errors import UsageError
 from zoo.models import releases
 from zoo.results import load_result
-from zoo.training import releasing
+from zoo.training import outcome, releasing, trainer
 from zoo.training.checkpoints import Checkpoints, read_checkpoint
 from zoo.training.config import resolve
 from zoo.training.outcome import scores_of
 from zoo.training.start import Start, read_start
 from zoo.training.summary import GUTTER, TITLE_HEIGHT
-from zoo.training.validation import Validation
 
 SMALL = ["--crop", "16", "--batch-size", "2", "--validation-crops", "2", "--precision", "float32"]
 LUMA = np.random.default_rng(0).random((1, 32, 32, 1), np.float32)
@@ -190,14 +188,10 @@ def test_sources_that_are_none(capsys, data, source, tmp_path):
         assert message in err
 
 
-def validated(monkeypatch, losses: dict[int, float]) -> None:
-    """Lets validations find these losses at these steps."""
-    scored = Validation.run
-
-    def found(self, step, *arguments, **options):
-        return dataclasses.replace(scored(self, step, *arguments, **options), loss=losses[step])
-
-    monkeypatch.setattr(Validation, "run", found)
+def validated(monkeypatch, errors: dict[int, float]) -> None:
+    """Lets validations find these errors at these steps."""
+    for module in (outcome, trainer):
+        monkeypatch.setattr(module, "error_of", lambda validation: errors[validation["step"]])
 
 
 def steps(folder: Path) -> list[int]:
@@ -233,7 +227,7 @@ def test_what_betters_nothing_leaves_the_source(capsys, data, source, tmp_path, 
     flags = ["--from", source, "--data", data, *SMALL, "--steps", 4, "--validate-every", 1, "--patience", 2]
     code, out, err = run(capsys, *flags, "--learning-rate", 0.1, "--run-dir", tmp_path / "run")
     assert code == 0, err
-    assert "ended at step 2 of 4: 2 validations brought no better loss" in err
+    assert "ended at step 2 of 4: 2 validations brought no nearer colours" in err
     assert "step 0 of 4" in out
     for mine, kept in zip(zoo.load(tmp_path / "run").weights, zoo.load(source).weights, strict=True):
         np.testing.assert_array_equal(mine, kept)
@@ -245,7 +239,7 @@ def test_patience(capsys, tiny, data, tmp_path, monkeypatch):
     flags = [tiny, "--data", data, *SMALL, "--validate-every", 1, "--run-dir", folder]
     code, out, err = run(capsys, *flags, "--steps", 8, "--patience", 2)
     assert code == 0, err
-    assert "ended at step 4 of 8" in err  # a loss as good is no better one; that of step 0 is of no training
+    assert "ended at step 4 of 8" in err  # colours as near are no nearer ones; that of step 0 is of no training
     assert "step 2 of 8" in out
     assert steps(folder) == [0, 1, 2, 3, 4]
     code, _, err = run(capsys, *flags, "--steps", 8, "--patience", 2)

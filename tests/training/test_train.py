@@ -1,6 +1,5 @@
 """The harness, through its command line, on small folders of made-up images."""
 
-import dataclasses
 import errno
 import json
 import signal
@@ -17,6 +16,7 @@ from PIL import Image
 import zoo
 from zoo import train
 from zoo.results import load_result
+from zoo.training import outcome, trainer
 from zoo.training.checkpoints import Checkpoints, read_checkpoint
 from zoo.training.outcome import scores_of
 from zoo.training.rundir import RunDirectory
@@ -47,14 +47,8 @@ def checkpoint_step(folder: Path) -> int:
 
 
 def test_the_scores_are_those_of_the_model_that_is_kept(capsys, tiny, data, tmp_path, monkeypatch):
-    from zoo.training.validation import Validation
-
-    scored = Validation.run
-
-    def worse_and_worse(self, step, *arguments):
-        return dataclasses.replace(scored(self, step, *arguments), loss=10.0 + step)
-
-    monkeypatch.setattr(Validation, "run", worse_and_worse)
+    for module in (outcome, trainer):  # worse and worse
+        monkeypatch.setattr(module, "error_of", lambda validation: 10.0 + validation["step"])
     folder = tmp_path / "run"
     code, out, err = run(
         capsys, tiny, "--data", data, *FAST, *("--steps", 4, "--validate-every", 2), "--run-dir", folder

@@ -80,7 +80,7 @@ class RunConfig:
         validation_crops: fixed crops of the validation split.
         validate_every: steps between validations.
         checkpoint_every: steps between checkpoints.
-        patience: validations without a better loss after which the run ends by itself; 0 for never.
+        patience: validations without nearer colours after which the run ends by itself; 0 for never.
         decode: the decoder of a classifier's summary images.
         micro_batch: crops that a device computes at a time; 0 for all of its batch, less should memory run out.
         batch_norm: `sync` normalises by the whole batch when several devices share it, `local` by each device's part.

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from zoo.support.table import Table, difference, plural
 from zoo.training.config import RunConfig
-from zoo.training.outcome import Scores
+from zoo.training.outcome import KEPT_BY, Scores
 
 FEW = 5
 """Pages of validation that are too few for numbers to be trusted."""
@@ -17,7 +17,8 @@ def print_scores(config: RunConfig, scores: Scores) -> None:
     # A file or a pipe has no width of its own.
     console = Console() if sys.stdout.isatty() else Console(width=120)
     where = f"the {config.overfit} crops trained on" if config.overfit else f"{scores.crops} validation crops"
-    kept = f"step {scores.step} of {config.steps} (its validation loss is the lowest)"
+    by = "RMSE-ab" if len(scores.rows) == 1 else f"RMSE-ab, {KEPT_BY}"
+    kept = f"step {scores.step} of {config.steps} (its colours are the nearest: {by})"
     console.print(f"{config.model} on {config.data}, {kept}, {where} of {config.crop}²", highlight=False)
     grey, mean = scores.baselines
     rows = [grey, mean, *scores.rows]

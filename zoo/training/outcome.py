@@ -1,5 +1,6 @@
 """A training run as a result: the best model's scores as rows; configuration, machine, learning curves as details."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,6 +10,9 @@ from zoo.results import Environment, Found, Record, Result, Row, Way, as_record,
 
 Difference = tuple[float, float | None, float | None]
 """A difference and the ends of its interval, None where there is none."""
+
+KEPT_BY = "annealed"
+"""The decoder by whose colours the best model of a classifier is told."""
 
 POINTS = 200  # of a learning curve: more than a figure can show
 
@@ -65,6 +69,11 @@ class Scores:
     rows: tuple[ValidationRow, ...]
     pages: int = 0
 
+    @property
+    def error(self) -> float:
+        """What the best model has the least of: see `error_of`."""
+        return error_of(self.as_json())
+
     def as_json(self) -> dict[str, Any]:
         """What metrics.jsonl has of it."""
 
@@ -74,6 +83,19 @@ class Scores:
 
         head = {"step": self.step, "crops": self.crops, "loss": self.loss}
         return head | {"baselines": [line(row) for row in self.baselines], "rows": [line(row) for row in self.rows]}
+
+
+def error_of(validation: dict[str, Any]) -> float:
+    """RMSE-ab of the colours that a user would get: a regression's, or a classifier's annealed ones.
+
+    The cross-entropy would not do: as a classifier grows surer of itself it rises, while the colours get nearer.
+
+    Args:
+        validation: of `Scores.as_json`.
+    """
+    rows = validation["rows"]
+    error = next((row for row in rows if row["name"].endswith(f", {KEPT_BY}")), rows[0])["rmse_ab"]
+    return math.inf if error is None else float(error)
 
 
 def training_result(

@@ -4,7 +4,7 @@ config.json       the run's configuration: another one is refused
 environment.json  machine, versions, precision; a list, one entry a start
 metrics.jsonl     one JSON object a line: training losses and validations
 checkpoints/      the last few checkpoints: see `zoo.training.checkpoints`
-best.keras        the model with the lowest validation loss
+best.keras        the model whose colours are the nearest on validation crops: see `zoo.training.outcome.error_of`
 last.keras        the model as it was at the newest validation
 summary-*.png     grey | output | truth on validation crops, as training went; summary.png is the last
 before-after.png  grey | before | after | truth on pages kept apart, of a run that began from weights

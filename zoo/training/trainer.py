@@ -40,7 +40,7 @@ from zoo.training.devices import Devices
 from zoo.training.guards import Fetcher, Stop, check_losses
 from zoo.training.losses import chroma_prior, cross_entropy, get_loss, rebalancing_weights
 from zoo.training.optimizers import averaged, make_optimizer
-from zoo.training.outcome import Scores
+from zoo.training.outcome import Scores, error_of
 from zoo.training.rundir import RunDirectory
 from zoo.training.start import read_start
 from zoo.training.step import build_step, smaller_micro_batch
@@ -206,7 +206,7 @@ class Trainer:
                 variable.assign(value)
         if self.devices.chief:
             kept = self.run_dir.rewind(start)
-            self._best = min(self._losses().values(), default=math.inf)
+            self._best = min(self._errors().values(), default=math.inf)
             self._untrained = next((r["validation"]["loss"] for r in kept if r["step"] == 0), math.nan)
         if start:
             rate = float(np.asarray(self.optimizer.learning_rate))
@@ -276,24 +276,24 @@ class Trainer:
             fetcher.close()
         if ended and self.devices.chief and step < config.steps:
             self._say(
-                f"ended at step {step} of {config.steps}: {config.patience} validations brought no better loss; with a"
-                " larger --patience the same command goes on"
+                f"ended at step {step} of {config.steps}: {config.patience} validations brought no nearer colours; with"
+                " a larger --patience the same command goes on"
             )
         return self._score_best(scores, validation) if validation else None
 
-    def _losses(self) -> dict[int, float]:
-        """The validations' losses by step; that of the beginning counts if the run began from weights."""
+    def _errors(self) -> dict[int, float]:
+        """The validations' errors by step; that of the beginning counts if the run began from weights."""
         found = [record for record in self.run_dir.records() if "validation" in record]
-        return {each["step"]: each["validation"]["loss"] for each in found if each["step"] or self.config.start}
+        return {each["step"]: error_of(each["validation"]) for each in found if each["step"] or self.config.start}
 
     def _patience_is_over(self) -> bool:
-        """Whether the last validations brought no better loss, in every worker."""
+        """Whether the last validations brought no nearer colours, in every worker."""
         if not self.config.patience:
             return False
         over = False
         if self.devices.chief:
-            losses = list(self._losses().values())
-            over = bool(losses) and len(losses) - 1 - int(np.argmin(losses)) >= self.config.patience
+            errors = list(self._errors().values())
+            over = bool(errors) and len(errors) - 1 - int(np.argmin(errors)) >= self.config.patience
         return bool(self.devices.from_chief([np.array([over], np.int32)])[0][0])
 
     def _stop_now(self, step: int) -> bool:
@@ -397,8 +397,8 @@ class Trainer:
 
     def _score_best(self, last: Scores | None, validation: Validation) -> Scores:
         """The scores of the best model: those of the last validation, if it was the best one."""
-        losses = self._losses()
-        best = min(losses, key=losses.__getitem__)
+        errors = self._errors()
+        best = min(errors, key=errors.__getitem__)
         if last and last.step == best and not self.config.start:
             return last
         predictor = Predictor(load(self.run_dir.path))
@@ -440,8 +440,8 @@ class Trainer:
         save_png(self.run_dir.summary_picture(step), picture)
         save_png(self.run_dir.path / "summary.png", picture)
         if step or self.config.start:
-            if scores.loss < self._best:
-                self._best = scores.loss
+            if scores.error < self._best:
+                self._best = scores.error
                 self.run_dir.save_model(self.model, "best.keras")
             self.run_dir.save_model(self.model, "last.keras")
         self._trackers.picture(step, picture)
