@@ -451,12 +451,20 @@ def test_an_error_that_a_library_makes_of_ctrl_c_is_an_interruption(capsys):
         except KeyboardInterrupt:
             raise ValueError("casting elements to a supported type") from None
 
+    def refused() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            raise UsageError("this is no model of this zoo") from None
+
     def broken() -> None:
         raise ValueError("a mistake")
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     try:
         assert cli.run(command) == 130
+        assert capsys.readouterr().err == "interrupted\n"
+        assert cli.run(refused) == 130
         assert capsys.readouterr().err == "interrupted\n"
         with pytest.raises(ValueError, match="a mistake"):
             cli.run(broken)

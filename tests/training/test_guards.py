@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -14,10 +15,10 @@ import pytest
 from children import Child, run_child
 from images import make_images
 
-from zoo.errors import RunError, StallError
+from zoo.errors import InterruptError, RunError, StallError
 from zoo.training import guards
 from zoo.training.checkpoints import Checkpoints, read_checkpoint
-from zoo.training.guards import Fetcher, check_losses, some_names
+from zoo.training.guards import Fetcher, Stop, check_losses, some_names
 
 FAST = ["--encoder-weights", "none", "--crop", 16, "--batch-size", 4, "--validation-crops", 2]
 COMMON = [*FAST, "--precision", "float32", "--deterministic", "--checkpoint-every", 2, "--validate-every", 4]
@@ -107,6 +108,21 @@ def never_ending_validation() -> None:
         return run(self, step, *arguments)
 
     Validation.run = slow  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_what_a_library_makes_of_a_signal_is_still_one(number, code):
+    def trace() -> None:
+        try:
+            signal.raise_signal(number)  # outside of `deferred` it acts at once
+        except InterruptError as error:
+            raise RuntimeError("Exception encountered when calling Functional.call()") from error
+
+    with pytest.raises(InterruptError, match="stopped: give the same command again") as found, Stop().listening():
+        trace()
+    assert found.value.exit_code == code
+    with pytest.raises(RunError, match="diverged"), Stop().listening():
+        raise RunError("diverged")
 
 
 def test_a_signal_does_not_wait_for_the_end_of_a_validation(data, tmp_path):

@@ -87,7 +87,7 @@ def run(command: Callable[[], None]) -> int:
     if replaced:
         signal.signal(signal.SIGINT, interrupt)
     try:
-        return _run(command)
+        return _run(command, asked)
     except Exception:
         # Libraries make errors of their own of a Ctrl-C that meets them at work.
         if not asked:
@@ -99,10 +99,13 @@ def run(command: Callable[[], None]) -> int:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _run(command: Callable[[], None]) -> int:
+def _run(command: Callable[[], None], asked: list[int]) -> int:
     try:
         command()
     except ZooError as error:
+        if asked and not isinstance(error, InterruptError):  # made of a Ctrl-C by what caught it
+            print("interrupted", file=sys.stderr)
+            return 130
         text = printable_lines(str(error))
         print(text if isinstance(error, InterruptError) else f"error: {text}", file=sys.stderr)
         if isinstance(error, StallError):

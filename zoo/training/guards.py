@@ -30,7 +30,7 @@ class Stop:
 
     def __init__(self) -> None:
         self.number: int | None = None
-        self._deferred = False
+        self._deferred = self._acted = False
 
     @property
     def asked(self) -> bool:
@@ -62,6 +62,7 @@ class Stop:
             self.number = number
             restore()
             if not self._deferred:
+                self._acted = True
                 raise self.error("stopped")
             # A signal handler must not print through a buffer that it may have interrupted.
             os.write(2, b"\nstopping after this step, and saving; a second Ctrl-C ends it at once, without\n")
@@ -70,6 +71,10 @@ class Stop:
             signal.signal(number, handle)
         try:
             yield
+        except Exception:
+            if self._acted:  # libraries make errors of their own of what is raised while they trace a model
+                raise self.error("stopped") from None
+            raise
         finally:
             restore()
 
