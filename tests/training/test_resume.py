@@ -124,6 +124,21 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before_it(data, whole, tmp_p
     assert_same(folder, whole)
 
 
+def test_a_checkpoint_of_another_run_is_refused(data, whole, tmp_path):
+    other = tmp_path / "other"
+    run_child(["tiny", "--data", data, *COMMON, "--seed", 1, "--steps", 2, "--run-dir", other])
+    folder = unfinished(whole, tmp_path / "run")
+    foreign = Checkpoints(folder / "checkpoints").path(7)
+    state, arrays = read_checkpoint(Checkpoints(other / "checkpoints").path(2))
+    Checkpoints(folder / "checkpoints", keep=9).save(arrays, state | {"step": 7})
+    code, log = run_child(["tiny", "--data", data, *COMMON, "--run-dir", folder])
+    assert code == 2
+    assert f"{foreign} is of another run" in log
+    foreign.unlink()
+    assert run_child(["tiny", "--data", data, *COMMON, "--run-dir", folder])[0] == 0
+    assert_same(folder, whole)
+
+
 def test_when_all_are_damaged_nothing_is_touched(data, whole, tmp_path):
     folder = unfinished(whole, tmp_path / "run")
     for path in (folder / "checkpoints").iterdir():

@@ -68,15 +68,16 @@ class Checkpoints:
         for step in self.steps()[self.keep :]:
             self.path(step).unlink(missing_ok=True)
 
-    def load(self, variables: Sequence[Any], say: Callable[[str], None]) -> dict[str, Any]:
+    def load(self, variables: Sequence[Any], say: Callable[[str], None], run: str = "") -> dict[str, Any]:
         """Puts the newest undamaged checkpoint into `variables`; returns its state.
 
         Args:
             variables: of model and optimizer.
             say: told of every damaged one.
+            run: what the state of this run's checkpoints has as `run`. Those of older versions have nothing.
 
         Raises:
-            UsageError: all are damaged, or one is of another model. The variables are then as they were.
+            UsageError: all are damaged, or one is of another model or run. The variables are then as they were.
         """
         for step in self.steps():
             try:
@@ -86,6 +87,11 @@ class Checkpoints:
             except DamagedError as error:
                 say(f"{self.path(step)} is damaged ({error}): looking for the one before it")
                 continue
+            if state.get("run", run) != run:
+                raise UsageError(
+                    f"{self.path(step)} is of another run: remove it to go on from the one before it, or choose another"
+                    " --run-dir"
+                )
             if [array.shape for array in arrays] != [tuple(variable.shape) for variable in variables]:
                 raise UsageError(f"{self.path(step)} is of another model: choose another --run-dir")
             for variable, array in zip(variables, arrays, strict=True):

@@ -15,6 +15,7 @@ wandb/, wandb-id  Weights & Biases's files, and the run's id there, of a run wit
 """
 
 import errno
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -111,6 +112,15 @@ class RunDirectory:
             (self.path / "result.json").unlink(missing_ok=True)
         # Last, since its presence says that the directory holds a run.
         write_text(self.path / "config.json", json.dumps(identity, indent=2) + "\n")
+
+    def digest(self) -> str:
+        """What tells this run from others: a SHA-256 of its settings, without those that decide its length.
+
+        Settings at their defaults do not count, so that a version with more of them goes on with older runs.
+        """
+        held = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
+        own = {key: value for key, value in held.items() if key not in LENGTH and DEFAULTS.get(key, ...) != value}
+        return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
 
     def log(self, **record: Any) -> None:
         """Appends a line to metrics.jsonl."""

@@ -195,7 +195,7 @@ class Trainer:
         """The step to begin after, with the weights of then in every worker."""
         start = 0
         if self.devices.chief and self.run_dir.checkpoints.steps():
-            state = self.run_dir.checkpoints.load(self._variables(), self._say)
+            state = self.run_dir.checkpoints.load(self._variables(), self._say, self.run_dir.digest())
             start, self._micro_batch = state["step"], min(self._micro_batch, state["micro_batch"] or self._micro_batch)
         start, self._micro_batch = (
             int(value[0]) for value in self.devices.from_chief([np.array([start]), np.array([self._micro_batch])])
@@ -327,6 +327,7 @@ class Trainer:
             self.run_dir.checkpoints.save(
                 self._variables(),
                 {
+                    "run": self.run_dir.digest(),
                     "step": step,
                     "examples": step * self.config.batch_size,
                     "micro_batch": self._micro_batch if self._micro_batch < self._share else 0,
