@@ -237,3 +237,20 @@ def test_load_names_what_is_missing(tmp_path):
     (tmp_path / "model.keras").write_text("not a model")
     with pytest.raises(UsageError, match="is not a model"):
         zoo.load(tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"momentum": "abc"}, "momentum must be a number, not 'abc'"),
+        ({"momentum": 1}, "momentum must be in [0, 1), not 1.0"),
+        ({"factored": "no"}, "factored must be true or false, not 'no'"),
+        ({"seed": 0.5}, "seed must be a whole number, not 0.5"),
+        ({"inputs": 5}, "inputs must be a list of names of inputs, not 5"),
+        ({"stride": [2]}, "stride of the trunk residual must be one of"),
+    ],
+)
+def test_odd_options_are_refused(options, message):
+    with pytest.raises(UsageError) as error:
+        zoo.create("residual", encoder_weights="none", **options)
+    assert message in str(error.value)

@@ -62,12 +62,12 @@ def test_bad_recipe_files_are_named(tmp_path, text, message):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"steps": 0}, "--steps must be at least 1, not 0"),
+        ({"steps": 0}, "--steps must be in .1, 1000000000., not 0"),
         ({"crop": 100}, "--crop must be a multiple of 8"),
         ({"overfit": 2, "batch_size": 4}, "--overfit 2 is fewer crops than a batch of 4"),
-        ({"overfit": -1}, "--overfit takes a number of crops"),
+        ({"overfit": -1}, "--overfit must be in .0, 1048576., not -1"),
         ({"learning_rate": -1.0}, "--learning-rate must be above 0"),
-        ({"seed": -1}, "--seed must not be negative"),
+        ({"seed": -1}, "--seed must be in .0, 4611686018427387904., not -1"),
         ({"optimizer": "lion"}, "--optimizer must be one of sgd, adam, adamw, not 'lion'"),
         ({"encoder": "vgg61"}, "unknown encoder 'vgg61'. Did you mean 'vgg16'"),
         ({"decode": "best"}, "--decode: unknown decoder 'best'"),
@@ -97,3 +97,25 @@ def test_differences_name_the_key():
     one = dataclasses.asdict(RunConfig("residual"))
     assert differences(one, one) == []
     assert differences(one, one | {"seed": 3}) == ["seed: 0 there, 3 asked for"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("run = 5", "run must be a table, written [run], not 5"),
+        ("summary = 1", "summary must be a text, not 1"),
+        ('[run]\nsteps = "abc"', "--steps must be a whole number, not 'abc'"),
+        ("[run]\nsteps = 3.5", "--steps must be a whole number, not 3.5"),
+        ("[run]\nlearning_rate = nan", "--learning-rate must be above 0, not nan"),
+        ("[run]\nflip = 1", "--flip must be true or false, not 1"),
+        ("[run]\nseed = 9223372036854775808", "--seed must be in"),
+        ("[run]\nencoder = 3", "--encoder must be a text, not 3"),
+        ("[uv]\nloss = []", "--loss must be a text, not []"),
+    ],
+)
+def test_odd_recipes_are_refused_by_the_setting(tmp_path, text, message):
+    recipe = tmp_path / "odd.toml"
+    recipe.write_text(text)
+    with pytest.raises(UsageError) as error:
+        resolve("residual", str(recipe), NO_FLAGS, {})
+    assert message in str(error.value)

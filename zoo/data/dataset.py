@@ -20,7 +20,7 @@ from zoo.data.image_files import READABLE, ImageFile, Progress, archive_images, 
 from zoo.data.panels import find_panels
 from zoo.data.prepared.manifest import read_facts
 from zoo.errors import RunError, UsageError
-from zoo.support.files import real
+from zoo.support.files import real, user_path
 from zoo.support.machine import cores
 
 LEAST_PAGE = 400
@@ -150,7 +150,7 @@ def open_dataset(spec: str | Path, *, crop: int, max_bad: float = 0.1, progress:
         return _scan(spec, pages, list(folder_images(pages)), crop, max_bad, progress)
     if isinstance(spec, str) and spec in list_datasets():
         return _open_card(spec, crop, max_bad, progress)
-    path = Path(spec).expanduser()
+    path = user_path(spec)
     if not path.exists():
         near = difflib.get_close_matches(str(spec), list_datasets(), n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"data sets: {', '.join(list_datasets())}."

@@ -18,6 +18,7 @@ from zoo.models.model import ColorizationModel
 from zoo.models.parts import Parts, Pyramid
 from zoo.models.trunks import TRUNKS
 from zoo.support.names import suggestion
+from zoo.support.schema import Range
 
 
 def _choose(option: str, value: Any, choices: Sequence[Any]) -> Any:
@@ -71,6 +72,14 @@ def colorizer(
     Raises:
         UsageError: an option with a value it does not take, or encoder weights that cannot be had.
     """
+    for option, value, kind in (
+        ("train_encoder", train_encoder, bool),
+        ("factored", factored, bool),
+        ("seed", seed, int),
+        ("encoder", encoder, str),
+    ):
+        Range().check(option, value, kind)
+    momentum = Range(least=0, below=1).check("momentum", momentum, float)
     chosen_head = HEADS[_choose("head", head, list(HEADS))]
     chosen_trunk = TRUNKS[_choose("trunk", trunk, list(TRUNKS))]
     chosen_encoder = get_encoder(encoder)
@@ -81,14 +90,14 @@ def colorizer(
         activation=_choose("activation", activation, ACTIVATIONS),
         initializer=_choose("initializer", initializer, INITIALIZERS),
         output=_choose("output", output or "sigmoid", OUTPUTS),
-        momentum=float(momentum),
-        factored=bool(factored),
-        seed=int(seed),
+        momentum=momentum,
+        factored=factored,
+        seed=seed,
     )
-    if not 0 <= blocks.momentum < 1:
-        raise UsageError(f"momentum must be in [0, 1), not {momentum}")
 
     luma = keras.Input((None, None, 1), name=LUMA)
+    if not isinstance(inputs, (list, tuple)) or not all(isinstance(each, str) for each in inputs):
+        raise UsageError(f"inputs must be a list of names of inputs, not {inputs!r}")
     names = tuple(dict.fromkeys([*inputs, *chosen_trunk.inputs, *chosen_head.inputs]))
     extras = {each: keras.Input((None, None, INPUTS[each].channels), name=each) for each in names}
     multiple = chosen_encoder.card.multiple

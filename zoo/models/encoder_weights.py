@@ -10,6 +10,7 @@ import numpy as np
 
 from zoo.errors import UsageError
 from zoo.models.encoders import EncoderCard
+from zoo.support.files import user_path
 
 FOLDER = Path(__file__).parents[1] / "weights" / "encoders"
 
@@ -32,7 +33,7 @@ def load_encoder_weights(body: Any, card: EncoderCard, spec: str | Path) -> None
     """
     if str(spec) == "none":
         return
-    path = packaged(card) if str(spec) == "imagenet" else Path(spec).expanduser()
+    path = packaged(card) if str(spec) == "imagenet" else user_path(spec)
     arrays = _verified(path, card) if str(spec) == "imagenet" else _read(path)
     for layer in body.layers:
         if not layer.weights:

@@ -21,6 +21,7 @@ from zoo.data.pdf import OVERSAMPLING, Renderers
 from zoo.errors import UsageError
 from zoo.pages.look import Look
 from zoo.pages.scan import Scan, read_scan, scan_of
+from zoo.support.files import user_path
 from zoo.support.names import printable
 
 PDF = ".pdf"
@@ -99,7 +100,7 @@ def find_pages(inputs: Sequence[str], renderers: Renderers) -> list[Page]:
     """
     pages: list[Page] = []
     for text in inputs:
-        path = Path(text).expanduser()
+        path = user_path(text)
         paths = [path] if path.exists() else [Path(p) for p in sorted(glob.glob(str(path), recursive=True))]
         if not paths:
             raise UsageError(f"{text}: no such file, folder or pattern with a match")

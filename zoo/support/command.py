@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -13,6 +14,18 @@ from typing import Any, NoReturn
 
 from zoo.errors import InterruptError, StallError, UsageError, ZooError
 from zoo.support.names import printable_lines, suggestion
+
+_OF_THE_USER = (
+    errno.EACCES,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+)
+"""What is wrong with a path that was given; anything else is wrong with the machine."""
 
 
 def program(command: str) -> str:
@@ -113,6 +126,13 @@ def _run(command: Callable[[], None], asked: list[int]) -> int:
             sys.stderr.flush()
             os._exit(error.exit_code)
         return error.exit_code
+    except OSError as error:
+        # Of a file that the user named, or of a disk: what it is and why say more than where in the code it showed.
+        if error.filename is None or error.strerror is None:
+            raise
+        name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else str(error.filename)
+        print(f"error: {printable_lines(name)}: {error.strerror}", file=sys.stderr)
+        return 2 if error.errno in _OF_THE_USER else 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

@@ -23,11 +23,16 @@ def real(path: Path) -> Path:
     return Path(os.path.realpath(path))  # Path.resolve raises at a circle
 
 
+def user_path(text: str | Path) -> Path:
+    """A path as a user gives it, with `~` for a home directory; that of an unknown user stays as it is."""
+    return Path(os.path.expanduser(text))  # Path.expanduser raises at an unknown user
+
+
 def cache_dir() -> Path:
     """The cache directory: `$COLORIZATION_ZOO_CACHE`, or the platform's own place. It may not exist yet."""
     chosen = os.environ.get(CACHE_VARIABLE)
     if chosen:
-        return Path(chosen).expanduser()
+        return user_path(chosen)
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
     elif sys.platform == "darwin":

@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from zoo.chroma.decoders import Decoder
 from zoo.errors import UsageError
 from zoo.models.application import APPLICATION
 from zoo.models.encoders import ENCODERS
 from zoo.models.heads import HEADS
 from zoo.models.registry import get_card
+from zoo.support.command import naming
 from zoo.support.names import suggestion
+from zoo.support.schema import Range, check_fields, setting
 from zoo.training.start import Start
 
 RECIPES_DIR = Path(__file__).parent / "recipes"
@@ -90,38 +93,38 @@ class RunConfig:
     """
 
     model: str
-    data: str = "procedural"
+    data: str = setting("procedural")
     recipe: str = "quick"
-    steps: int = 400
-    batch_size: int = 8
-    crop: int = 128
-    flip: bool = False
-    zoom: float = 1.0
-    views: bool = False
-    contrast: float = 0.0
-    gamma: float = 0.0
-    scans: float = 0.0
-    line_art: float = 0.0
-    precision: str = "auto"
-    seed: int = 0
-    encoder: str = "vgg16"
-    encoder_weights: str = "imagenet"
-    train_encoder: bool = False
-    loss: str = "mse"
-    rebalance: float = 0.0
-    optimizer: str = "adam"
-    learning_rate: float = 1e-3
-    schedule: str = "constant"
-    ema: float = 0.0
-    overfit: int = 0
-    validation_crops: int = 64
-    validate_every: int = 200
-    checkpoint_every: int = 200
-    patience: int = 0
-    decode: str = "annealed"
-    micro_batch: int = 0
-    batch_norm: str = "sync"
-    deterministic: bool = False
+    steps: int = setting(400, least=1, most=10**9)
+    batch_size: int = setting(8, least=1, most=2**16)
+    crop: int = setting(128, least=16, most=2**14, multiple=8)
+    flip: bool = setting(False)
+    zoom: float = setting(1.0, least=1, most=8)
+    views: bool = setting(False)
+    contrast: float = setting(0.0, least=0, below=1)
+    gamma: float = setting(0.0, least=0, below=1)
+    scans: float = setting(0.0, least=0, most=1)
+    line_art: float = setting(0.0, least=0, most=1)
+    precision: str = setting("auto", choices=PRECISIONS)
+    seed: int = setting(0, least=0, most=2**62)
+    encoder: str = setting("vgg16")
+    encoder_weights: str = setting("imagenet")
+    train_encoder: bool = setting(False)
+    loss: str = setting("mse")
+    rebalance: float = setting(0.0, least=0, below=1)
+    optimizer: str = setting("adam", choices=OPTIMIZERS)
+    learning_rate: float = setting(1e-3, above=0)
+    schedule: str = setting("constant", choices=SCHEDULES)
+    ema: float = setting(0.0, least=0, below=1)
+    overfit: int = setting(0, least=0, most=2**20)
+    validation_crops: int = setting(64, least=1, most=2**20)
+    validate_every: int = setting(200, least=1)
+    checkpoint_every: int = setting(200, least=1)
+    patience: int = setting(0, least=0)
+    decode: str = setting("annealed")
+    micro_batch: int = setting(0, least=0)
+    batch_norm: str = setting("sync", choices=BATCH_NORMS)
+    deterministic: bool = setting(False)
     model_options: dict[str, Any] | None = field(default_factory=dict)
     start: str = ""
 
@@ -162,9 +165,14 @@ def load_recipe(name: str) -> Recipe:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not a TOML file: {error}") from error
-    outputs = {kind: content.pop(kind, {}) for kind in ("uv", "logits")}
+    tables = {key: content.pop(key, {}) for key in ("run", "model", "uv", "logits")}
     texts = {key: content.pop(key, "") for key in ("summary", "command", "expected_time", "expected_score")}
-    run, model = content.pop("run", {}), content.pop("model", {})
+    for key, value in tables.items():
+        if not isinstance(value, dict):
+            raise UsageError(f"{path}: {key} must be a table, written [{key}], not {value!r}")
+    for key, value in texts.items():
+        Range().check(f"{path}: {key}", value, str)
+    run, model, outputs = tables["run"], tables["model"], {kind: tables[kind] for kind in ("uv", "logits")}
     if content:
         raise UsageError(f"{path}: unknown key {next(iter(content))!r}")
     for key in run:
@@ -192,71 +200,31 @@ def resolve(
     card = get_card(model)
     output = start.answer if start else card.output
     if "head" in model_options and not start:
-        output = HEADS[model_options["head"]].answer
+        output = HEADS[Range().check("head", model_options["head"], str)].answer
     of_output = recipe.outputs[output]
     settings = recipe.run | {key: value for key, value in of_output.items() if key in SETTINGS}
     fixed = start.settings(flags, model_options) if start else {}
     settings = {"encoder": card.encoder} | settings | fixed | {k: v for k, v in flags.items() if v is not None}
     options = recipe.model | {key: value for key, value in of_output.items() if key not in SETTINGS} | model_options
     built = {"model_options": start.options, "start": start.name} if start else {"model_options": options}
-    try:
-        config = RunConfig(model=model, recipe=recipe_name, **built, **settings)
-    except TypeError as error:
-        raise UsageError(str(error)) from error
-    config = _checked(config, output)
+    config = _checked(RunConfig(model=model, recipe=recipe_name, **built, **settings), output)
     if flags.get("decode") is not None and output != "logits":
         raise UsageError(f"--decode is for classifiers, and {model} answers with UV")
     return config
 
 
 def _checked(config: RunConfig, output: str) -> RunConfig:
-    for name in ("steps", "batch_size", "crop", "validation_crops", "validate_every", "checkpoint_every"):
-        if getattr(config, name) < 1:
-            raise UsageError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(config, name)}")
+    config = check_fields(config)
     if config.encoder and not get_card(config.model).encoder:
         raise UsageError(f"--encoder {config.encoder}: {config.model} has no encoder to choose")
     if config.encoder and not config.encoder.startswith(APPLICATION):
         ENCODERS[config.encoder]  # an unknown one is refused
-    if config.crop % 8 or config.crop < 16:
-        raise UsageError(f"--crop must be a multiple of 8 and at least 16, not {config.crop}")
-    if config.overfit < 0:
-        raise UsageError(f"--overfit takes a number of crops, not {config.overfit}")
     if config.overfit and config.overfit < config.batch_size:
         raise UsageError(f"--overfit {config.overfit} is fewer crops than a batch of {config.batch_size}")
-    if not config.learning_rate > 0:
-        raise UsageError(f"--learning-rate must be above 0, not {config.learning_rate}")
-    if not 1 <= config.zoom <= 8:
-        raise UsageError(f"--zoom must be in [1, 8], not {config.zoom}")
     if config.views and config.zoom > 1:
         raise UsageError("--views chooses the sizes of places itself: leave --zoom out")
-    for name in ("contrast", "gamma", "ema"):
-        if not 0 <= getattr(config, name) < 1:
-            raise UsageError(f"--{name} must be in [0, 1), not {getattr(config, name)}")
-    for name in ("scans", "line_art"):
-        if not 0 <= getattr(config, name) <= 1:
-            raise UsageError(f"--{name.replace('_', '-')} must be in [0, 1], not {getattr(config, name)}")
-    if not 0 <= config.rebalance < 1:
-        raise UsageError(f"--rebalance must be in [0, 1), not {config.rebalance}")
     if config.rebalance and output != "logits":
         raise UsageError(f"--rebalance is for classifiers, and {config.model} answers with UV")
-    if config.patience < 0:
-        raise UsageError(f"--patience takes a number of validations, not {config.patience}")
-    if config.micro_batch < 0:
-        raise UsageError(f"--micro-batch takes a number of crops, not {config.micro_batch}")
-    if config.seed < 0:
-        raise UsageError(f"--seed must not be negative: {config.seed}")
-    for name, value, choices in (
-        ("precision", config.precision, PRECISIONS),
-        ("optimizer", config.optimizer, OPTIMIZERS),
-        ("schedule", config.schedule, SCHEDULES),
-        ("batch-norm", config.batch_norm, BATCH_NORMS),
-    ):
-        if value not in choices:
-            raise UsageError(f"--{name} must be one of {', '.join(choices)}, not {value!r}")
-    from zoo.chroma.decoders import Decoder
-
-    try:
+    with naming("--decode"):
         Decoder.parse(config.decode)
-    except UsageError as error:
-        raise UsageError(f"--decode: {error}") from None
     return config

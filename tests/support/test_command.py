@@ -1,0 +1,35 @@
+"""What a command says of what it did not expect, and its exit code."""
+
+import errno
+
+import pytest
+
+from zoo.support.command import run
+
+
+def failing(error: Exception):
+    def command() -> None:
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(errno.ENAMETOOLONG, 2), (errno.EACCES, 2), (errno.EROFS, 2), (errno.ENOSPC, 1), (errno.EIO, 1)],
+)
+def test_an_error_of_the_system_names_the_file(capsys, number, code):
+    assert run(failing(OSError(number, "so it is", "a\x1b/b"))) == code
+    assert capsys.readouterr().err == "error: a?/b: so it is\n"
+
+
+def test_a_path_that_is_too_long_is_bad_input(capsys):
+    assert run(lambda: open("x" * 300).close()) == 2
+    assert "File name too long" in capsys.readouterr().err
+
+
+def test_a_mistake_of_the_program_is_a_traceback():
+    with pytest.raises(OSError, match="no file"):
+        run(failing(OSError("no file")))
+    with pytest.raises(ValueError, match="a mistake"):
+        run(failing(ValueError("a mistake")))
