@@ -90,5 +90,6 @@ def test_tensors_and_arrays_decode_alike(method):
 def test_bad_arguments():
     with pytest.raises(UsageError, match="unknown decoder 'best'.*mode"):
         decoders.decode(np.zeros((2, 64)), "best")
-    with pytest.raises(UsageError, match="above 0"):
-        decoders.decode(np.zeros((2, 64)), "annealed", temperature=0)
+    for temperature in (0, 1e-300, 1e4, float("nan")):
+        with pytest.raises(UsageError, match=r"temperature must be in .0.001, 1000., not"):
+            decoders.decode(np.zeros((2, 64)), "annealed", temperature=temperature)

@@ -228,6 +228,15 @@ def test_a_damaged_model_file_is_named(tmp_path):
         zoo.load(tmp_path / "other.keras")
 
 
+def test_a_model_file_of_no_numbers_is_named(tmp_path):
+    model = zoo.create("residual", encoder_weights="none")
+    weight = model.weights[-1]
+    weight.assign(np.full(weight.shape, np.nan))
+    model.save(tmp_path / "nan.keras")
+    with pytest.raises(UsageError, match=r"nan.keras: the weight .* has values that are not finite"):
+        zoo.load(tmp_path / "nan.keras")
+
+
 def test_mutants_do_not_depend_on_the_machine():
     first, again, other = mutants(3, 20), mutants(3, 20), mutants(4, 20)
     assert first == again

@@ -227,6 +227,9 @@ def test_models_that_are_no_colourisers_are_refused():
     luma = keras.Input((None, None, 1), name="luma")
     with pytest.raises(UsageError, match=r"answers with the shape \(None, None, None, 3\), which is neither UV"):
         contract_of(keras.Model(luma, keras.layers.Conv2D(3, 1)(luma)))
+    rgb = keras.Input((None, None, 3))
+    with pytest.raises(UsageError, match=r"takes the shape \(None, None, None, 3\), which is not luma"):
+        contract_of(keras.Model(rgb, keras.layers.Conv2D(2, 1)(rgb)))
     other = keras.Input((None, None, 2), name="secret")
     uv = keras.layers.Conv2D(2, 1)(keras.layers.Concatenate()([luma, other]))
     with pytest.raises(UsageError, match="the model has an input 'secret'"):

@@ -115,12 +115,16 @@ def contract_of(model: Any) -> Contract:
     """The contract of a model: the one it carries or, of a plain `keras.Model`, what its inputs and output say.
 
     Raises:
-        UsageError: no colouriser: an input of an unknown name, or an output that is neither UV nor logits.
+        UsageError: no colouriser: an input that is not luma, or of an unknown name, or an output that is neither UV
+            nor logits.
     """
     carried = getattr(model, "contract", None)
     if carried is not None:
         return carried
     names = tuple(each.name for each in model.inputs)
+    shape = tuple(model.inputs[0].shape)
+    if len(shape) != 4 or shape[-1] != 1:
+        raise UsageError(f"the model takes the shape {shape}, which is not luma (B, H, W, 1)")
     if len(names) == 1:
         names = (LUMA,)
     for name in names[1:]:

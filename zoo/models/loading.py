@@ -4,6 +4,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from zoo.errors import UsageError
 from zoo.models.registry import build, list_models
 from zoo.models.releases import create_released, default_weights, get_release
@@ -91,6 +93,11 @@ def load(path: str | Path) -> Any:
     # Damaged and hostile files raise nearly anything.
     except Exception as error:
         raise UsageError(f"{file} is not a model of this zoo: {error}") from error
+    for weight in model.weights:
+        if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
+            raise UsageError(
+                f"{file}: the weight {weight.path} has values that are not finite: training diverged, or it is damaged"
+            )
     return with_contract(model)
 
 

@@ -35,6 +35,9 @@ def page_decoder(whole: bool) -> str:
     return WHOLE_DECODER if whole else PAGE_DECODER
 
 
+TEMPERATURES = (1e-3, 1e3)
+"""The least and the most: at the least any decoder is a mode, and logits divided by less are no numbers."""
+
 RAW = "none"
 """Where logits themselves can be asked for, the word for that."""
 
@@ -98,7 +101,7 @@ class Decoder:
         """Reads `name`, `name:temperature` or either with `+coherent` or `+flat`.
 
         Raises:
-            UsageError: an unknown decoder, one that takes no temperature, or a temperature that is no number above 0.
+            UsageError: an unknown decoder, one that takes no temperature, or a temperature out of `TEMPERATURES`.
         """
         if isinstance(text, Decoder):
             return text
@@ -172,8 +175,9 @@ def gumbel_noise(seed: int | Sequence[int]) -> np.ndarray:
 
 
 def _checked(temperature: float) -> float:
-    if not temperature > 0:
-        raise UsageError(f"temperature must be above 0, not {temperature}")
+    least, most = TEMPERATURES
+    if not least <= temperature <= most:
+        raise UsageError(f"temperature must be in [{least:g}, {most:g}], not {temperature}")
     return temperature
 
 
@@ -189,7 +193,7 @@ def decode(
         seed: of what is drawn at random.
 
     Raises:
-        UsageError: an unknown decoder, or a temperature that is not above 0.
+        UsageError: an unknown decoder, or a temperature out of `TEMPERATURES`.
     """
     decoder = Decoder.parse(method if temperature is None else f"{method}:{_checked(temperature)}")
     return decoder(logits, decoder.noise(seed))
