@@ -29,6 +29,7 @@ from zoo.support.files import LOCK, atomic_path, locked, write_text
 from zoo.support.settings import differences
 from zoo.training.checkpoints import KEEP, Checkpoints
 from zoo.training.config import DEFAULTS
+from zoo.training.outcome import scores_of
 
 LENGTH = ("steps", "patience")
 """Settings that decide how long a run goes on, and nothing else of it."""
@@ -59,10 +60,7 @@ class RunDirectory:
             if self.path.is_dir() and any(path.name != LOCK for path in self.path.iterdir()):
                 raise UsageError(f"{self.path} is not empty and holds no run: choose another --run-dir")
             return None
-        try:
-            held = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{file} cannot be read ({error}): choose another --run-dir") from error
+        held = _read(file, dict, "choose another --run-dir")
         # A setting that is younger than the run had its default there.
         model = str(held.get("model"))
         encoder = {"encoder": get_card(model).encoder} if model in MODELS else {}
@@ -102,10 +100,7 @@ class RunDirectory:
         starts: list[Any] = []
         file = self.path / "environment.json"
         if file.exists():
-            try:
-                starts = json.loads(file.read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise UsageError(f"{file} is damaged ({error}): delete it, it is but a record") from error
+            starts = _read(file, list, "delete it, it is but a record")
         write_text(file, json.dumps([*starts, environment], indent=2) + "\n")
         held = self.check(identity) if (self.path / "config.json").exists() else None
         if held and any(held[key] != identity[key] for key in LENGTH):
@@ -118,7 +113,7 @@ class RunDirectory:
 
         Settings at their defaults do not count, so that a version with more of them goes on with older runs.
         """
-        held = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
+        held = _read(self.path / "config.json", dict, "choose another --run-dir")
         own = {key: value for key, value in held.items() if key not in LENGTH and DEFAULTS.get(key, ...) != value}
         return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
 
@@ -128,16 +123,19 @@ class RunDirectory:
             file.write(json.dumps(record) + "\n")
 
     def records(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl; a last line that a crash cut short is left out."""
+        """The lines of metrics.jsonl up to the first that is no record, as one that a crash cut short."""
         file = self.path / "metrics.jsonl"
         if not file.exists():
             return []
         records = []
-        for line in file.read_text(encoding="utf-8").splitlines():
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                records.append(json.loads(line))
+                record = json.loads(line)
             except ValueError:
                 break
+            if not isinstance(record, dict) or not isinstance(record.get("step"), int):
+                break
+            records.append(record)
         return records
 
     def rewind(self, step: int) -> list[dict[str, Any]]:
@@ -163,10 +161,34 @@ class RunDirectory:
         """The final scores, or None while the run is not done.
 
         Raises:
-            UsageError: result.json is damaged, or of another schema.
+            UsageError: result.json is damaged, of another schema, or lacks scores.
         """
         file = self.path / "result.json"
-        return load_result(file, "training") if file.exists() else None
+        if not file.exists():
+            return None
+        result = load_result(file, "training")
+        try:
+            scores_of(result)
+        except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
+            raise UsageError(
+                f"{file} lacks a part of a training's scores ({error}): delete it, and give the same command again"
+            ) from error
+        return result
+
+
+def _read(file: Path, kind: type, advice: str) -> Any:
+    """What a JSON file of the run holds.
+
+    Raises:
+        UsageError: it cannot be read, or holds something that is not of this kind.
+    """
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{file} cannot be read ({error}): {advice}") from error
+    if not isinstance(found, kind):
+        raise UsageError(f"{file} holds no {kind.__name__}: {advice}")
+    return found
 
 
 def _is_longer(held: dict[str, Any], asked: dict[str, Any]) -> bool:

@@ -1,0 +1,66 @@
+"""Files of a run directory that are not what a run writes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from zoo.errors import UsageError
+from zoo.results import SCHEMA
+from zoo.training.config import RunConfig
+from zoo.training.rundir import RunDirectory
+
+IDENTITY = RunConfig("residual").as_json()
+
+
+@pytest.fixture
+def held(tmp_path) -> RunDirectory:
+    run = RunDirectory(tmp_path / "run")
+    run.path.mkdir()
+    run.create(IDENTITY, {})
+    return run
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "null", '"x"', "{", "[" * 100_000, "\x00"])
+def test_a_config_that_is_none_is_named(held, text):
+    (held.path / "config.json").write_text(text)
+    for look in (lambda: held.check(IDENTITY), held.digest):
+        with pytest.raises(UsageError, match="config.json"):
+            look()
+
+
+@pytest.mark.parametrize("text", ["{}", "3", "null", "["])
+def test_an_environment_that_is_none_is_named_and_stays(held, text):
+    (held.path / "environment.json").write_text(text)
+    with pytest.raises(UsageError, match="environment.json .*: delete it, it is but a record"):
+        held.create(IDENTITY, {})
+    assert (held.path / "environment.json").read_text() == text
+
+
+@pytest.mark.parametrize("line", ["3", "[]", "{}", '{"step": "x"}', '{"step": 2', "\x00"])
+def test_records_end_before_what_is_none(held, line):
+    (held.path / "metrics.jsonl").write_text(f'{{"step": 1}}\n{line}\n{{"step": 3}}\n')
+    assert held.records() == [{"step": 1}]
+    assert held.rewind(9) == [{"step": 1}]
+    assert (held.path / "metrics.jsonl").read_text() == '{"step": 1}\n'
+
+
+@pytest.mark.parametrize("details", [{}, {"candidates": 3}, {"candidates": [], "step": 1, "loss": 2}])
+def test_a_result_without_scores_is_named(held, details):
+    result = {"schema": SCHEMA, "kind": "training", "rows": [], "details": details}
+    Path(held.path / "result.json").write_text(json.dumps(result))
+    with pytest.raises(UsageError, match=r"result.json lacks a part of a training's scores .*: delete it"):
+        held.result()
+
+
+def test_the_digest_is_of_what_decides_a_step(tmp_path):
+    def digest(**settings: object) -> str:
+        run = RunDirectory(tmp_path / "-".join(map(str, settings.values())))
+        run.path.mkdir()
+        run.create(IDENTITY | settings, {})
+        return run.digest()
+
+    first = digest(steps=400)
+    assert digest(steps=900) == first  # a longer run is the same run
+    assert digest(seed=1) != first
+    assert digest(younger=None) != first
