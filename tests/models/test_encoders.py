@@ -2,6 +2,7 @@
 
 import re
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -119,6 +120,11 @@ def test_files_that_cannot_be_used(tmp_path):
     for name in ("x.keras", "x.weights.h5"):
         (tmp_path / name).write_bytes(b"x")
         refused(tmp_path / name, "cannot be read as Keras weights")
+    (tmp_path / "secret").write_bytes(bytes(16))
+    with h5py.File(tmp_path / "outside.weights.h5", "w") as file:
+        outside = [(str(tmp_path / "secret"), 0, 16)]
+        file.create_dataset("layers/block1_conv1/vars/0", (4,), "f4", external=outside)
+    refused(tmp_path / "outside.weights.h5", "layers/block1_conv1/vars/0 lies in another file")
     refused(small_vgg(tmp_path), "the layer block1_conv2 of vgg16 is missing")
     refused(small_vgg(tmp_path, channels=32), re.escape("block1_conv1 has arrays of shapes [(3, 3, 3, 32), (32,)]"))
     refused(small_vgg(tmp_path, value=np.nan), "block1_conv1 has values that are not finite")

@@ -100,6 +100,8 @@ def _read(path: Path) -> Arrays:
         if isinstance(item, h5py.Dataset) and not name.startswith("optimizer"):
             *parents, last = name.split("/")
             owner = item.parent.attrs.get("name") or (parents[-2] if len(parents) > 1 else "")
+            if item.external or item.is_virtual:
+                raise ValueError(f"{name} lies in another file")
             if last.isdecimal():
                 found.setdefault(str(owner), {})[int(last)] = item[()]
 
