@@ -4,11 +4,11 @@ What a thing is shows in its surroundings: blue above a horizon, green below. On
 
 | step                                              | in       | out     |
 |---------------------------------------------------|----------|---------|
-| 1×1; + 1×1 of the mean over the picture           | 6²×320   | 6²×128  |
-| up ×2, + 1×1(block5c), 3×3                        | 12²×128  | 12²×128 |
-| twice: + 3×3 with holes, of dilation 2, then 4    | 12²×128  | 12²×128 |
-| up ×2, + 1×1(block3b), 3×3                        | 24²×128  | 24²×96  |
-| up ×2, + 1×1(block2b), 3×3                        | 48²×96   | 48²×64  |
+| 1×1; + 1×1 of the mean over the picture           | 6²×320   | 6²×256  |
+| up ×2, + 1×1(block5c), 3×3                        | 12²×256  | 12²×256 |
+| twice: + 3×3 with holes, of dilation 2, then 4    | 12²×256  | 12²×256 |
+| up ×2, + 1×1(block3b), 3×3                        | 24²×256  | 24²×128 |
+| up ×2, + 1×1(block2b), 3×3                        | 48²×128  | 48²×64  |
 
 Convolutions with holes: Yu & Koltun, Multi-Scale Context Aggregation by Dilated Convolutions, ICLR 2016; the mean over
 the picture: Liu, Rabinovich & Berg, ParseNet, 2015. Most of the work is done where maps are small.
@@ -20,11 +20,8 @@ from zoo.errors import UsageError
 from zoo.models.parts import CHANNELS, Features, Parts
 from zoo.models.trunks import register_trunk
 
-WIDTH = 128
-"""Channels of the coarse steps: with twice as many a step takes 1.5 times as long, and learns no more from it."""
-
-WIDTHS = {8: 96, 4: 64}
-"""The same after the step at a stride, where it is another."""
+WIDTHS = {8: 128, 4: 64}
+"""Channels after the step at a stride; 256 after coarser ones."""
 
 CONTEXT_STRIDE = 16
 """Where the convolutions with holes are; after the first step, if the encoder ends before."""
@@ -53,7 +50,7 @@ def context(parts: Parts) -> Features:
             x = keras.layers.Add(name=f"trunk_context{dilation}_add")([x, found])
         return x
 
-    channels = WIDTH
+    channels = 256
     x = blocks.block(pyramid.maps[-1], channels, 1, f"trunk_conv{at.bit_length()}")
     mean = keras.layers.GlobalAveragePooling2D(keepdims=True, name="trunk_mean")(x)
     x = keras.layers.Add(name="trunk_mean_add")([x, blocks.conv(mean, channels, 1, "trunk_mean_project")])
@@ -68,7 +65,7 @@ def context(parts: Parts) -> Features:
             tap, taken = found
             taken = blocks.normalize(blocks.conv(taken, channels, 1, f"{tap.name}_project"), f"{tap.name}_bn")
             x = keras.layers.Add(name=f"trunk_add{level}")([x, taken])
-        channels = CHANNELS if at == parts.stride else WIDTHS.get(at, WIDTH)
+        channels = CHANNELS if at == parts.stride else WIDTHS.get(at, 256)
         x = blocks.block(x, channels, 3, f"trunk_conv{level}")
         if at == holes_at:
             x = with_holes(x)
