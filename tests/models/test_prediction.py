@@ -102,7 +102,7 @@ def test_decoders_of_the_other_models():
         ("mode+smooth", "nothing but coherent"),
         ("mode:2", "mode takes no temperature"),
         ("sample:x", "'x' is no temperature"),
-        ("sample:0", "temperature must be above 0"),
+        ("sample:0", "temperature must be in"),
     ):
         with pytest.raises(UsageError, match=message):
             predict(classifier, LUMA, wrong)

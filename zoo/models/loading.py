@@ -4,8 +4,6 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from zoo.errors import UsageError
 from zoo.models.registry import build, list_models
 from zoo.models.releases import create_released, default_weights, get_release
@@ -84,6 +82,7 @@ def load(path: str | Path) -> Any:
         name, _, weights = str(path).partition(":")
         return create(name, weights=weights)
     import keras
+    import numpy as np
 
     from zoo.models.model import with_contract  # registers the layers too
 
