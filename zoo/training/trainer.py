@@ -33,7 +33,7 @@ from zoo.models.model import call
 from zoo.models.prediction import Predictor
 from zoo.models.registry import get_card
 from zoo.support import machine
-from zoo.support.console import TrainingProgress
+from zoo.support.console import TrainingProgress, say
 from zoo.training.augment import augmentation
 from zoo.training.config import RunConfig
 from zoo.training.devices import Devices
@@ -108,6 +108,7 @@ class Trainer:
         if config.rebalance:
             self._loss = self._rebalanced()
         self._best, self._untrained = math.inf, math.nan
+        self._run = ""
         self._trackers = Trackers()
         self._stop = Stop()
 
@@ -194,8 +195,10 @@ class Trainer:
     def _start(self) -> int:
         """The step to begin after, with the weights of then in every worker."""
         start = 0
+        if self.devices.chief:
+            self._run = self.run_dir.digest()
         if self.devices.chief and self.run_dir.checkpoints.steps():
-            state = self.run_dir.checkpoints.load(self._variables(), self._say, self.run_dir.digest())
+            state = self.run_dir.checkpoints.load(self._variables(), self._say, self._run)
             start, self._micro_batch = state["step"], min(self._micro_batch, state["micro_batch"] or self._micro_batch)
         start, self._micro_batch = (
             int(value[0]) for value in self.devices.from_chief([np.array([start]), np.array([self._micro_batch])])
@@ -327,7 +330,7 @@ class Trainer:
             self.run_dir.checkpoints.save(
                 self._variables(),
                 {
-                    "run": self.run_dir.digest(),
+                    "run": self._run,
                     "step": step,
                     "examples": step * self.config.batch_size,
                     "micro_batch": self._micro_batch if self._micro_batch < self._share else 0,
@@ -454,7 +457,7 @@ class Trainer:
             self._trackers.record(record)
 
     def _say(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        say(text, self._console)
 
     def _variables(self) -> list[Any]:
         return [*self.model.variables, *self.optimizer.variables]
