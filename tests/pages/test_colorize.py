@@ -301,6 +301,8 @@ def test_a_name_that_the_disk_does_not_take_costs_that_page(tmp_path, models, ca
         ("..\\..\\b.png", "b.png"),
         ("C:\\b.png", "b.png"),
         ("a/C:b.png", "a/b.png"),
+        ("C:D:b.png", "b.png"),
+        ("Book 1: One/2.png", "Book 1: One/2.png"),
         ("a/..", "a"),
         ("//", "unnamed"),
     ],

@@ -1,6 +1,7 @@
 """Image files: in folders, and in archives, which are read in place; who asks whether a name is an image's."""
 
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -187,8 +188,8 @@ def inner_path(name: str) -> PurePosixPath:
     """Where a name from an archive lies below a folder: without roots, drives, and steps up, so that it leads nowhere
     else; `unnamed` if nothing is left of it.
     """
-    # Parts as Windows divides them, of which those of other systems are a case; a drive is what ends in a colon.
-    parts = [part.rpartition(":")[2] for part in name.replace("\\", "/").split("/")]
+    # Parts as Windows divides them, of which those of other systems are a case; a drive is a letter and a colon.
+    parts = [re.sub("^([A-Za-z]:)+", "", part) for part in name.replace("\\", "/").split("/")]
     return PurePosixPath(*[part for part in parts if part not in ("", ".", "..")] or ["unnamed"])
 
 
