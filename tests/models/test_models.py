@@ -55,7 +55,9 @@ def test_any_size_in_and_out_of_a_graph(model, size):
 
 
 def test_static_shape(model):
-    assert {each.shape for each in model.inputs} == {(None, None, None, 1)}
+    assert [each.name for each in model.inputs] == list(contract_of(model).inputs)
+    channels = [1, *(item.channels for item in contract_of(model).extras)]
+    assert [each.shape for each in model.inputs] == [(None, None, None, count) for count in channels]
     assert model.output_shape == (None, None, None, *expected_shape(model, 1, 1, 1)[3:])
 
 

@@ -20,13 +20,13 @@ WIDTHS = UV_MAX / (BINS - 1 - NEUTRAL)
 CENTERS = (np.arange(BINS) - NEUTRAL)[None, :] * WIDTHS[:, None]  # (2, 64)
 
 
-def _position(values: Any, channel: int) -> Any:
+def bin_position(values: Any, channel: int) -> Any:
     """Values of U (channel 0) or V (1) as real-valued bin positions in [0, 63]; those beyond the bins are clamped."""
     return namespace(values).clip(values / float(WIDTHS[channel]) + NEUTRAL, 0.0, BINS - 1.0)
 
 
 def _positions(uv: Any) -> Any:
-    return namespace(uv).stack([_position(uv[..., channel], channel) for channel in range(2)], axis=-1)
+    return namespace(uv).stack([bin_position(uv[..., channel], channel) for channel in range(2)], axis=-1)
 
 
 def encode(uv: Any) -> Any:
@@ -46,7 +46,7 @@ def two_hot(uv: Any) -> Any:
 
 def two_hot_channel(values: Any, channel: int) -> Any:
     """As `two_hot` for U (channel 0) or V (channel 1) alone: (…, 1) to (…, 64)."""
-    return _split(_position(values, channel))
+    return _split(bin_position(values, channel))
 
 
 def _split(position: Any) -> Any:

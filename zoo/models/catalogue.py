@@ -102,6 +102,21 @@ CONTEXT = ModelCard(
     inputs=(LUMA, "u"),
 )
 
+GUIDED = ModelCard(
+    name="guided",
+    summary="The context model with hints: colours that a user gives at some places, which alike pixels follow.",
+    source="attention to hints over the context model's features, of this project",
+    trunk="context",
+    head="guided",
+    output="logits",
+    encoder="efficientnet_lite0",
+    parameters=5_539_011,
+    citation="R. Zhang et al., Real-Time User-Guided Image Colorization with Learned Deep Priors, SIGGRAPH 2017",
+    notes="Grown from context (--from context), which stays as it is: without hints the two answer alike.",
+    inputs=(LUMA, "u", "hints"),
+    grows_from="context",
+)
+
 
 @register_model(HYPERCOLUMN)
 def hypercolumn(**options: Any) -> Any:
@@ -131,3 +146,9 @@ def conditional(**options: Any) -> Any:
 def context(**options: Any) -> Any:
     """The model that sees the whole picture."""
     return _colorizer(CONTEXT, options)
+
+
+@register_model(GUIDED)
+def guided(**options: Any) -> Any:
+    """The model that takes hints."""
+    return _colorizer(GUIDED, options)

@@ -80,7 +80,7 @@ class Contract:
 
         Args:
             luma: (B, H, W, 1), array or tensor.
-            values: by input's name, (B, H, W, channels).
+            values: by input's name, (B, H, W, channels); (B, h, w, channels) of one that is `at_answer`.
 
         Raises:
             UsageError: a value for an input that the model does not take, or of another shape.
@@ -90,16 +90,21 @@ class Contract:
         for item in self.given:
             assert item.absent is not None
             value = values.pop(item.name, None)
-            if value is not None and tuple(value.shape) != (*luma.shape[:3], item.channels):
+            like = self.at_size(item, luma)
+            if value is not None and tuple(value.shape) != (*like.shape[:3], item.channels):
                 raise UsageError(
                     f"input {item.name!r} has the shape {tuple(value.shape)}, where luma {tuple(luma.shape)} wants"
-                    f" {(*luma.shape[:3], item.channels)}"
+                    f" {(*like.shape[:3], item.channels)}"
                 )
-            found.append(item.absent(luma) if value is None else value)
+            found.append(item.absent(like) if value is None else value)
         if values:
             names = ", ".join(item.name for item in self.given) or "luma alone"
             raise UsageError(f"the model takes no input {next(iter(values))!r}; it takes {names}")
         return found
+
+    def at_size(self, item: ModelInput, luma: Any) -> Any:
+        """Luma (B, H, W, 1) at the size of an input: as it is, or every `stride`-th pixel of an input `at_answer`."""
+        return luma[:, :: self.stride, :: self.stride] if item.at_answer else luma
 
     def as_json(self) -> dict[str, Any]:
         """A dictionary that JSON can hold."""

@@ -51,13 +51,11 @@ class ColorizationModel(keras.Model):
         else:
             luma = inputs
         luma = ops.convert_to_tensor(luma)
-        small = luma[:, :: self.contract.stride, :: self.contract.stride]
-        values = [
-            item.absent(luma)
-            if item.absent
-            else ops.repeat(ops.zeros_like(small if item.at_answer else luma), item.channels, axis=-1)
-            for item in self.contract.extras
-        ]
+        values = []
+        for item in self.contract.extras:
+            like = self.contract.at_size(item, luma)
+            zeros = ops.repeat(ops.zeros_like(like), item.channels, axis=-1)
+            values.append(item.absent(like) if item.absent else zeros)
         if self.contract.chooses:
             answer = super().call([luma, *values], training=False)
             values = [

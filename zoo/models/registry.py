@@ -24,6 +24,7 @@ class ModelCard:
         notes: what a user should know before training it.
         encoder: the default encoder; empty of a model without one.
         inputs: what the model takes, `luma` first: see `zoo.models.inputs`.
+        grows_from: a model whose weights it can begin from; they stay as they are, and what it has besides is trained.
     """
 
     name: str
@@ -37,6 +38,7 @@ class ModelCard:
     notes: str = ""
     encoder: str = ""
     inputs: tuple[str, ...] = (LUMA,)
+    grows_from: str = ""
 
 
 Builder = Callable[..., Any]

@@ -21,6 +21,7 @@ RECIPES_DIR = Path(__file__).parent / "recipes"
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 OPTIMIZERS = ("sgd", "adam", "adamw")
 SCHEDULES = ("constant", "cosine")
+REBALANCED = "cross_entropy"  # the loss that weighs colours
 BATCH_NORMS = ("sync", "local")
 
 
@@ -225,6 +226,8 @@ def _checked(config: RunConfig, output: str) -> RunConfig:
         raise UsageError("--views chooses the sizes of places itself: leave --zoom out")
     if config.rebalance and output != "logits":
         raise UsageError(f"--rebalance is for classifiers, and {config.model} answers with UV")
+    if config.rebalance and config.loss != REBALANCED:
+        raise UsageError(f"--rebalance is of the loss {REBALANCED}: leave it out with --loss {config.loss}")
     with naming("--decode"):
         Decoder.parse(config.decode)
     return config

@@ -5,6 +5,7 @@
 | `euclidean` | UV | squared distance summed over pixels and channels, mean over the batch: Meda 2016 |
 | `dahl` | UV | mean of `mse` on the UV planes as they are and blurred at 3 and 5 pixels |
 | `mse` | UV | squared error, mean over everything |
+| `expectation` | logits | squared error of the expected U and V, mean over everything |
 | `cross_entropy` | logits | cross-entropy of U plus that of V against two-hot labels, mean over pixels, in nats |
 """
 
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from zoo.chroma.bins import BINS, encode, two_hot
+from zoo.chroma.bins import BINS, CENTERS, encode, two_hot
 from zoo.errors import UsageError
 from zoo.support.names import suggestion
 
@@ -61,6 +62,15 @@ def mse(uv: Any, predicted: Any) -> Any:
     return ops.mean(ops.square(predicted - uv))
 
 
+def expectation(uv: Any, logits: Any) -> Any:
+    """Squared error of the expected UV, mean over batch, pixels and channels: for what chooses between given colours.
+
+    Of colours that a network has to guess it makes averages, as `mse` does.
+    """
+    probabilities = ops.softmax(logits, axis=-1)
+    return mse(uv, ops.sum(probabilities * CENTERS.astype(np.float32), axis=-1))
+
+
 def cross_entropy(uv: Any, logits: Any, weights: np.ndarray | None = None) -> Any:
     """The cross-entropy of U plus that of V against two-hot labels: nats a pixel, mean over batch and pixels.
 
@@ -104,7 +114,7 @@ def rebalancing_weights(prior: np.ndarray, rebalance: float) -> np.ndarray:
 
 LOSSES: dict[str, dict[str, Callable[[Any, Any], Any]]] = {
     "uv": {"euclidean": euclidean, "dahl": dahl, "mse": mse},
-    "logits": {"cross_entropy": cross_entropy},
+    "logits": {"cross_entropy": cross_entropy, "expectation": expectation},
 }
 
 

@@ -2,7 +2,7 @@
 
 import json
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ class Start:
         answer: `uv` or `logits`.
         digest: SHA-256 (hex) of the file of weights.
         views: the crop's side of a run on views, whose pictures are to be as large again; 0 of one on crops.
+        grown: the registered model of the weights, where `model` has more than it and begins from it: what it has
+            besides is new and trained, the rest is frozen. Empty where the two are one.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Start:
     answer: str
     digest: str
     views: int = 0
+    grown: str = ""
 
     def settings(self, flags: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         """The settings of a run that follow from where it begins.
@@ -71,23 +74,36 @@ class Start:
         Raises:
             UsageError: it cannot be loaded.
         """
+        if not self.grown:
+            return self._source(self.model, train_encoder, seed)
+        source = self._source(self.grown, train_encoder, seed)
+        network = create(self.model, encoder=self.encoder, encoder_weights="none", seed=seed, **(self.options or {}))
+        for layer in source.layers:
+            if layer.weights:
+                own = network.get_layer(layer.name)
+                own.set_weights(layer.get_weights())
+                own.trainable = False
+        network.contract = replace(network.contract, side=source.contract.side)
+        return network
+
+    def _source(self, model: str, train_encoder: bool, seed: int) -> Any:
         file = model_file(self.name)
         if file is None:
-            return create(self.model, weights=self.name.partition(":")[2], train_encoder=train_encoder)
+            return create(model, weights=self.name.partition(":")[2], train_encoder=train_encoder)
         if self.options is None:
             network = load(file)
             for layer in network.layers:
                 if layer.name == "encoder":
                     layer.trainable = train_encoder
             return network
-        encoder = {"encoder": self.encoder} if self.encoder != get_card(self.model).encoder else {}
+        encoder = {"encoder": self.encoder} if self.encoder != get_card(model).encoder else {}
         network = create(
-            self.model, encoder_weights="none", train_encoder=train_encoder, seed=seed, **encoder, **self.options
+            model, encoder_weights="none", train_encoder=train_encoder, seed=seed, **encoder, **self.options
         )
         try:
             network.load_weights(file)
         except Exception as error:  # damaged files raise nearly anything
-            raise UsageError(f"{file} does not hold the weights of {self.model}: {error}") from error
+            raise UsageError(f"{file} does not hold the weights of {model}: {error}") from error
         return network
 
 
@@ -111,17 +127,21 @@ def read_start(source: str, model: str | None = None) -> Start:
         found["model_options"] = card.options
     else:
         found = _described(file, model)
-    if model not in (None, found["model"]):
+    grown = found["model"] if model in MODELS and get_card(str(model)).grows_from == found["model"] else ""
+    if grown and found["model_options"] is None:
+        raise UsageError(f"--from {source} does not say how its model was built: give its run directory")
+    if not grown and model not in (None, found["model"]):
         raise UsageError(f"--from {source} is of the model {found['model']}, not {model}: leave {model} out")
     own = get_card(found["model"])
     return Start(
         name=model_name(source) if file is None else str(Path(source)),
-        model=found["model"],
+        model=str(model) if grown else found["model"],
         encoder=found.get("encoder", own.encoder),
         options=found["model_options"],
         answer=answers_with(source) or own.output,
         digest=digest,
         views=found["crop"] if found.get("views") else 0,
+        grown=grown,
     )
 
 

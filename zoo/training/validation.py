@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from keras import ops
 
 from zoo.chroma.yuv import compose, split_luma, to_uint8
 from zoo.data.pipeline import FixedCrop
 from zoo.metrics import chroma, interval, lab, squared_error_ab
 from zoo.metrics.bootstrap import number, scored
+from zoo.models.contract import Contract
 from zoo.models.prediction import Prediction, Predictor
 from zoo.results import Way
 from zoo.training.outcome import Difference, Scores, ValidationRow
@@ -56,7 +58,7 @@ class Validation:
         decoded: dict[str, list[np.ndarray]] = {}
         for start in range(0, count, batch):
             part = slice(start, start + batch)
-            prediction = predict(self.luma[part])
+            prediction = predict(self.luma[part], self._given(predict.contract, part))
             truth = predict.contract.reduced(self.uv[part])
             losses.append(float(loss(truth, prediction.given(self.uv[part]))) * len(self.luma[part]))
             for name, uv in decodings(prediction, predict.contract.classifies).items():
@@ -70,6 +72,16 @@ class Validation:
         if before:
             self._before = found
         return Scores(step, count, total, self.baselines, tuple(rows), len(set(self._pages)))
+
+    def _given(self, contract: Contract, part: slice) -> dict[str, np.ndarray]:
+        """What a user might give of some crops, the same at every validation."""
+        seed = ops.convert_to_tensor([0, part.start], dtype="int32")
+        small = ops.convert_to_tensor(contract.reduced(self.uv[part]))
+        luma, full = ops.convert_to_tensor(self.luma[part]), ops.convert_to_tensor(self.uv[part])
+        return {
+            item.name: ops.convert_to_numpy(item.from_truth(luma, small if item.at_answer else full, seed))
+            for item in contract.given
+        }
 
     def _score(self, uv: np.ndarray) -> dict[str, Any]:
         error_by_image, total_chroma = [], []

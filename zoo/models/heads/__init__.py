@@ -23,12 +23,15 @@ class Chain:
         channels: of the features.
         marginal: of features and p(U), (B, h, w, 64), p(V) over all U, a backend tensor of that shape; shares of U up
             to a least one count as none.
+        embedding: how many of the features, before the last, say what a pixel is: pixels follow a hint as these are
+            alike, and the last is the score of no hint (`zoo.models.layers.hints`); 0 of a head without.
     """
 
     body: Any
     v_logits: Callable[[Any, Any], Any]
     channels: int
     marginal: Callable[[Any, Any, float], Any]
+    embedding: int = 0
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,31 @@ U = register_input(
 )
 
 
+def logits_of_u(features: Features, parts: Parts) -> tuple[Any, Any]:
+    """The features that V is predicted from, and the logits of U (B, h, w, 64)."""
+    from zoo.models.layers import CropLike
+
+    x = parts.blocks.block(features.map(), 64, 3, "head_conv1")
+    x = CropLike(parts.stride, name="head_features")([x, parts.luma])
+    return x, parts.blocks.last(x, BINS, 1, "head_u", bias=True, dtype="float32")
+
+
+def v_layer(parts: Parts) -> Any:
+    """The layer of V given U."""
+    import keras
+
+    from zoo.models.layers import VGivenU
+
+    blocks = parts.blocks
+    return VGivenU(
+        kernel_initializer=blocks.kernel("head_v_given_u"),
+        # One row of the embedding is seen at a time, beside the sum of 64 features: small rows would drown.
+        embedding_initializer=keras.initializers.RandomNormal(stddev=1.0, seed=blocks.seed),
+        last_initializer=blocks.small.kernel("head_v_given_u/last"),
+        name="head_v_given_u",
+    )
+
+
 def chain(model: Any) -> Chain:
     """Takes a model with this head apart."""
     import keras
@@ -56,18 +81,9 @@ def v_given_u(features: Features, parts: Parts) -> Any:
     """The head: logits (B, H, W, 2, 64), float32."""
     import keras
 
-    from zoo.models.layers import CropLike, SplitChannels, VGivenU
+    from zoo.models.layers import SplitChannels
 
-    blocks = parts.blocks
-    x = blocks.block(features.map(), 64, 3, "head_conv1")
-    x = CropLike(parts.stride, name="head_features")([x, parts.luma])
-    u_logits = blocks.last(x, BINS, 1, "head_u", bias=True, dtype="float32")
-    v_logits = VGivenU(
-        kernel_initializer=blocks.kernel("head_v_given_u"),
-        # One row of the embedding is seen at a time, beside the sum of 64 features: small rows would drown.
-        embedding_initializer=keras.initializers.RandomNormal(stddev=1.0, seed=blocks.seed),
-        last_initializer=blocks.small.kernel("head_v_given_u/last"),
-        name="head_v_given_u",
-    )([x, parts.inputs[U.name]])
+    x, u_logits = logits_of_u(features, parts)
+    v_logits = v_layer(parts)([x, parts.inputs[U.name]])
     logits = keras.layers.Concatenate(name="head_pair", dtype="float32")([u_logits, v_logits])
     return SplitChannels(BINS, name="head_split", dtype="float32")(logits)
