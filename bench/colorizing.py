@@ -100,11 +100,11 @@ def colorize_page(
     colorizer = Colorizer(_model(folder, model, precision), side=side)
     page = np.add.outer(np.arange(height) % 251, np.arange(width) % 5).astype(np.uint8)
     small = Scan(page[:64, :64])
-    colorizer.paint(small, colorizer.chroma([colorizer.pictures(small)])[0])
+    colorizer.paint(small, colorizer.chroma(colorizer.pictures(small)))
 
     def call() -> None:
         scan = Scan(page)
-        colorizer.paint(scan, colorizer.chroma([colorizer.pictures(scan)])[0])
+        colorizer.paint(scan, colorizer.chroma(colorizer.pictures(scan)))
 
     return call, {"precision": precision, "jit": False, "operations": lambda: None}
 
@@ -116,7 +116,7 @@ def colorize_default(*, height: int, width: int, model: str) -> tuple[Call, dict
 
     def call() -> None:
         scan = Scan(page)
-        colorizer.paint(scan, colorizer.chroma([colorizer.pictures(scan)])[0])
+        colorizer.paint(scan, colorizer.chroma(colorizer.pictures(scan)))
 
     call()  # the network is traced
     return call, {"precision": "float32", "jit": False, "operations": lambda: None}

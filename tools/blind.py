@@ -65,7 +65,7 @@ def sheet(arguments: argparse.Namespace) -> None:
     for number, (page, side) in enumerate(zip(pages, sides.tolist(), strict=True), 1):
         scan = page.read()
         seed = zlib.crc32(page.name.encode())
-        answers = [each.paint(scan, each.chroma([each.pictures(scan)], seed=seed)[0]) for each in colorizers]
+        answers = [each.paint(scan, each.chroma(each.pictures(scan), seed=seed)) for each in colorizers]
         row = [np.repeat(scan.luma8()[..., None], 3, axis=-1), answers[side], answers[1 - side]]
         save_sheet(arguments.out / f"{number:02}.webp", [row], ["grey", "left", "right"], tile_side=TILE)
         models = [arguments.first, arguments.second]

@@ -1,22 +1,20 @@
 """`python -m zoo.colorize [MODEL] INPUT … -o OUT`: colours black-and-white pages."""
 
 import argparse
-import glob
+import contextlib
 import json
-import os
 import shlex
 import sys
 import time
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.chroma.decoders import DECODERS, PAGE_DECODER, WHOLE_DECODER, Decoder, page_decoder
-from zoo.data.image_files import is_archive, is_image
 from zoo.errors import InterruptError, RunError, UsageError
 from zoo.models.kinds import answers_with, trained_side, weights_digest
 from zoo.models.loading import model_name
-from zoo.models.registry import list_models
+from zoo.pages.defaults import DEFAULT_MODEL, GUIDED_MODEL, is_input
 from zoo.pages.look import SIDE, Look
 from zoo.support.command import Parser, import_tensorflow, naming, program, run, silence
 
@@ -28,10 +26,6 @@ if TYPE_CHECKING:
     from zoo.pages.scan import Scan
 
 BATCH = 2
-DEFAULT_MODEL = "context"
-RUN_FILES = {"best.keras", "config.json"}
-"""A folder with one of these is a run, not pages."""
-
 PICTURES = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 """What a preview is written as."""
 
@@ -53,7 +47,8 @@ def parser() -> Parser:
         "model",
         metavar="MODEL",
         help="a run directory, a .keras file, or the name of a model with released weights, as classifier or"
-        f" classifier:procedural (python -m zoo.released list shows all); left out, {DEFAULT_MODEL}",
+        f" classifier:procedural (python -m zoo.released list shows all); left out, {DEFAULT_MODEL}, or"
+        f" {GUIDED_MODEL} with --hints, --sheet, --palette or --reference",
     )
     p.add_argument(
         "inputs",
@@ -117,6 +112,38 @@ def parser() -> Parser:
         help="let light areas get darker by up to this, so that colours fit into them: for line art and 1-bit scans,"
         " 0.2 or so; at 0 luma is kept",
     )
+    p.add_argument(
+        "--hints",
+        type=Path,
+        metavar="FILE|FOLDER",
+        help="colours at places of a page, which alike places follow: a CSV or JSON file of x, y and colour, or a PNG"
+        " of the page's size, transparent where nothing is said; of several pages a folder with such a file NAME for"
+        " the page NAME",
+    )
+    p.add_argument(
+        "--carry-hints",
+        action="store_true",
+        help="alike places of all pages take the hints of each page, not its own alone",
+    )
+    p.add_argument(
+        "--sheet",
+        type=Path,
+        metavar="FILE.json",
+        help="one colour for what is alike on all pages: at first the sheet is written, and a picture of it; change a"
+        " colour there, and the same command colours the book anew",
+    )
+    p.add_argument(
+        "--palette",
+        metavar="COLOURS|FILE",
+        help="choose among these colours alone: as '#c33,#2a6', a GIMP palette (.gpl), or a coloured page",
+    )
+    p.add_argument(
+        "--reference",
+        metavar="PAGE",
+        nargs="+",
+        default=[],
+        help="coloured pages of the same work, whose colours alike places take",
+    )
     p.add_argument("--desaturate", action="store_true", help="colour pages anew that have colours")
     p.add_argument("--format", choices=("png", "jpg", "webp"), help="of the images in a folder or book (default: png)")
     p.add_argument("--quality", type=int, default=92, help="of jpg and webp")
@@ -145,8 +172,10 @@ def parser() -> Parser:
 
 def colorize(arguments: argparse.Namespace) -> None:
     """Runs the command."""
-    if _is_input(arguments.model):
-        arguments.model, arguments.inputs = DEFAULT_MODEL, [arguments.model, *arguments.inputs]
+    if is_input(arguments.model):
+        guided = arguments.hints or arguments.reference or arguments.palette or arguments.sheet
+        arguments.inputs = [arguments.model, *arguments.inputs]
+        arguments.model = GUIDED_MODEL if guided else DEFAULT_MODEL
     if not arguments.inputs:
         raise UsageError(
             f"{arguments.model} is taken for the MODEL, and no INPUT comes after it: give both, as in"
@@ -167,6 +196,10 @@ def colorize(arguments: argparse.Namespace) -> None:
             Decoder.parse(arguments.decode)
     if arguments.preview is None and arguments.preview_models is not None:
         raise UsageError("--preview-models is of a preview: give --preview N as well")
+    if arguments.carry_hints and not arguments.hints:
+        raise UsageError("--carry-hints is of hints: give --hints as well")
+    if arguments.sheet and arguments.sheet.suffix.lower() != ".json":
+        raise UsageError(f"--sheet {arguments.sheet}: give a name that ends in .json")
     if arguments.samples > 1 and not (arguments.decode or "").startswith("sample"):
         raise UsageError("--samples is for a sampling decoder: give --decode sample too")
 
@@ -177,14 +210,6 @@ def colorize(arguments: argparse.Namespace) -> None:
             _colorize(arguments, renderers)
         else:
             _preview(arguments, renderers)
-
-
-def _is_input(word: str) -> bool:
-    """Whether the first word is a page, a book, a pattern or a folder of pages, so that the model was left out."""
-    path = Path(word)
-    if is_image(path) or is_archive(path) or path.suffix.lower() == ".pdf" or glob.has_magic(word):
-        return True
-    return path.is_dir() and word.partition(":")[0] not in list_models() and not RUN_FILES & set(os.listdir(path))
 
 
 def _preview(arguments: argparse.Namespace, renderers: "Renderers") -> None:
@@ -283,8 +308,10 @@ def _kept(arguments: argparse.Namespace) -> str:
 
 
 def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
-    from zoo.pages.input import find_pages
+    from zoo.pages.input import UNUSABLE, find_pages, usable
     from zoo.pages.output import Output
+    from zoo.pages.said import read_said
+    from zoo.pages.sheet import grouped, read_sheet, write_sheet
     from zoo.support.console import say, scanning, stderr_console
     from zoo.training.rundir import disk_error
 
@@ -311,6 +338,23 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
     settings |= {"side": arguments.side or side or SIDE, "upsampling": arguments.upsampling}
     if side > 0 if arguments.panels is None else arguments.panels:  # folders of an older version do not know it
         settings["panels"] = True
+    said = read_said(arguments.hints, arguments.palette, arguments.reference, pages, carried=arguments.carry_hints)
+    weights = weights_digest(arguments.model)
+    entries = None
+    if arguments.sheet and arguments.sheet.exists():
+        entries = read_sheet(arguments.sheet, weights)
+        said = replace(said, sheet=" ".join(each.color for each in entries))
+    if len(pages) == 1 and said.files:  # of a book, hints that are wrong cost their page alone
+        scan = None
+        with contextlib.suppress(*UNUSABLE), silence():
+            scan = usable(pages[0], renderers, look)
+        if scan:
+            said.of(pages[0].name, scan, look.headroom)
+    settings |= said.settings
+    digests = said.digests([page.name for page in pages])
+    if output.is_book and digests:
+        settings["hints"] = {str(name): digest for name, digest in digests.items()}
+    output.follow(digests)
     with output.alone():
         output.check(settings, pages, look.extras)
         todo = output.missing(pages, look.extras)
@@ -335,7 +379,19 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
                 )
                 used["decode"] = colorizer.decode
                 output.begin(pages, look.extras)  # now that nothing can be found wrong any more
-                job = Job(colorizer, output, renderers, look, batch_size=arguments.batch_size)
+                said = said.with_references(colorizer.references)
+                job = Job(colorizer, output, renderers, look, batch_size=arguments.batch_size, said=said)
+                if arguments.carry_hints:
+                    job.carry(pages)
+                if arguments.sheet and entries is None:
+                    with scanning(stderr_console(), "gathering what is alike") as progress:
+                        parts = job.sheet(pages, progress)
+                    entries, examples = grouped(parts, colorizer.rule, len(pages))
+                    drawn = write_sheet(arguments.sheet, entries, examples, weights)
+                    said = replace(said, sheet=" ".join(each.color for each in entries))
+                    output.follow(said.digests([page.name for page in pages]))
+                    say(f"{len(entries)} colours in {arguments.sheet}, pictured in {drawn}: change one, and call again")
+                job.follow(tuple(each.given for each in entries or ()))
                 began = time.monotonic()
                 try:
                     with scanning(stderr_console(), "colouring") as progress:
@@ -343,6 +399,8 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
                 finally:
                     output.record()
                 failed, bilevel = job.failed, sorted(job.bilevel)
+                for note in job.notes:
+                    say(note)
             output.finish([(page.name, extra) for page in pages for extra in look.extras])
         except OSError as error:
             raise disk_error(error, arguments.out) from error
@@ -404,7 +462,7 @@ def _report(report: dict[str, Any], as_json: bool, is_book: bool) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point; returns the exit code."""
+    """SheetEntry point; returns the exit code."""
     parsed = parser().parse_args(arguments)
     return run(lambda: colorize(parsed))
 

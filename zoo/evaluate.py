@@ -1,6 +1,7 @@
 """`python -m zoo.evaluate CANDIDATE …`: how good, how colourful and how averaging colourisers are, side by side."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,18 @@ def parser() -> Parser:
         help="of larger images the middle part of this size",
     )
     p.add_argument(
+        "--hints",
+        metavar="COUNTS",
+        help="instead, what hints of the truth's colours buy: so many on each page, as 0,1,5,10, or on drawn pages one"
+        " for each class or object; models by their page decoder, beside ways to spread hints that need no learning",
+    )
+    p.add_argument(
+        "--places",
+        choices=("random", "rank", "oracle"),
+        default="random",
+        help="of hints: anywhere, where zoo hints asks, or where the first model errs most",
+    )
+    p.add_argument(
         "-o",
         "--out",
         type=Path,
@@ -80,6 +93,11 @@ def evaluate(arguments: argparse.Namespace) -> None:
     if changed and not arguments.gallery:
         raise UsageError(f"--{changed[0]} is of a gallery: give --gallery DIR as well")
     gallery = Gallery(arguments.gallery, **shown) if arguments.gallery else None
+    if arguments.hints is not None:
+        with_hints(arguments)
+        return
+    if arguments.places != "random":
+        raise UsageError(f"--places {arguments.places} is of hints: give --hints as well")
 
     from zoo.data.dataset import open_dataset
     from zoo.data.drawn.procedural import CLASSES
@@ -177,6 +195,66 @@ def evaluate(arguments: argparse.Namespace) -> None:
         from zoo.evaluation.tables import print_tables
 
         print_tables(result)
+
+
+def with_hints(arguments: argparse.Namespace) -> None:
+    """Runs `--hints`."""
+    for name in ("gallery",):
+        if getattr(arguments, name) is not None:
+            raise UsageError(f"--{name} is not of hints: leave one of them out")
+    from zoo.data.dataset import open_dataset
+    from zoo.evaluation.candidates import BASELINES, check
+    from zoo.evaluation.oracles import ORACLES, PALETTES
+    from zoo.support.console import say, scanning, stderr_console
+    from zoo.support.files import write_text
+
+    if not arguments.candidates:
+        raise UsageError("--hints: give the models that are to take them")
+    for spec in arguments.candidates:
+        check(spec)
+        if spec in (*BASELINES, *ORACLES):
+            raise UsageError(f"{spec} takes no hints: give models")
+    console = stderr_console()
+    with scanning(console) as progress:
+        dataset = open_dataset(arguments.data, crop=CROP, progress=progress)
+    say(dataset.summary())
+    import_tensorflow()
+    from zoo.evaluation.hinted import PER_THING, HintEvaluation, parse_counts, plot
+    from zoo.evaluation.scoring import subjects
+    from zoo.evaluation.tables import hints_table
+    from zoo.support import machine
+
+    counts = parse_counts(arguments.hints)
+    split = dataset.splits[arguments.split]
+    for word in PER_THING:
+        if word in counts and not split.read_maps:
+            raise UsageError(f"--hints {word}: of {dataset.name} nobody knows where its objects are; give numbers")
+    say("loading the models")
+    evaluation = HintEvaluation(
+        arguments.candidates, counts, arguments.places, PALETTES, decode=arguments.decode, seed=arguments.seed
+    )
+    count = min(arguments.limit or sys.maxsize, len(split.images))
+    with scanning(console, "colouring and measuring") as progress:
+        progress(0, count)
+        images = subjects(dataset, arguments.split, limit=arguments.limit, max_side=arguments.max_side)
+        for done, subject in enumerate(images, 1):
+            evaluation.add(subject)
+            progress(done, count)
+    rows = evaluation.rows()
+    about = {name: getattr(arguments, name) for name in ("split", "max_side", "places", "seed", "limit", "decode")}
+    found = {"data": dataset.name, "fingerprint": dataset.fingerprint, **about, "groups": evaluation.groups}
+    found |= {"environment": machine.describe(machine.resolve_precision("auto")), "rows": rows}
+    if arguments.out:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        write_text(arguments.out / "hints.json", json.dumps(found, indent=1) + "\n")
+        plot(rows, arguments.out / "hints.png", f"{dataset.name}, {arguments.split} split, places: {arguments.places}")
+        say(f"written: hints.json and hints.png in {arguments.out}")
+    if arguments.json:
+        print(json.dumps(found, indent=1))
+    else:
+        from rich.console import Console
+
+        Console(width=None if sys.stdout.isatty() else 160).print(hints_table(rows, count, dataset.name).rich())
 
 
 def main(arguments: list[str] | None = None) -> int:

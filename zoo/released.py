@@ -5,6 +5,7 @@ from pathlib import Path
 
 from zoo.models import releases
 from zoo.models.loading import load, model_file
+from zoo.models.registry import get_card
 from zoo.models.releases import list_releases
 from zoo.support.command import Parser, import_tensorflow, run
 
@@ -19,7 +20,8 @@ def show(model: str | None) -> None:
     for card in cards:
         size = (releases.FOLDER / f"{card.model}-{card.name}.npz").stat().st_size / 1e6
         score = min(card.scores.values(), default=float("nan"))
-        table.add_row(card.model, card.name, f"{size:.1f}", card.data, card.licence, f"{score:.2f}")
+        hinted = " with hints" * ("hints" in get_card(card.model).inputs)
+        table.add_row(card.model, card.name, f"{size:.1f}", card.data, card.licence, f"{score:.2f}{hinted}")
     console = Console()
     console.print(table)
     console.print("RMSE-ab is on the validation crops of the data trained on: compare it within one data set alone.")

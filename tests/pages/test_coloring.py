@@ -104,10 +104,10 @@ def test_colours_are_desaturated_first(models):
     samples = rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)
     scan = Scan(samples, colored=True)
     colorizer = Colorizer(models["tiny"])
-    rgb = colorizer.paint(scan, colorizer.chroma([colorizer.pictures(scan)])[0])
+    rgb = colorizer.paint(scan, colorizer.chroma(colorizer.pictures(scan)))
     assert luma_error(scan, rgb) <= 1
     luma = Scan(np.rint(scan.luma() * 255).astype(np.uint8))
-    again = colorizer.paint(luma, colorizer.chroma([colorizer.pictures(luma)])[0])
+    again = colorizer.paint(luma, colorizer.chroma(colorizer.pictures(luma)))
     assert np.abs(rgb.astype(int) - again.astype(int)).mean() < 1
 
 
@@ -115,12 +115,12 @@ def test_strips_make_no_difference(models, monkeypatch):
     scan = Scan(page(230, 150, 3))
     colorizer = Colorizer(models["tiny"], side=80)
     seen = colorizer.seen(scan)
-    whole = colorizer.paint(scan, colorizer.chroma([colorizer.pictures(scan)])[0])
+    whole = colorizer.paint(scan, colorizer.chroma(colorizer.pictures(scan)))
     monkeypatch.setattr("zoo.chroma.upsampling.STRIP_PIXELS", 3000)
     monkeypatch.setattr("zoo.pages.colorizer.CACHE_PIXELS", 1000)
     monkeypatch.setattr("zoo.chroma.upsampling.CHUNK", 100)
     np.testing.assert_allclose(colorizer.seen(scan), seen, atol=1e-6)
-    strips = colorizer.paint(scan, colorizer.chroma([colorizer.pictures(scan)])[0])
+    strips = colorizer.paint(scan, colorizer.chroma(colorizer.pictures(scan)))
     assert np.abs(whole.astype(int) - strips.astype(int)).max() <= 1
 
 
@@ -245,7 +245,7 @@ def test_headroom_lets_white_take_colour_and_no_more(models):
     samples[::8] = 0
     scan = Scan(samples)
     colorizer = Colorizer(models["tiny"])
-    uv = colorizer.chroma([colorizer.pictures(scan)])[0]
+    uv = colorizer.chroma(colorizer.pictures(scan))
     plain, roomy = colorizer.paint(scan, uv), colorizer.paint(scan, uv, headroom=0.2)
     np.testing.assert_array_equal(plain, np.repeat(samples[..., None], 3, axis=-1))
     assert (np.ptp(roomy[1::8].astype(int), axis=-1) > 20).mean() > 0.5
@@ -254,7 +254,7 @@ def test_headroom_lets_white_take_colour_and_no_more(models):
     assert luma[::8].max() == 0  # ink stays ink
     inside = page()
     gray = Scan((inside // 2 + 60).astype(np.uint8))
-    uv = 0.1 * colorizer.chroma([colorizer.pictures(gray)])[0]
+    uv = 0.1 * colorizer.chroma(colorizer.pictures(gray))
     np.testing.assert_array_equal(colorizer.paint(gray, uv), colorizer.paint(gray, uv, headroom=0.2))  # it fits anyway
 
 
@@ -307,13 +307,13 @@ def test_panels_are_pictures_of_their_own():
     assert not whole.pictures(scan).panels
     assert (split_luma(whole(luma) / 255)[1][40:160, 165:265, 1] > 0.1).all()  # the right of the page, all of it
     # In every way alike, the network once.
-    ways = list(colorizer.chromas([pictures, pictures], [(None, 0), (None, 1)]))
-    assert len(ways) == 2
-    np.testing.assert_array_equal(ways[0][1], colorizer.chroma([pictures])[0])
+    both = colorizer.examined([pictures, pictures])
+    assert both[0].frames[0].prediction is both[1].frames[0].prediction
+    np.testing.assert_array_equal(both[1].chroma(None), colorizer.chroma(pictures))
 
 
 def test_the_chroma_of_low_panels_takes_no_more_memory_than_a_page_of_sixteen():
     panel = Panel(10, 10, 100, 1980)
     pictures = Pictures(np.zeros((64, 64, 1), np.float32), ((panel, np.zeros((64, 64, 1), np.float32)),), (2000, 2000))
-    (uv,) = Colorizer(Striped()).chroma([pictures])
+    uv = Colorizer(Striped()).chroma(pictures)
     assert uv.shape == (256, 256, 2)

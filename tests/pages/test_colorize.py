@@ -10,10 +10,10 @@ import pytest
 from coloring import luma_error, page, run, save, save_models
 from PIL import Image
 
-from zoo import colorize
 from zoo.data.image_files import inner_path
 from zoo.data.pdf import Renderers
 from zoo.errors import UsageError
+from zoo.pages import defaults
 from zoo.pages.colorizer import Colorizer
 from zoo.pages.input import find_pages
 from zoo.pages.job import Job
@@ -497,4 +497,4 @@ def test_the_model_may_be_left_out(tmp_path, monkeypatch, word, is_input):
     for folder, file in (("pages", "1.png"), ("run", "best.keras"), ("begun", "config.json"), ("residual", "1.png")):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / file).touch()
-    assert colorize._is_input(word) is is_input
+    assert defaults.is_input(word) is is_input

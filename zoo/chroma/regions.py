@@ -37,20 +37,28 @@ def segment(
         Labels from 0, (H, W).
     """
     from scipy.ndimage import grey_closing
-    from skimage.segmentation import expand_labels, felzenszwalb
+    from skimage.segmentation import expand_labels
 
-    labels = felzenszwalb(luma, scale=30, sigma=0, min_size=SMALLEST)
+    labels = fine_regions(luma)
     shares = _means(labels, answers, of=probabilities)
     parts = _Parts(labels, np.bincount(labels.ravel()), _means(labels, luma[..., None])[:, 0], shares)
-    low, high, step = _borders(labels + 1, luma)
+    low, high, step = borders(labels + 1, luma)
     touching = step < LARGEST_STEP
     parts = parts.joined(low[touching], high[touching], LEAST_SHARED)
 
     # A closing fills what is thin and darker than both its sides, which grow together there.
     ink = grey_closing(luma, size=WIDEST_LINE + 1) - luma > LARGEST_STEP
     without_ink = expand_labels(np.where(ink, 0, parts.labels + 1), WIDEST_LINE // 2 + 1)
-    low, high, _ = _borders(without_ink, luma)
+    low, high, _ = borders(without_ink, luma)
     return parts.joined(low, high, LEAST_SHARED_ACROSS).labels
+
+
+def fine_regions(luma: np.ndarray) -> np.ndarray:
+    """Regions of even luma, labels from 0, (H, W): P. Felzenszwalb and D. Huttenlocher, Efficient Graph-Based Image
+    Segmentation, 2004 (scikit-image)."""
+    from skimage.segmentation import felzenszwalb
+
+    return felzenszwalb(luma, scale=30, sigma=0, min_size=SMALLEST)
 
 
 @dataclass(frozen=True)
@@ -106,12 +114,15 @@ def smoothness(luma: np.ndarray, regions: np.ndarray) -> np.ndarray:
     return np.clip((even - SMOOTH_SHARES[0]) / (SMOOTH_SHARES[1] - SMOOTH_SHARES[0]), 0, 1).astype(np.float32)
 
 
-def _borders(labels: np.ndarray, luma: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which two regions share a border of at least `SHORTEST_BORDER`, and the mean step of luma across it.
+def borders(
+    labels: np.ndarray, luma: np.ndarray, shortest: int = SHORTEST_BORDER
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which two regions share a border, and the mean step of luma across it.
 
     Args:
         labels: from 1, 0 where there is no region, (H, W).
         luma: (H, W).
+        shortest: pixels that a border is at least long.
 
     Returns:
         Of each border the lower and the higher label, less 1, and the step.
@@ -125,7 +136,7 @@ def _borders(labels: np.ndarray, luma: np.ndarray) -> tuple[np.ndarray, np.ndarr
     count = int(labels.max(initial=1))
     borders, which, length = np.unique(low * count + high, return_inverse=True, return_counts=True)
     mean_step = np.bincount(which, step[across], len(borders)) / length
-    long = length >= SHORTEST_BORDER
+    long = length >= shortest
     return (borders // count)[long], (borders % count)[long], mean_step[long]
 
 
@@ -146,6 +157,26 @@ def pool(logits: np.ndarray, regions: np.ndarray, weights: np.ndarray | None = N
     from scipy.special import log_softmax
 
     return _means(regions, logits, weights, of=lambda some: np.maximum(log_softmax(some, axis=-1), LEAST))
+
+
+def means_of_cells(regions: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The mean in each region of what is known of cells: labels (H, W) and (h, w, C), gives (regions, C).
+
+    Args:
+        regions: labels from 0.
+        values: of the size of the regions, or smaller by a whole number in height and width, which is rounded up.
+    """
+    from scipy.sparse import coo_array
+
+    (height, width), (rows, columns) = regions.shape, values.shape[:2]
+    row = np.arange(height) // -(-height // rows)
+    column = np.arange(width) // -(-width // columns)
+    cells = (row[:, None] * columns + column).ravel()
+    members = regions.ravel()
+    shape = int(regions.max()) + 1, rows * columns
+    counts = coo_array((np.ones(members.size, np.float32), (members, cells)), shape=shape).tocsr()
+    sums = counts @ values.reshape(rows * columns, -1).astype(np.float32)
+    return sums / np.bincount(members)[:, None]
 
 
 def _means(

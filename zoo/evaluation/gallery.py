@@ -101,8 +101,9 @@ class Columns:
         """A scan in colours, uint8 RGB (H, W, 3), a column at a time."""
         seed = self._seed + zlib.crc32(name.encode()) % 2**31
         for colorizer, ways in self._models:
-            for (uv,) in colorizer.chromas([colorizer.pictures(scan)], [(way, seed) for way in ways]):
-                yield colorizer.paint(scan, uv, headroom=headroom)
+            (examined,) = colorizer.examined([colorizer.pictures(scan)])
+            for way in ways:
+                yield colorizer.paint(scan, examined.chroma(way, seed), headroom=headroom)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from rich.console import Console
 
@@ -64,6 +65,34 @@ def classifiers_table(candidates: Iterable[Measured]) -> Table:
         if each.calibration
     ]
     return Table.of(["", "bits a pixel ↓", "ECE of U ↓", "ECE of V ↓"], rows, numbers=3)
+
+
+def hints_table(rows: Sequence[dict[str, Any]], images: int, data: str) -> Table:
+    """What hints bought, a line a candidate and number of hints."""
+    from zoo.evaluation.hinted import METRICS as HINT_METRICS
+
+    def found(value: Sequence[float | None] | None, digits: int) -> str:
+        if value is None or value[0] is None:
+            return ""
+        text = f"{value[0]:.{digits}f}"
+        return text if value[1] is None else f"{text} [{value[1]:.{digits}f}, {value[2]:.{digits}f}]"
+
+    over = ("psnr over no hints", "psnr over the best without learning")
+    drawn = [name for name in ("a_star", "bvr", "false_rate") if any(name in row for row in rows)]
+    titles = [each.title for each in HINT_METRICS.values()] + ["dB over no hints", "dB over the best without learning"]
+    lines = [
+        [
+            f"{row['candidate']}, {row['hints']}",
+            *(found(row[name], metric.digits) for name, metric in HINT_METRICS.items()),
+            *(found(row[name], 2) for name in over),
+            *(number(row.get(name)) for name in drawn),
+        ]
+        for row in rows
+    ]
+    caption = f"{plural(images, 'image')} of {data}: candidate and number of hints; 95 % bootstrap intervals"
+    return Table.of(
+        ["", *titles, *(TITLES[name] for name in drawn)], lines, numbers=len(titles) + len(drawn), caption=caption
+    )
 
 
 def print_tables(evaluated: Evaluated) -> None:

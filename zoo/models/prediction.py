@@ -9,9 +9,10 @@ import numpy as np
 from keras import ops
 from scipy.special import log_softmax
 
-from zoo.chroma.bins import BINS, CENTERS, encode, softmax
+from zoo.chroma.bins import BINS, CENTERS, encode, softmax, two_hot
 from zoo.chroma.decoders import DECODERS, Decoder
-from zoo.chroma.regions import BAND, pool, segment, smoothness
+from zoo.chroma.evidence import BY_BINS, BY_COLOR, EMBEDDED, Rule
+from zoo.chroma.regions import BAND, LEAST, means_of_cells, pool, segment, smoothness
 from zoo.chroma.upsampling import bring_up
 from zoo.errors import UsageError
 from zoo.models.contract import contract_of
@@ -19,6 +20,9 @@ from zoo.models.heads import HEADS
 from zoo.models.layers.switch import compiled
 
 LEAST_SHARE = 1e-3  # of a bin of U, for its V to count in the marginal of V
+
+PEAK = 3  # bins of U: possible colours are farther apart than this
+LEAST_POSSIBLE = 0.02  # of a possible colour but the first
 
 
 class Predictor:
@@ -69,6 +73,13 @@ class Predictor:
             answer = answer[:, :rows, :columns]
             features = features if features is None else features[:, :rows, :columns]
         return Prediction(luma, ops.convert_to_numpy(answer), features, self)
+
+    @property
+    def rule(self) -> Rule:
+        """How hints are followed by what `Prediction.kinds` says."""
+        if self.chain is not None and self.chain.embedding:
+            return EMBEDDED
+        return BY_BINS if self.contract.classifies else BY_COLOR
 
     def _padded(self, inputs: Sequence[np.ndarray]) -> list[Any]:
         """The inputs as tensors, height and width brought to the model's multiple by repeating the edge."""
@@ -183,6 +194,119 @@ class Prediction:
 
     def _v_logits(self, features: Any, u: np.ndarray) -> np.ndarray:
         return _in_bands(self._predictor.v_logits, features, u)
+
+    @property
+    def classifies(self) -> bool:
+        """Whether it is of a classifier."""
+        return self._predictor.contract.classifies
+
+    def kinds(self, image: int) -> np.ndarray:
+        """What each cell of an image is, (h, w, D): the nearer two are, the more alike.
+
+        A model that learnt to take hints has an embedding. Of any other classifier it is the square roots of the
+        probabilities, whose squared distance is twice that of Hellinger; of a regression the colour itself.
+        """
+        if self._embedding is not None:
+            return self._embedding[image, ..., :-1]
+        if not self._predictor.contract.classifies:
+            return self.output[image]
+        logits = self.output[image]
+        found = _in_bands(lambda some: np.sqrt(softmax(some)), logits[None])[0]
+        return found.reshape(*found.shape[:2], -1)
+
+    def own_scores(self, image: int) -> np.ndarray | None:
+        """How sure the model is of its own answer beside hints, (h, w); None of one that has not learnt to say so."""
+        return None if self._embedding is None else self._embedding[image, ..., -1]
+
+    @property
+    def rule(self) -> Rule:
+        """How hints are followed by what `kinds` says."""
+        return self._predictor.rule
+
+    @cached_property
+    def _embedding(self) -> np.ndarray | None:
+        chain = self._predictor.chain
+        if chain is None or not chain.embedding:
+            return None
+        return ops.convert_to_numpy(self._features)[..., -chain.embedding - 1 :]
+
+    def log_likelihoods(self, colors: np.ndarray) -> np.ndarray:
+        """How probable each of some colours is at each cell, of a classifier: log-probabilities, (B, h, w, n).
+
+        Args:
+            colors: U and V, (n, 2).
+        """
+        labels = two_hot(np.asarray(colors, np.float32))
+        if not self._predictor.chain:
+            return _in_bands(
+                lambda logits: np.einsum("...cb,ncb->...n", log_softmax(logits, axis=-1), labels), self.output
+            )
+        of_u = _in_bands(lambda logits: log_softmax(logits, axis=-1) @ labels[:, 0].T, self.output)
+        of_v = []
+        for (u, _), label in zip(colors, labels[:, 1], strict=True):
+            given = np.full((*self.output.shape[:3], 1), u, np.float32)
+            v_logits = self._v_logits(self._features, given)
+            of_v.append(_in_bands(lambda logits, label=label: log_softmax(logits, axis=-1) @ label, v_logits))
+        return of_u + np.stack(of_v, axis=-1)
+
+    def shares_of(self, image: int, regions: np.ndarray) -> np.ndarray | None:
+        """The mean distributions of regions, (R, channels, 64); None of a regression.
+
+        Of a model that predicts V given U it is that of U alone.
+
+        Args:
+            image: which one.
+            regions: labels from 0, of luma's size.
+        """
+        if not self.classifies:
+            return None
+        logits = self.output[image]
+        shares = _in_bands(softmax, logits[None])[0]
+        means = means_of_cells(regions, shares.reshape(*shares.shape[:2], -1))
+        return means.reshape(len(means), -1, BINS)
+
+    def possible(self, image: int, inside: np.ndarray, count: int) -> list[tuple[np.ndarray, float]]:
+        """The most probable colours of a region, U and V (2,), and the probability of about that U, the highest first.
+
+        Of a model that predicts V given U, each has the V that goes with its U. A regression has one colour.
+
+        Args:
+            image: which one.
+            inside: whether a pixel is in the region, (H, W).
+            count: how many at most.
+        """
+        height, width = self.output.shape[1:3]
+        rows, columns = np.nonzero(inside)
+        cells = np.unique(rows // -(-len(inside) // height) * width + columns // -(-inside.shape[1] // width))
+        answer = self.output[image].reshape(height * width, *self.output.shape[3:])[cells]
+        if not self.classifies:
+            return [(answer.mean(axis=0), 1.0)]
+        marginal = log_softmax(answer if self._predictor.chain else answer[:, 0], axis=-1)
+        shares = softmax(np.maximum(marginal, LEAST).mean(axis=0))
+        left = shares.copy()
+        found: list[tuple[np.ndarray, float]] = []
+        for _ in range(count):
+            at = int(left.argmax())
+            near = slice(max(0, at - PEAK), at + PEAK + 1)
+            share = float(shares[near].sum())
+            if found and share < LEAST_POSSIBLE:
+                break
+            left[near] = 0
+            u = CENTERS[0, at]
+            if self._predictor.chain:
+                own = np.asarray(ops.convert_to_numpy(self._features))[image].reshape(height * width, -1)[cells]
+                given = np.full((1, len(cells), 1, 1), u, np.float32)
+                v_logits = self._predictor.v_logits(own[None, :, None], given)[0, :, 0]
+            else:
+                v_logits = answer[:, 1]
+            v = np.maximum(log_softmax(v_logits, axis=-1), LEAST).mean(axis=0).argmax()
+            found.append((np.array([u, CENTERS[1, v]]), share))
+        return found
+
+    @property
+    def coherent_regions(self) -> np.ndarray:
+        """What `+coherent` gives one colour each: labels from 0, (B, h, w). Of a classifier."""
+        return self._regions
 
     @cached_property
     def _regions(self) -> np.ndarray:

@@ -1,6 +1,6 @@
 """From a page's luma to the page in colour, at any size and in bounded memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,14 +9,18 @@ import numpy as np
 
 from zoo.chroma import upsampling
 from zoo.chroma.decoders import Decoder, page_decoder
+from zoo.chroma.evidence import Given, Rule
 from zoo.chroma.upsampling import MULTIPLE, BilinearUpsampler, reduced_size
 from zoo.chroma.yuv import YUV_TO_RGB
 from zoo.data.panels import Panel, find_panels
 from zoo.errors import UsageError
 from zoo.models.loading import load
 from zoo.models.prediction import Predictor
+from zoo.pages.guide import NO_GUIDE, Frame, Guide, Obedience, check_hints, guided, referred
+from zoo.pages.hint import Hint, hints_of
 from zoo.pages.look import SIDE
-from zoo.pages.scan import Scan
+from zoo.pages.palette import palette_of
+from zoo.pages.scan import Scan, scan_of
 from zoo.support.arrays import check_unit, kind_of
 
 PANELS_SEEN_AT = 800
@@ -84,26 +88,54 @@ class Colorizer:
         self.side, self._along_edges = side or trained_at or SIDE, along_edges
         self.panels = trained_at > 0 if panels is None else panels
 
-    def __call__(self, luma: np.ndarray, *, seed: int = 0) -> np.ndarray:
+    def __call__(
+        self,
+        luma: np.ndarray,
+        *,
+        seed: int = 0,
+        hints: Iterable[Any] = (),
+        palette: Any = None,
+        reference: Any = None,
+    ) -> np.ndarray:
         """Colours a page.
 
         Args:
             luma: (H, W) or (H, W, 1): float in [0, 1], uint8 or uint16.
             seed: of a sampling decoder.
+            hints: colours at places, (x, y, colour) each: pixels from the left and from the top, and `"#c33"` or
+                `"red"`. They are obeyed, and what is like their places follows.
+            palette: colours to choose from, see `zoo.pages.palette.palette_of`.
+            reference: coloured pages of the same work, uint8 RGB (H, W, 3): one, or a list.
 
         Returns:
             RGB (H, W, 3), uint16 for uint16, otherwise uint8. Its luma differs from the given one by rounding alone.
 
         Raises:
-            UsageError: another array; the message says what it is, and what to do.
+            UsageError: another array, or hints, a palette or a reference that cannot be followed; the message says
+                what it is, and what to do.
+        """
+        return self.draft(luma)(seed=seed, hints=hints, palette=palette, reference=reference)
+
+    def draft(self, luma: np.ndarray) -> "Draft":
+        """A page that the network has seen: called with hints, and again with others, it is coloured in no time.
+
+        Args:
+            luma: as above.
+
+        Raises:
+            UsageError: another array.
         """
         samples = _samples(luma)
         floats = samples.dtype.kind == "f"
         if floats:
             samples = np.rint(np.clip(samples, 0, 1) * np.float32(65535)).astype(np.uint16)
         scan = Scan(samples)
-        rgb = self.paint(scan, self.chroma([self.pictures(scan)], seed=seed)[0])
-        return np.rint(rgb / np.float32(257)).astype(np.uint8) if floats else rgb
+        return Draft(self, scan, self.examined([self.pictures(scan)])[0], floats)
+
+    @property
+    def rule(self) -> Rule:
+        """How alike two regions are, by what the model says of them."""
+        return self._predictor.rule
 
     def pictures(self, scan: Scan) -> Pictures:
         """What the network sees of a scan: the whole page, and its panels if it is to see them."""
@@ -120,26 +152,101 @@ class Colorizer:
         """A scan as the network sees it whole: luma (h, w, 1), float32, transparency on white."""
         return _reduced(scan, reduced_size(*scan.size, self.side))[..., None]
 
-    def chroma(self, pages: Sequence[Pictures], *, seed: int | Sequence[int] = 0) -> list[np.ndarray]:
-        """UV (h, w, 2) of pages of which the network sees one size, each at a size of its own."""
-        return next(self.chromas(pages, [(self.decode, seed)]))
-
-    def chromas(
-        self, pages: Sequence[Pictures], ways: Sequence[tuple[str | None, int | Sequence[int]]]
-    ) -> Iterator[list[np.ndarray]]:
-        """As `chroma`, in each of several ways, a decoder and a seed: the network runs once."""
+    def examined(self, pages: Sequence[Pictures]) -> "list[Examined]":
+        """What the network says of pages of which it sees one size: it runs once for all, and once a panel."""
         whole = self._predictor(np.stack([page.whole for page in pages]))
-        panels = [[self._predictor(luma[None]) for _, luma in page.panels] for page in pages]
-        for decode, seed in ways:
-            uvs = whole.decode(decode, seed=seed)
-            yield [
-                _put_together(page, uv, [each.decode(decode, seed=seed)[0] for each in parts])
-                for page, uv, parts in zip(pages, uvs, panels, strict=True)
-            ]
+        return [
+            Examined(
+                page,
+                (
+                    Frame(Panel(0, 0, *page.size), whole, image),
+                    *(Frame(panel, self._predictor(luma[None]), 0) for panel, luma in page.panels),
+                ),
+            )
+            for image, page in enumerate(pages)
+        ]
 
-    def paint(self, scan: Scan, uv: np.ndarray, *, headroom: float = 0.0) -> np.ndarray:
+    def chroma(self, page: Pictures, *, seed: int | Sequence[int] = 0) -> np.ndarray:
+        """UV (h, w, 2) of a page, at a size of its own."""
+        return self.examined([page])[0].chroma(self.decode, seed)
+
+    def references(self, scan: Scan) -> tuple[Given, ...]:
+        """The colours of a coloured page, and what other pages are to take them for.
+
+        Raises:
+            UsageError: it has no colours.
+        """
+        if not scan.colored:
+            raise UsageError("it has no colours: a reference is a coloured page of the same work")
+        rgb = scan.samples if scan.levels == 255 else (scan.samples >> 8).astype(np.uint8)
+        (examined,) = self.examined([self.pictures(Scan(scan.samples, scan.alpha))])
+        return tuple(each for frame in examined.frames for each in referred(frame, rgb))
+
+    def paint(self, scan: Scan, uv: np.ndarray, *, headroom: float = 0.0, hints: Sequence[Hint] = ()) -> np.ndarray:
         """A scan in the colours of `uv` (h, w, 2), RGB (H, W, 3) of the scan's depth: see `paint`."""
-        return paint(scan, uv, along_edges=self._along_edges, headroom=headroom)
+        return paint(scan, uv, along_edges=self._along_edges, headroom=headroom, hints=hints)
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A page that the network has seen.
+
+    Attributes:
+        page: its pictures.
+        frames: what the network says of the whole page, then of its panels.
+    """
+
+    page: Pictures
+    frames: tuple[Frame, ...]
+
+    def chroma(self, decode: str | None, seed: int | Sequence[int] = 0, guide: Guide = NO_GUIDE) -> np.ndarray:
+        """UV (h, w, 2) of the page at a size of its own, by a decoder and as the user says."""
+        uvs = [frame.prediction.decode(decode, seed=seed)[frame.image] for frame in self.frames]
+        if guide:
+            uvs = guided(self.frames, uvs, guide)
+        return _put_together(self.page, uvs[0], uvs[1:])
+
+    def given(self, hints: Sequence[Hint]) -> tuple[Given, ...]:
+        """The hints of the page, as other pages are to take them."""
+        found = []
+        for frame in self.frames[1:] or self.frames:
+            places = [(place, hint.uv) for hint in hints if (place := frame.place(hint)) is not None]
+            if places:
+                sight = frame.sight(hints)
+                found += [sight.given(*place, uv).elsewhere() for place, uv in places]
+        return tuple(found)
+
+
+class Draft:
+    """A page that the network has seen, to be coloured as often as hints change: see `Colorizer.draft`.
+
+    Attributes:
+        scan: the page.
+        examined: what the network says of it.
+    """
+
+    def __init__(self, colorizer: Colorizer, scan: Scan, examined: Examined, floats: bool) -> None:
+        self._colorizer, self.scan, self.examined, self._floats = colorizer, scan, examined, floats
+
+    def __call__(
+        self, *, seed: int = 0, hints: Iterable[Any] = (), palette: Any = None, reference: Any = None
+    ) -> np.ndarray:
+        """The page in colour: see `Colorizer.__call__`."""
+        there = hints_of(hints).on(self.scan.size)
+        check_hints(self.scan, there)
+        pages = [reference] if isinstance(reference, np.ndarray) else list(reference or ())
+        given = tuple(each for page in pages for each in self._colorizer.references(scan_of(_reference(page))))
+        colors = None if palette is None else palette_of(palette)
+        uv = self.examined.chroma(self._colorizer.decode, seed, Guide(there, colors, given))
+        rgb = self._colorizer.paint(self.scan, uv, hints=there)
+        return np.rint(rgb / np.float32(257)).astype(np.uint8) if self._floats else rgb
+
+
+def _reference(page: Any) -> np.ndarray:
+    array = np.asarray(page)
+    if array.ndim != 3 or array.shape[-1] != 3 or array.dtype != np.uint8 or not array.size:
+        raise UsageError(f"reference is {kind_of(array)}; give coloured pages as uint8 RGB (H, W, 3)")
+    return array
 
 
 def _reduced(scan: Scan, size: tuple[int, int]) -> np.ndarray:
@@ -201,7 +308,9 @@ def _samples(luma: Any) -> np.ndarray:
     return array
 
 
-def paint(scan: Scan, uv: np.ndarray, *, along_edges: bool = True, headroom: float = 0.0) -> np.ndarray:
+def paint(
+    scan: Scan, uv: np.ndarray, *, along_edges: bool = True, headroom: float = 0.0, hints: Sequence[Hint] = ()
+) -> np.ndarray:
     """A scan in the colours of `uv` (h, w, 2), brought to its size: RGB (H, W, 3) of the scan's depth, its luma kept.
 
     Args:
@@ -210,10 +319,13 @@ def paint(scan: Scan, uv: np.ndarray, *, along_edges: bool = True, headroom: flo
         along_edges: along the page's ink lines (see `zoo.chroma.upsampling`); otherwise bilinear.
         headroom: luma in [0, 1] may be lowered by so much where a colour does not fit at that luma, as none fits into
             pure white; 0 keeps it everywhere, and chroma gives way.
+        hints: colours that are obeyed to the pixel.
     """
     height, width = scan.samples.shape[:2]
     rgb = np.empty((height, width, 3), scan.samples.dtype)
     upsample = _upsampling(scan, uv, along_edges)
+    if hints:
+        upsample = Obedience(scan, upsample, hints, max(height / len(uv), width / uv.shape[1])).rows
     rows = max(1, CACHE_PIXELS // width)
     for first in range(0, height, rows):
         luma = scan.luma(slice(first, first + rows))

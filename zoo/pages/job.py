@@ -2,18 +2,25 @@
 
 import errno
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 import numpy as np
 
+from zoo.chroma.evidence import Given
 from zoo.data.pdf import Renderers
 from zoo.pages.cleaning import descreened, with_white_paper
 from zoo.pages.colorizer import Colorizer, Pictures
+from zoo.pages.guide import Guide
+from zoo.pages.hint import Hint
 from zoo.pages.input import UNUSABLE, Page, reason, usable
 from zoo.pages.look import Look
 from zoo.pages.output import Output
+from zoo.pages.said import Said
 from zoo.pages.scan import Scan, encode
+from zoo.pages.sheet import Part, parts_of
 from zoo.pages.side_by_side import summary
 
 GREY_SHARE = 0.2
@@ -29,6 +36,23 @@ AHEAD_BYTES = 256 << 20
 """Of decoded pages that wait, at most, before and after they are computed each; one waits however large."""
 
 
+@dataclass(frozen=True)
+class Ready:
+    """A page that has been read.
+
+    Attributes:
+        page: where it is from.
+        scan: what is painted on.
+        seen: what the network is to see.
+        guide: what the user says of it.
+    """
+
+    page: Page
+    scan: Scan
+    seen: Pictures
+    guide: Guide
+
+
 class Job:
     """Colours pages.
 
@@ -38,21 +62,31 @@ class Job:
         renderers: of PDF files.
         look: how pages are to look.
         batch_size: pages computed at a time, if they are of one size.
+        said: what the user says of pages; None for nothing.
 
     Attributes:
         failed: by a page's label, why it could not be coloured.
         there: how many pages were there already.
         bilevel: the labels of pages that are black and white but for `GREY_SHARE` of them, which take little colour.
+        notes: what became of hints that the luma of their places did not let be what they are.
     """
 
     def __init__(
-        self, colorizer: Colorizer, output: Output, renderers: Renderers, look: Look, *, batch_size: int
+        self,
+        colorizer: Colorizer,
+        output: Output,
+        renderers: Renderers,
+        look: Look,
+        *,
+        batch_size: int,
+        said: Said | None = None,
     ) -> None:
         self._colorizer, self._output, self._renderers, self._look = colorizer, output, renderers, look
-        self._size = batch_size
+        self._size, self._said = batch_size, said or Said()
         self.failed: dict[str, str] = {}
         self.there = 0
         self.bilevel: list[str] = []
+        self.notes: list[str] = []
         self._page_bytes = AHEAD_BYTES  # of the page read last, as those of a book are alike; at first, one at a time
 
     @property
@@ -69,8 +103,8 @@ class Job:
         with ThreadPoolExecutor(2, thread_name_prefix="pages") as pool:
             try:
                 for batch in self._batches(todo, pool):
-                    for page, scan, uvs in self._colored(batch):
-                        writing.append((page, pool.submit(self._write, page, scan, uvs)))
+                    for page, scan, hints, uvs in self._colored(batch):
+                        writing.append((page, pool.submit(self._write, page, scan, hints, uvs)))
                     while len(writing) > self._ahead:
                         done += self._written(*writing.popleft())
                         progress(done + len(self.failed), len(todo))
@@ -82,45 +116,81 @@ class Job:
                 raise
         return done
 
-    def _batches(self, pages: Sequence[Page], pool: ThreadPoolExecutor) -> Iterator[list[tuple[Page, Scan, Pictures]]]:
+    def carry(self, pages: Sequence[Page]) -> None:
+        """Has alike places of all pages take the hints of each."""
+        for _, _, seen, guide in self._readable(pages, self._said.files):
+            (examined,) = self._colorizer.examined([seen])
+            self._said = self._said.and_of(examined.given(guide.hints))
+
+    def sheet(self, pages: Sequence[Page], progress: Callable[[int, int], None]) -> list[Part]:
+        """The regions of all pages, for a colour sheet."""
+        found: list[Part] = []
+        for done, (page, _, seen, _) in enumerate(self._readable(pages, None), 1):
+            (examined,) = self._colorizer.examined([seen])
+            found += parts_of(page.label, examined, self._colorizer.decode)
+            progress(done, len(pages))
+        return found
+
+    def follow(self, references: tuple[Given, ...]) -> None:
+        """Has all pages take further references."""
+        self._said = self._said.and_of(references)
+
+    def _readable(
+        self, pages: Sequence[Page], wanted: Container[PurePosixPath] | None
+    ) -> Iterator[tuple[Page, Scan, Pictures, Guide]]:
+        """The pages that can be read, of those wanted; why another cannot is said when it is coloured."""
+        for page in pages:
+            if wanted is None or page.name in wanted:
+                try:
+                    ready = self._read(page)
+                except UNUSABLE:
+                    continue
+                yield page, ready.scan, ready.seen, ready.guide
+        self.notes.clear()
+        self.bilevel.clear()
+
+    def _batches(self, pages: Sequence[Page], pool: ThreadPoolExecutor) -> Iterator[list[Ready]]:
         """Pages of one size at a time, decoded ahead."""
-        reading: deque[tuple[Page, Future[tuple[Scan, Pictures]]]] = deque()
+        reading: deque[tuple[Page, Future[Ready]]] = deque()
         waiting = deque(pages)
-        batch: list[tuple[Page, Scan, Pictures]] = []
+        batch: list[Ready] = []
         while waiting or reading:
             while waiting and len(reading) < self._ahead:
                 page = waiting.popleft()
                 reading.append((page, pool.submit(self._read, page)))
             page, future = reading.popleft()
             try:
-                scan, seen = future.result()
+                ready = future.result()
             except UNUSABLE as error:
                 self._fail(page, error)
                 continue
-            self._page_bytes = max(1, scan.samples.nbytes)
-            if batch and (len(batch) >= min(self._size, self._ahead) or batch[0][2].whole.shape != seen.whole.shape):
+            self._page_bytes = max(1, ready.scan.samples.nbytes)
+            shape = ready.seen.whole.shape
+            if batch and (len(batch) >= min(self._size, self._ahead) or batch[0].seen.whole.shape != shape):
                 yield batch
                 batch = []
-            batch.append((page, scan, seen))
+            batch.append(ready)
         if batch:
             yield batch
 
-    def _read(self, page: Page) -> tuple[Scan, Pictures]:
+    def _read(self, page: Page) -> Ready:
         scan, seen = prepared(usable(page, self._renderers, self._look), self._look)
+        guide, notes = self._said.of(page.name, scan, self._look.headroom)
+        self.notes += [f"{page.label}: {note}" for note in notes]
         if not self._look.headroom and _is_bilevel(scan):
             self.bilevel.append(page.label)
-        return scan, self._colorizer.pictures(seen)
+        return Ready(page, scan, self._colorizer.pictures(seen), guide)
 
-    def _colored(self, batch: list[tuple[Page, Scan, Pictures]]) -> Iterator[tuple[Page, Scan, list[np.ndarray]]]:
-        seen = [each[2] for each in batch]
+    def _colored(self, batch: list[Ready]) -> Iterator[tuple[Page, Scan, Sequence[Hint], list[np.ndarray]]]:
+        examined = self._colorizer.examined([each.seen for each in batch])
         seeds = range(self._look.seed, self._look.seed + self._look.samples)
-        samples = list(self._colorizer.chromas(seen, [(self._colorizer.decode, seed) for seed in seeds]))
-        for index, (page, scan, _) in enumerate(batch):
-            yield page, scan, [uvs[index] for uvs in samples]
+        for ready, each in zip(batch, examined, strict=True):
+            uvs = [each.chroma(self._colorizer.decode, seed, ready.guide) for seed in seeds]
+            yield ready.page, ready.scan, ready.guide.hints, uvs
 
-    def _write(self, page: Page, scan: Scan, uvs: list[np.ndarray]) -> None:
+    def _write(self, page: Page, scan: Scan, hints: Sequence[Hint], uvs: list[np.ndarray]) -> None:
         for extra, uv in zip(self._look.extras, uvs, strict=True):
-            rgb = self._colorizer.paint(scan, uv, headroom=self._look.headroom)
+            rgb = self._colorizer.paint(scan, uv, headroom=self._look.headroom, hints=hints)
             if rgb.dtype == np.uint16 and self._output.kind != "png":
                 rgb = (rgb >> 8).astype(np.uint8)
             self._output.write(page.name, encode(rgb, scan, self._output.kind, self._look.quality), extra)

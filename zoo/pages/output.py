@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -64,7 +64,8 @@ class Output:
         self._digest = ""
         self._begun_otherwise = False
         self._known: dict[str, dict[str, Any]] = {}  # settings by digest
-        self._made: dict[str, str] = {}  # digest by page
+        self._made: dict[str, str] = {}  # digest by page, and after a plus that of its hints
+        self._hints: Mapping[PurePosixPath, str] = {}
 
     def _check_new(self) -> None:
         if (self._file or self.is_book) and self.path.exists() and not self._overwrite:
@@ -136,9 +137,9 @@ class Output:
         names = [self._name(page.name, extra) for page in pages for extra in extras]
         there = [name for name in names if os.path.exists(self.folder / name)]
         self.unknown = sum(name not in self._made for name in there)
-        others = [name for name in there if self._made.get(name, self._digest) != self._digest]
+        others = [name for name in there if self._made.get(name, self._digest).partition("+")[0] != self._digest]
         if others and not self._overwrite:
-            lines = differences(self._known.get(self._made[others[0]], {}), settings)
+            lines = differences(self._known.get(self._made[others[0]].partition("+")[0], {}), settings)
             raise UsageError(
                 "\n  ".join([f"-o {self.path} holds {len(others)} of these pages, made with other settings:", *lines])
                 + "\n--overwrite makes them anew; another folder keeps both"
@@ -157,9 +158,10 @@ class Output:
             write_text(self.folder / "settings.json", _text(self._settings))
             return
         # Before they are made: a call may be killed.
-        for name in (self._name(page.name, extra) for page in pages for extra in extras):
-            if not os.path.exists(self.folder / name):
-                self._made[name] = self._digest
+        for page in pages:
+            for name in (self._name(page.name, extra) for extra in extras):
+                if not os.path.exists(self.folder / name):
+                    self._made[name] = self._digest + self._hinted(page.name)
         self.record()
 
     def record(self) -> None:
@@ -167,7 +169,8 @@ class Output:
         if self._file or self.is_book:
             return
         known = self._known | {self._digest: self._settings}
-        used = {digest: known[digest] for digest in sorted(set(self._made.values())) if digest in known}
+        digests = sorted({made.partition("+")[0] for made in self._made.values()})
+        used = {digest: known[digest] for digest in digests if digest in known}
         write_text(self.folder / RECORD, _text({"settings": used, "pages": self._made}))
 
     def _name(self, page: PurePosixPath, extra: str) -> str:
@@ -181,10 +184,27 @@ class Output:
             return self._file.with_name(f"{self._file.stem}{extra}.{self.kind}")
         return self.folder / f"{name}{extra}.{self.kind}"
 
+    def follow(self, hints: Mapping[PurePosixPath, str]) -> None:
+        """Makes pages anew whose hints have changed since they were made.
+
+        Args:
+            hints: the digest of each page's.
+        """
+        self._hints = hints
+
+    def _hinted(self, name: PurePosixPath) -> str:
+        """What is added to a page's digest for its hints."""
+        return f"+{self._hints[name][:16]}" if name in self._hints else ""
+
     def has(self, name: PurePosixPath, extra: str = "") -> bool:
         """Whether a page is there and is to stay."""
         # What a book's folder holds was made by this very command.
-        return (self.is_book or not self._overwrite) and os.path.exists(self.page(name, extra))
+        if not os.path.exists(self.page(name, extra)):
+            return False
+        if self.is_book:
+            return True
+        made = self._made.get(self._name(name, extra), self._digest + self._hinted(name))
+        return not self._overwrite and made == self._digest + self._hinted(name)
 
     def missing(self, pages: Sequence[Page], extras: Sequence[str]) -> list[Page]:
         """Those of the pages that are to be made."""
@@ -197,7 +217,7 @@ class Output:
         with atomic_path(path) as temporary:
             temporary.write_bytes(data)
         if not self._file and not self.is_book:
-            self._made[self._name(name, extra)] = self._digest
+            self._made[self._name(name, extra)] = self._digest + self._hinted(name)
 
     def finish(self, names: Sequence[tuple[PurePosixPath, str]]) -> None:
         """Binds the pages of a book, in this order, if there are any, and removes their files."""

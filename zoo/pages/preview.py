@@ -120,7 +120,7 @@ def try_all(
             for _ in range(1 if grey else 2):
                 began = time.monotonic()
                 paper, seen = prepared(scan, look)
-                uv = colorizer.chroma([colorizer.pictures(seen)], seed=look.seed)[0]
+                uv = colorizer.chroma(colorizer.pictures(seen), seed=look.seed)
                 rgb = colorizer.paint(paper, uv, headroom=look.headroom)
                 took = time.monotonic() - began
             tiles.append(_tile(rgb))

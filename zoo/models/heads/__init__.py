@@ -24,7 +24,7 @@ class Chain:
         marginal: of features and p(U), (B, h, w, 64), p(V) over all U, a backend tensor of that shape; shares of U up
             to a least one count as none.
         embedding: how many of the features, before the last, say what a pixel is: pixels follow a hint as these are
-            alike, and the last is the score of no hint (`zoo.models.layers.hints`); 0 of a head without.
+            alike, and the last is the score of no hint (`zoo.models.layers.attention`); 0 of a head without.
     """
 
     body: Any

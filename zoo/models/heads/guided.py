@@ -110,7 +110,7 @@ def chain(model: Any) -> Chain:
     from keras import ops
 
     from zoo.models.layers import VGivenU
-    from zoo.models.layers.hints import STRONGEST, around, hinted_u, hinted_v, hints_of
+    from zoo.models.layers.attention import STRONGEST, around, hinted_u, hinted_v, hints_of
 
     (given,) = (layer for layer in model.layers if isinstance(layer, VGivenU))
     features, _ = given.input

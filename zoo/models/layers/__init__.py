@@ -4,9 +4,9 @@ Importing this package registers them, so that Keras can load a saved model.
 """
 
 from zoo.models.layers.answers import ChromaRange, SplitChannels
+from zoo.models.layers.attention import HintAttention, WithHints
 from zoo.models.layers.chain_rule import VGivenU
 from zoo.models.layers.factored import HypercolumnConv, SumConv
-from zoo.models.layers.hints import HintAttention, WithHints
 from zoo.models.layers.normalization import FusedBatchNormalization, LeakyReLU, NormalizedConv2D
 from zoo.models.layers.preprocessing import ApplicationInput, ScaledImage, VGGInput
 from zoo.models.layers.sizes import BilinearUpsampling, CropLike, PadToMultiple

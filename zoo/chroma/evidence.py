@@ -1,0 +1,214 @@
+"""Colours that are given at places of a picture, as evidence of the colours of all its regions.
+
+A region follows a given colour as far as it is like the place of it: in luma, in what the model says of it, and by how
+even the way between them is. The shares of the given colours are a softmax over their scores and that of the model's
+own answer, as in `zoo.models.layers.attention`. Ways are shortest paths over neighbouring regions, so that a line of
+ink is a detour (geodesic distances: A. Criminisi et al., Geodesic Image and Video Editing, 2010).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from zoo.chroma.regions import borders, fine_regions, means_of_cells
+
+CROSSING = 0.02
+"""What it costs to get from a region to the next, in luma, besides their difference."""
+
+DISTANCE = 0.1
+"""What it costs to cross the picture, in luma."""
+
+FARTHEST = 5.0
+"""The longest way, in luma: regions without a way between them count as so far."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How much each difference between a region and a given colour's place counts against it.
+
+    Attributes:
+        tone: of luma, in [0, 1].
+        way: of the square root of the way's cost.
+        kind: of the squared distance of what the model says.
+        own: the score of the model's own answer, added to what the model says of it.
+        elsewhere: what counts for the way to a colour that is given in another picture.
+    """
+
+    tone: float
+    way: float
+    kind: float
+    own: float
+    elsewhere: float
+
+
+EMBEDDED = Rule(tone=16.0, way=4.0, kind=0.55, own=-2.0, elsewhere=2.0)
+"""By the embedding of a model that learnt to take hints."""
+
+BY_BINS = Rule(tone=16.0, way=4.0, kind=5.0, own=-5.5, elsewhere=2.0)
+"""By the probabilities of a classifier."""
+
+BY_COLOR = Rule(tone=23.0, way=5.3, kind=85.0, own=-6.5, elsewhere=3.0)
+"""By the colours of a regression."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """A colour that is given for what is like a region.
+
+    Attributes:
+        uv: U and V, (2,).
+        tone: the luma of the region.
+        kind: what the model says of it, (D,).
+        region: its label in the picture that is coloured; None of another picture.
+        weight: what it counts, 1 of a hint; of a region of a reference, its share of the page.
+    """
+
+    uv: np.ndarray
+    tone: float
+    kind: np.ndarray
+    region: int | None = None
+    weight: float = 1.0
+
+    def elsewhere(self) -> "Given":
+        """The same, seen from another picture."""
+        return Given(self.uv, self.tone, self.kind, None, self.weight)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A picture as regions.
+
+    Attributes:
+        regions: labels from 0, (h, w).
+        sizes: pixels of each, (R,).
+        tones: mean luma, (R,).
+        kinds: mean of what the model says, (R, D).
+        own: mean score of the model's own answer, (R,).
+        places: centres, rows and columns in parts of the longer side, (R, 2).
+        pairs: neighbours, (2, n).
+    """
+
+    regions: np.ndarray
+    sizes: np.ndarray
+    tones: np.ndarray
+    kinds: np.ndarray
+    own: np.ndarray
+    places: np.ndarray
+    pairs: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        luma: np.ndarray,
+        kinds: np.ndarray,
+        own: np.ndarray | None = None,
+        points: Sequence[tuple[int, int]] = (),
+        colors: np.ndarray | None = None,
+    ) -> "Sight":
+        """The regions of a picture.
+
+        Args:
+            luma: (h, w) in [0, 1].
+            kinds: what the model says of each cell, (h', w', D), of the picture's size or smaller.
+            own: likewise the score of its own answer, (h', w'); None for none.
+            points: rows and columns where colours are given: a region with several is divided along its edges.
+            colors: U and V of each, (n, 2): one with the same colour more than once is not.
+        """
+        regions = fine_regions(luma)
+        if len(points) > 1:
+            regions = _divided(luma, regions, points, colors)
+        flat = regions.ravel()
+        sizes = np.bincount(flat)
+        tones = np.bincount(flat, luma.ravel()) / sizes
+        height, width = luma.shape
+        side = max(height, width)
+        rows = np.bincount(flat, np.repeat(np.arange(height) / side, width)) / sizes
+        columns = np.bincount(flat, np.tile(np.arange(width) / side, height)) / sizes
+        low, high, _ = borders(regions + 1, luma, shortest=1)
+        scores = np.zeros(len(sizes)) if own is None else means_of_cells(regions, own[..., None])[:, 0]
+        return cls(
+            regions,
+            sizes,
+            tones,
+            means_of_cells(regions, kinds),
+            scores,
+            np.stack([rows, columns], axis=-1),
+            np.stack([low, high]),
+        )
+
+    def given(self, row: int, column: int, uv: np.ndarray) -> Given:
+        """A colour that is given at a pixel."""
+        return self.given_of(int(self.regions[row, column]), uv)
+
+    def given_of(self, region: int, uv: np.ndarray, weight: float = 1.0) -> Given:
+        """A colour that is given for a region."""
+        return Given(np.asarray(uv, float), float(self.tones[region]), self.kinds[region], region, weight)
+
+    def shares(self, given: Sequence[Given], rule: Rule) -> np.ndarray:
+        """How much of each region's colour is each given one, (R, n): the rest is the model's own answer."""
+        kinds = np.stack([each.kind for each in given])
+        apart = (self.kinds**2).sum(-1)[:, None] + (kinds**2).sum(-1) - 2 * self.kinds @ kinds.T
+        score = -rule.kind * np.maximum(apart, 0)
+        score -= rule.tone * np.abs(self.tones[:, None] - [each.tone for each in given])
+        here = [index for index, each in enumerate(given) if each.region is not None]
+        score -= rule.elsewhere
+        if here:
+            regions = [each.region for each in given if each.region is not None]
+            score[:, here] += rule.elsewhere - rule.way * np.sqrt(self._ways(regions))
+        score += np.log([each.weight for each in given])
+        scores = np.concatenate([score, (self.own + rule.own)[:, None]], axis=1)
+        weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return weights[:, :-1] / weights.sum(axis=1, keepdims=True)
+
+    def follow(self, base: np.ndarray, given: Sequence[Given], rule: Rule) -> np.ndarray:
+        """UV (h, w, 2) of the picture: each region's share of the given colours, and of the model's answer `base`."""
+        if not given:
+            return base
+        shares = self.shares(given, rule)
+        colors = shares @ np.stack([each.uv for each in given])
+        kept = 1 - shares.sum(axis=1)
+        return (colors[self.regions] + kept[self.regions][..., None] * base).astype(np.float32)
+
+    def _ways(self, regions: Sequence[int]) -> np.ndarray:
+        """What the way from each region to some of them costs, in luma, (R, n)."""
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import dijkstra
+
+        low, high = self.pairs
+        far = np.linalg.norm(self.places[low] - self.places[high], axis=-1)
+        cost = np.abs(self.tones[low] - self.tones[high]) + CROSSING + DISTANCE * far
+        graph = coo_array((cost, (low, high)), shape=(len(self.sizes), len(self.sizes))).tocsr()
+        places, which = np.unique(regions, return_inverse=True)
+        ways = dijkstra(graph, directed=False, indices=places, limit=FARTHEST)
+        return np.minimum(ways, FARTHEST)[which].T
+
+
+def _divided(
+    luma: np.ndarray, regions: np.ndarray, points: Sequence[tuple[int, int]], colors: np.ndarray | None
+) -> np.ndarray:
+    """Regions of which none has points of two colours: such a one is divided among them, along its edges."""
+    from skimage.segmentation import watershed
+
+    places = np.asarray(points)
+    at = regions[places[:, 0], places[:, 1]]
+    which = np.arange(len(places))
+    if colors is not None:
+        which = np.unique(np.round(colors, 4), axis=0, return_inverse=True)[1].ravel()
+    divided = regions.copy()
+    edges = None
+    for region in np.unique(at):
+        inside = at == region
+        if len(np.unique(which[inside])) < 2:
+            continue
+        if edges is None:
+            from scipy.ndimage import gaussian_gradient_magnitude
+
+            edges = gaussian_gradient_magnitude(luma.astype(np.float32), 1)
+        markers = np.zeros(regions.shape, int)
+        markers[places[inside, 0], places[inside, 1]] = which[inside] + 1
+        found = watershed(edges, markers, mask=regions == region)
+        # What no point reaches stays with the first. Of two colours in one place, which is the last's, one has none.
+        for label in np.unique(found[found > 0])[1:]:
+            divided[found == label] = divided.max() + 1
+    return divided

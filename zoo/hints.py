@@ -1,0 +1,97 @@
+"""`python -m zoo.hints [MODEL] PAGE -o OUT.json`: where a hint is worth most, and which colours are likely there."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import RunError, UsageError
+from zoo.pages.defaults import GUIDED_MODEL, is_input
+from zoo.pages.look import Look
+from zoo.support.command import Parser, import_tensorflow, program, run
+
+
+def parser() -> Parser:
+    """The command line."""
+    p = Parser(
+        "hints",
+        usage="%(prog)s [MODEL] PAGE -o OUT.json [options]",
+        description="Lists the regions of a page whose colour is worth asking for, with the most probable colours of"
+        " each, as a file of hints whose colours are left open, and as a picture beside it with numbered places.",
+        epilog="Fill in the colours that you know, leave the others null, and give the file to zoo colorize --hints.",
+    )
+    p.add_argument("model", metavar="MODEL", help=f"as zoo colorize takes it; left out, {GUIDED_MODEL}")
+    p.add_argument("page", metavar="PAGE", nargs="?", help="an image")
+    p.add_argument(
+        "-o", "--out", metavar="OUT", type=Path, required=True, help="a .json file; OUT-places.jpg comes beside it"
+    )
+    p.add_argument("--count", type=int, default=12, metavar="N", help="how many regions at most")
+    p.add_argument("--side", type=int, metavar="PIXELS", help="as zoo colorize takes it")
+    p.add_argument("--desaturate", action="store_true", help="ask about a page that has colours, too")
+    p.add_argument("--overwrite", action="store_true", help="write anew what is there already")
+    p.add_argument("--json", action="store_true", help="print the list as JSON too")
+    return p
+
+
+def ask(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
+    if arguments.page is None and is_input(arguments.model):
+        arguments.model, arguments.page = GUIDED_MODEL, arguments.model
+    if arguments.page is None:
+        raise UsageError(f"no PAGE: give one, as in {program('hints')} page.png -o page.json")
+    if not 1 <= arguments.count <= 1000:
+        raise UsageError(f"--count must be in 1 … 1000, not {arguments.count}")
+    if arguments.out.suffix.lower() != ".json":
+        raise UsageError(f"-o {arguments.out}: give a name that ends in .json")
+    drawn = arguments.out.with_name(f"{arguments.out.stem}-places.jpg")
+    for path in (arguments.out, drawn):
+        if path.exists() and not arguments.overwrite:
+            raise UsageError(f"{path} is there already: --overwrite writes it anew")
+
+    from zoo.data.pdf import Renderers
+    from zoo.pages.input import UNUSABLE, find_pages, reason, usable
+    from zoo.support.console import say
+    from zoo.support.files import atomic_path, write_text
+    from zoo.training.rundir import disk_error
+
+    with Renderers() as renderers:
+        pages = find_pages([arguments.page], renderers)
+        if len(pages) > 1:
+            raise UsageError(f"{arguments.page} has {len(pages)} pages: ask about one at a time")
+        try:
+            scan = usable(pages[0], renderers, Look(desaturate=arguments.desaturate))
+        except UNUSABLE as error:
+            raise RunError(f"{pages[0].label}: {reason(error)}") from None
+    import_tensorflow()
+    from zoo.pages.asking import picture, questions
+    from zoo.pages.colorizer import Colorizer
+
+    colorizer = Colorizer(arguments.model, side=arguments.side)
+    (examined,) = colorizer.examined([colorizer.pictures(scan)])
+    asked = questions(examined, arguments.count)
+    held: dict[str, Any] = {"page": pages[0].label, "hints": [each.as_json() for each in asked]}
+    rgb = colorizer.paint(scan, examined.chroma(colorizer.decode))
+    try:
+        with atomic_path(drawn) as temporary:
+            picture(rgb if rgb.dtype == "uint8" else (rgb >> 8).astype("uint8"), asked).save(
+                temporary, "JPEG", quality=92
+            )
+        write_text(arguments.out, json.dumps(held, indent=1) + "\n")
+    except OSError as error:
+        raise disk_error(error, arguments.out) from error
+    if arguments.json:
+        print(json.dumps(held, indent=1))
+    else:
+        say(f"{len(asked)} places in {arguments.out}, and numbered in {drawn}: fill in colours that you know, then")
+        say(f"{program('colorize')} {arguments.model} {arguments.page} -o OUT --hints {arguments.out}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    parsed = parser().parse_args(arguments)
+    return run(lambda: ask(parsed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

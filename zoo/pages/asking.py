@@ -1,0 +1,152 @@
+"""Where a user's word is worth most on a page: its large regions of which the model is unsure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage
+
+from zoo.chroma.evidence import Sight
+from zoo.chroma.upsampling import cell_means
+from zoo.chroma.yuv import compose, to_uint8
+from zoo.pages.guide import Frame
+from zoo.pages.hint import hex_of
+
+if TYPE_CHECKING:
+    from zoo.pages.colorizer import Examined
+
+POSSIBLE = 3
+"""How many colours are proposed for a region."""
+
+ROOM = 0.1
+"""Of luma: regions nearer than this to black or white take little colour, and are asked for less."""
+
+LEAST_GAIN = 1e-3
+"""Bits a pixel of the page, of the last question that is asked."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A region whose colour is asked for.
+
+    Attributes:
+        x: pixels from the left of the page, of a place in the region.
+        y: pixels from its top.
+        area: the region's share of the page.
+        bits: how unsure the model is of it: the entropy of its distribution of U, and of V where that is known.
+        possible: its most probable colours as #rrggbb at the region's luma, and their probabilities; the most probable
+            first.
+    """
+
+    x: int
+    y: int
+    area: float
+    bits: float
+    possible: tuple[tuple[str, float], ...]
+
+    def as_json(self) -> dict[str, object]:
+        """What a file of hints holds of it, its colour left open."""
+        proposed = [{"color": color, "probability": round(share, 3)} for color, share in self.possible]
+        known = {"area": round(self.area, 4), "bits": round(self.bits, 2), "possible": proposed}
+        return {"x": self.x, "y": self.y, "color": None} | known
+
+
+def questions(examined: "Examined", count: int, worth: np.ndarray | None = None) -> list[Question]:
+    """The regions of a page to ask for, the most worthwhile first.
+
+    Each in turn is the one whose colour settles most: its uncertainty times its area, and that of all regions as far as
+    they would follow it and have not been settled.
+
+    Args:
+        examined: what the network says of the page.
+        count: how many at most.
+        worth: in place of the uncertainty, what it is worth to know the colour of each pixel of the page, (H, W).
+    """
+    frames = examined.frames[1:] or examined.frames
+    asked = [_Asked(frame, examined.page.size, worth) for frame in frames]
+    found = []
+    for _ in range(count):
+        best = max(asked, key=lambda each: each.gains.max())
+        if best.gains.max() < LEAST_GAIN:
+            break
+        region = int(best.gains.argmax())
+        found.append(best.question(region))
+        best.settle(region)
+    return found
+
+
+class _Asked:
+    """The regions of a frame, and what is not settled of each."""
+
+    def __init__(self, frame: Frame, size: tuple[int, int], worth: np.ndarray | None) -> None:
+        self._frame, self._sight = frame, frame.sight()
+        sight = self._sight
+        self.bits = uncertainty(frame, sight)
+        open_ = self.bits
+        if worth is not None:
+            top, left, height, width = frame.panel
+            small = cell_means(worth[top : top + height, left : left + width], *frame.luma.shape)
+            open_ = np.bincount(sight.regions.ravel(), small.ravel()) / sight.sizes
+        room = np.clip(np.minimum(sight.tones, 1 - sight.tones) / ROOM, 0, 1)
+        self._area = sight.sizes / frame.luma.size * frame.panel.height * frame.panel.width / (size[0] * size[1])
+        self._open = open_ * room * self._area
+        self.gains = self._open.copy()
+
+    def settle(self, region: int) -> None:
+        """Counts a region as asked for, and what follows it as settled so far."""
+        given = self._sight.given_of(region, np.zeros(2))
+        followed = self._sight.shares([given], self._frame.prediction.rule)[:, 0]
+        self._open = self._open * (1 - followed)
+        self._open[region] = 0
+        self.gains = self._open.copy()
+
+    def question(self, region: int) -> Question:
+        """What is asked about a region."""
+        frame, sight = self._frame, self._sight
+        inside = sight.regions == region
+        depth = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
+        row, column = np.unravel_index(depth.argmax(), depth.shape)
+        height, width = frame.luma.shape
+        x = frame.panel.left + int((column + 0.5) * frame.panel.width / width)
+        y = frame.panel.top + int((row + 0.5) * frame.panel.height / height)
+        possible = tuple(
+            (hex_of(to_uint8(compose(sight.tones[region : region + 1], uv)[0])), share)
+            for uv, share in frame.prediction.possible(frame.image, inside, POSSIBLE)
+        )
+        return Question(x, y, float(self._area[region]), float(self.bits[region]), possible)
+
+
+def uncertainty(frame: Frame, sight: Sight) -> np.ndarray:
+    """How unsure the model is of each region's colour, bits, (R,); of a regression, which cannot tell, 1."""
+    shares = frame.prediction.shares_of(frame.image, sight.regions)
+    if shares is None:
+        return np.ones(len(sight.sizes))
+    return -(shares * np.log2(np.maximum(shares, 1e-12))).sum(axis=-1).sum(axis=-1)
+
+
+def picture(rgb: np.ndarray, asked: Sequence[Question]) -> Image.Image:
+    """A page with the places that are asked for, numbered, and the colours that each may have.
+
+    Args:
+        rgb: uint8 (H, W, 3).
+        asked: in the order of their numbers.
+    """
+    image = Image.fromarray(rgb).convert("RGB")
+    side = max(14, round(max(image.size) / 50))
+    font = ImageFont.load_default(side)
+    draw = ImageDraw.Draw(image)
+    for number, each in enumerate(asked, 1):
+        text = str(number)
+        width = int(font.getlength(text)) + side // 2
+        total = max(width, side * len(each.possible))
+        left = min(max(0, each.x - total // 2), max(0, image.width - total))
+        top = min(max(0, each.y - side // 2), max(0, image.height - 2 * side - 4))
+        draw.rectangle((left, top, left + width, top + side + 2), fill="white", outline="black")
+        draw.text((left + side // 4, top), text, fill="black", font=font)
+        for index, (color, _) in enumerate(each.possible):
+            box = left + index * side, top + side + 4, left + (index + 1) * side, top + 2 * side + 4
+            draw.rectangle(box, fill=color, outline="black")
+        draw.ellipse((each.x - 3, each.y - 3, each.x + 3, each.y + 3), fill="white", outline="black")
+    return image
