@@ -122,6 +122,30 @@ def colorize_default(*, height: int, width: int, model: str) -> tuple[Call, dict
     return call, {"precision": "float32", "jit": False, "operations": lambda: None}
 
 
+def hint_round_trip(*, height: int, width: int, side: int, forward: bool) -> tuple[Call, dict[str, Any]]:
+    """A page that is loaded: coloured anew with three hints or, with `forward`, seen by the network once."""
+    colorizer = Colorizer("guided", side=side, panels=False)
+    rng = np.random.default_rng(0)
+    tones = rng.integers(60, 200, (height // 40 + 1, width // 40 + 1), dtype=np.uint8)
+    page = tones.repeat(40, axis=0).repeat(40, axis=1)[:height, :width]
+    page[::40], page[:, ::40] = 10, 10
+    draft = colorizer.draft(page)
+    pictures = colorizer.pictures(draft.scan)
+    count = 0
+
+    def call() -> None:
+        nonlocal count
+        if forward:
+            colorizer.examined([pictures])
+            return
+        count += 1  # never the same hints again
+        x = 20 + 40 * (count % (width // 40 - 1))
+        draft(hints=[(x, height // 2 + 5, "#c33"), (width // 2 + 5, 60, "#2a6"), (30, 30, "#36c")])
+
+    call()
+    return call, {"precision": "float32", "jit": False, "operations": lambda: None}
+
+
 def bleeding(rgb: np.ndarray, scale: float, reduce: int, *, along_edges: bool) -> dict[str, float]:
     """How far a page's own colours are from the truth once they went through a grid coarser by `scale`.
 

@@ -58,6 +58,16 @@ def test_a_page_by_default(benchmark, record, start, options):
     record.time(benchmark, workers, "colorize")
 
 
+def test_a_hint(benchmark, record, start, options):
+    """A page of a megapixel at `--side 512`, once it is loaded: coloured anew with hints, and the network's pass."""
+    size = {"height": 120, "width": 100, "side": 64} if options.quick else {"height": 1200, "width": 850, "side": 512}
+    workers = {
+        "three hints": start(work="hint_round_trip", forward=False, **size),
+        "forward pass": start(work="hint_round_trip", forward=True, **size),
+    }
+    record.time(benchmark, workers, "colorize")
+
+
 @pytest.mark.parametrize("scale", [1.5, 2, 3])
 def test_colours_along_ink_lines(benchmark, record, options, scale):
     """The true chroma, reduced by `scale` as the network sees pages, brought back along ink lines or bilinearly."""

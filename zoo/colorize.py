@@ -196,6 +196,10 @@ def colorize(arguments: argparse.Namespace) -> None:
             Decoder.parse(arguments.decode)
     if arguments.preview is None and arguments.preview_models is not None:
         raise UsageError("--preview-models is of a preview: give --preview N as well")
+    if arguments.preview is not None:
+        for name in ("hints", "sheet", "palette", "reference"):
+            if getattr(arguments, name):
+                raise UsageError(f"--{name} is not of a preview, which compares models: leave one of them out")
     if arguments.carry_hints and not arguments.hints:
         raise UsageError("--carry-hints is of hints: give --hints as well")
     if arguments.sheet and arguments.sheet.suffix.lower() != ".json":

@@ -243,6 +243,7 @@ def with_hints(arguments: argparse.Namespace) -> None:
     rows = evaluation.rows()
     about = {name: getattr(arguments, name) for name in ("split", "max_side", "places", "seed", "limit", "decode")}
     found = {"data": dataset.name, "fingerprint": dataset.fingerprint, **about, "groups": evaluation.groups}
+    found["bled"] = evaluation.bled
     found |= {"environment": machine.describe(machine.resolve_precision("auto")), "rows": rows}
     if arguments.out:
         arguments.out.mkdir(parents=True, exist_ok=True)
@@ -255,6 +256,9 @@ def with_hints(arguments: argparse.Namespace) -> None:
         from rich.console import Console
 
         Console(width=None if sys.stdout.isatty() else 160).print(hints_table(rows, count, dataset.name).rich())
+        for label, (bled, looked) in evaluation.bled.items():
+            share = f"{bled / max(1, looked):.2%} of {looked} pixels"
+            print(f"{label}: single hints ran into {share} of other figures beside theirs")
 
 
 def main(arguments: list[str] | None = None) -> int:

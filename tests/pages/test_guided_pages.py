@@ -111,6 +111,17 @@ def test_hints_near_each_other_are_obeyed(apart):
     assert_obeyed(samples / 255, rgb, hints)
 
 
+@pytest.mark.parametrize("apart", [1, 2, 5, 9])
+def test_around_hints_near_each_other_are_no_colours_that_nobody_gave(apart):
+    """What makes the one exact does not overshoot because of the other."""
+    scan = Scan(np.full((300, 400), 140, np.uint8))
+    there = hints_of([(200, 200, RED), (200 + apart, 200, "#0000cc")]).on(scan.size)
+    uv = split_luma(paint(scan, np.zeros((48, 64, 2)), hints=there) / 255)[1]
+    given = np.stack([[0, 0], *(uv[hint.y, hint.x] for hint in there)])
+    assert (uv > given.min(axis=0) - 0.06).all()
+    assert (uv < given.max(axis=0) + 0.06).all()
+
+
 def two_panels() -> np.ndarray:
     """A page of grey paper with two pictures side by side."""
     luma = np.full((300, 400), 215, np.uint8)

@@ -115,9 +115,14 @@ class Sight:
             points: rows and columns where colours are given: a region with several is divided along its edges.
             colors: U and V of each, (n, 2): one with the same colour more than once is not.
         """
-        regions = fine_regions(luma)
-        if len(points) > 1:
-            regions = _divided(luma, regions, points, colors)
+        regions = divided(luma, fine_regions(luma), points, colors)
+        return cls.of_regions(luma, regions, kinds, own)
+
+    @classmethod
+    def of_regions(
+        cls, luma: np.ndarray, regions: np.ndarray, kinds: np.ndarray, own: np.ndarray | None = None
+    ) -> "Sight":
+        """The same with regions that are there already, labels from 0, (h, w)."""
         flat = regions.ravel()
         sizes = np.bincount(flat)
         tones = np.bincount(flat, luma.ravel()) / sizes
@@ -184,18 +189,23 @@ class Sight:
         return np.minimum(ways, FARTHEST)[which].T
 
 
-def _divided(
+def divided(
     luma: np.ndarray, regions: np.ndarray, points: Sequence[tuple[int, int]], colors: np.ndarray | None
 ) -> np.ndarray:
-    """Regions of which none has points of two colours: such a one is divided among them, along its edges."""
+    """Regions of which none has points of two colours: such a one is divided among them, along its edges.
+
+    Where there is none, the answer is `regions` itself.
+    """
     from skimage.segmentation import watershed
 
+    if len(points) < 2:
+        return regions
     places = np.asarray(points)
     at = regions[places[:, 0], places[:, 1]]
     which = np.arange(len(places))
     if colors is not None:
         which = np.unique(np.round(colors, 4), axis=0, return_inverse=True)[1].ravel()
-    divided = regions.copy()
+    found_regions = regions
     edges = None
     for region in np.unique(at):
         inside = at == region
@@ -205,10 +215,11 @@ def _divided(
             from scipy.ndimage import gaussian_gradient_magnitude
 
             edges = gaussian_gradient_magnitude(luma.astype(np.float32), 1)
+            found_regions = regions.copy()
         markers = np.zeros(regions.shape, int)
         markers[places[inside, 0], places[inside, 1]] = which[inside] + 1
         found = watershed(edges, markers, mask=regions == region)
         # What no point reaches stays with the first. Of two colours in one place, which is the last's, one has none.
         for label in np.unique(found[found > 0])[1:]:
-            divided[found == label] = divided.max() + 1
-    return divided
+            found_regions[found == label] = found_regions.max() + 1
+    return found_regions

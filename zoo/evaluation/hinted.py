@@ -36,6 +36,7 @@ NEAR = 1  # pixels around a hint that its colour is the mean of
 NEAR_INK, INK = 2, 0.15  # pixels, luma
 OBEYED = 2.0  # ΔE00
 NEIGHBOUR = 12  # pixels from an object that its neighbours are looked at in
+SINGLE_HINTS = 4  # of a drawn page, each by itself
 BLED = 5.0  # ΔE00 nearer to the hint of a neighbour than without it
 
 
@@ -108,6 +109,10 @@ class HintEvaluation:
         palettes: U and V of each possible colour by class, for drawn pages.
         decode: of classifiers; None for each one's page decoder.
         seed: of random places.
+
+    Attributes:
+        measured: by candidate and count.
+        bled: of drawn pages, by model: pixels of other figures that single hints ran into, and pixels looked at.
     """
 
     def __init__(
@@ -130,6 +135,7 @@ class HintEvaluation:
         self._images: list[str] = []
         self._groups: list[str] = []
         self.measured: dict[tuple[str, int | str], Hinted] = {}
+        self.bled: dict[str, tuple[int, int]] = {}
 
     @property
     def groups(self) -> int:
@@ -158,6 +164,20 @@ class HintEvaluation:
                 for label, spread in BASELINES.items():
                     rgb = to_uint8(compose(luma, spread(luma[..., 0], at, colors))[0])
                     self._measure(label, count, subject, luma, rgb, hints)
+        if subject.maps:
+            for label, colorizer in self._colorizers.items():
+                self._bleed(label, colorizer, seen[label], subject, scan)
+
+    def _bleed(self, label: str, colorizer: Colorizer, examined: Examined, subject: Subject, scan: Scan) -> None:
+        """Counts how far single hints run into other figures."""
+
+        def colored(hints: Sequence[Hint]) -> np.ndarray:
+            chroma = examined.chroma(colorizer.decode, self._seed, Guide(tuple(hints)))
+            return (colorizer.paint(scan, chroma, hints=hints) >> 8).astype(np.uint8)
+
+        bled, looked = bleeding(subject, colored([]), colored, SINGLE_HINTS)
+        before = self.bled.get(label, (0, 0))
+        self.bled[label] = before[0] + bled, before[1] + looked
 
     def _numbered(
         self, subject: Subject, luma: np.ndarray, uv: np.ndarray, colorizer: Colorizer, examined: Examined

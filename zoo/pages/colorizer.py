@@ -201,7 +201,7 @@ class Examined:
 
     def chroma(self, decode: str | None, seed: int | Sequence[int] = 0, guide: Guide = NO_GUIDE) -> np.ndarray:
         """UV (h, w, 2) of the page at a size of its own, by a decoder and as the user says."""
-        uvs = [frame.prediction.decode(decode, seed=seed)[frame.image] for frame in self.frames]
+        uvs = [frame.decoded(decode, seed) for frame in self.frames]
         if guide:
             uvs = guided(self.frames, uvs, guide)
         return _put_together(self.page, uvs[0], uvs[1:])

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
 
-from zoo.chroma.evidence import Given, Sight
+from zoo.chroma.evidence import Given, Sight, divided
 from zoo.chroma.regions import LARGEST_STEP, fine_regions, pool
 from zoo.chroma.upsampling import bring_up, cell_means
 from zoo.chroma.yuv import split_luma
@@ -23,6 +24,7 @@ REACH = 2.0
 """How far around a hint its colour is made exact, in cells of what the network sees."""
 
 LEAST_REACH = 3  # pixels
+ALMOST = 1e-6  # a hint counts a million times as much at its own place
 UNEVEN = 0.06  # of U and V, the standard deviation of a region that has more than one colour
 MOST_REGIONS = 400  # of a reference
 NOTED = 0.75
@@ -69,6 +71,17 @@ class Frame:
         """As the network saw it, (h, w)."""
         return self.prediction.luma[self.image, ..., 0]
 
+    def decoded(self, decode: str | None, seed: int | Sequence[int]) -> np.ndarray:
+        """UV (h, w, 2) by a decoder; of the same one again, what was decoded before."""
+        last = self._last
+        if last.get("way") != (decode, seed):
+            last.update(way=(decode, seed), uv=self.prediction.decode(decode, seed=seed)[self.image])
+        return last["uv"]
+
+    @cached_property
+    def _last(self) -> dict[str, Any]:
+        return {}
+
     def place(self, hint: Hint) -> tuple[int, int] | None:
         """The row and column of a hint in what the network saw; None if it is not in the frame."""
         height, width = self.luma.shape
@@ -81,10 +94,21 @@ class Frame:
     def sight(self, hints: Sequence[Hint] = ()) -> Sight:
         """It as regions, divided where hints want several colours of one."""
         inside = [(place, hint.uv) for hint in hints if (place := self.place(hint)) is not None]
-        colors = np.array([uv for _, uv in inside]) if inside else None
-        own = self.prediction.own_scores(self.image)
-        kinds = self.prediction.kinds(self.image)
-        return Sight.of(self.luma, kinds, own, [place for place, _ in inside], colors)
+        if len(inside) < 2:
+            return self._plain
+        colors = np.array([uv for _, uv in inside])
+        regions = divided(self.luma, self._plain.regions, [place for place, _ in inside], colors)
+        if regions is self._plain.regions:
+            return self._plain
+        return Sight.of_regions(self.luma, regions, *self._said)
+
+    @cached_property
+    def _plain(self) -> Sight:
+        return Sight.of(self.luma, *self._said)
+
+    @property
+    def _said(self) -> tuple[np.ndarray, np.ndarray | None]:
+        return self.prediction.kinds(self.image), self.prediction.own_scores(self.image)
 
     def in_palette(self, uv: np.ndarray, palette: np.ndarray) -> np.ndarray:
         """UV (h, w, 2) of it with no colours but those of a palette (n, 2), one a region: the most probable by the
@@ -197,44 +221,41 @@ class Obedience:
     ) -> None:
         self._upsample = upsample
         reach = max(LEAST_REACH, int(np.ceil(REACH * cell)))
-        self._patches = [_patch(scan, hint, reach) for hint in hints]
-        missing = np.stack(
-            [hint.uv - upsample(scan.luma(slice(hint.y, hint.y + 1)), hint.y)[0, hint.x] for hint in hints]
-        )
-        # What each patch adds at each hint's place, so that together they add what is missing.
-        reached = np.array([[patch.at(hint.y, hint.x) for patch in self._patches] for hint in hints])
-        self._added = np.linalg.lstsq(reached, missing, rcond=None)[0]
+        self._patches = []
+        for hint in hints:
+            found = upsample(scan.luma(slice(hint.y, hint.y + 1)), hint.y)[0, hint.x]
+            self._patches.append(_patch(scan, hint, reach, hint.uv - found))
 
     def rows(self, luma: np.ndarray, first: int) -> np.ndarray:
         """UV (rows, W, 2) of the page's rows from `first` on, whose luma is (rows, W)."""
         found = np.array(self._upsample(luma, first), np.float32)
-        for patch, added in zip(self._patches, self._added, strict=True):
+        added, total = np.zeros_like(found), np.ones(luma.shape, np.float32)
+        for patch in self._patches:
             top, bottom = max(first, patch.top), min(first + len(luma), patch.top + len(patch.weights))
             if top < bottom:
                 weights = patch.weights[top - patch.top : bottom - patch.top]
-                found[top - first : bottom - first, patch.left : patch.left + weights.shape[1]] += (
-                    weights[..., None] * added
-                ).astype(np.float32)
-        return found
+                place = np.s_[top - first : bottom - first, patch.left : patch.left + weights.shape[1]]
+                added[place] += weights[..., None] * patch.missing
+                total[place] += weights
+        return found + added / total[..., None]
 
 
 @dataclass(frozen=True)
 class _Patch:
-    """What a hint's colour is made exact in: `weights` (h, w) from `top` and `left` on."""
+    """What a hint's colour is made exact in: `weights` (h, w) from `top` and `left` on, and the UV that it misses."""
 
     top: int
     left: int
     weights: np.ndarray
-
-    def at(self, row: int, column: int) -> float:
-        """The weight of a pixel of the page."""
-        row, column = row - self.top, column - self.left
-        inside = 0 <= row < self.weights.shape[0] and 0 <= column < self.weights.shape[1]
-        return float(self.weights[row, column]) if inside else 0.0
+    missing: np.ndarray
 
 
-def _patch(scan: Scan, hint: Hint, reach: int) -> _Patch:
-    """The even pixels around a hint that hang together with it, less and less with the distance."""
+def _patch(scan: Scan, hint: Hint, reach: int, missing: np.ndarray) -> _Patch:
+    """The even pixels around a hint that hang together with it, less and less with the distance.
+
+    The weights are those of D. Shepard, A two-dimensional interpolation function for irregularly-spaced data, 1968: so
+    large at the hint itself that no other one counts there, and never a colour that nobody gave between two.
+    """
     height, width = scan.size
     top, bottom = max(0, hint.y - reach), min(height, hint.y + reach + 1)
     left, right = max(0, hint.x - reach), min(width, hint.x + reach + 1)
@@ -243,4 +264,5 @@ def _patch(scan: Scan, hint: Hint, reach: int) -> _Patch:
     labels, _ = ndimage.label(np.abs(luma - luma[row, column]) < LARGEST_STEP)
     rows, columns = np.ogrid[top - hint.y : bottom - hint.y, left - hint.x : right - hint.x]
     falling = np.maximum(0, 1 - (rows**2 + columns**2) / (reach + 1) ** 2) ** 2
-    return _Patch(top, left, np.where(labels == labels[row, column], falling, 0))
+    weights = np.where(labels == labels[row, column], falling / (1 - falling + ALMOST), 0)
+    return _Patch(top, left, weights.astype(np.float32), missing.astype(np.float32))

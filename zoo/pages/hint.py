@@ -23,7 +23,7 @@ SUFFIXES = (".json", ".csv", ".png")
 
 PNG = b"\x89PNG\r\n\x1a\n"
 MOST_BYTES = 64 << 20
-MOST_HINTS = 100_000
+MOST_HINTS = 10_000
 
 STROKE_STEP = 1 / 64
 """Of a picture of hints, a place is taken every so often, in parts of the page's longer side."""
@@ -191,10 +191,11 @@ def _of_csv(text: str) -> list[Hint]:
     """Rows of x, y, colour; a first row of names, empty rows, and rows without a colour are passed over."""
     found = []
     try:
-        rows = list(csv.reader(io.StringIO(text)))
+        reader = csv.reader(io.StringIO(text))
+        rows = [(reader.line_num, row) for row in reader]
     except csv.Error as error:
         raise UsageError(f"it is no CSV: {error}") from None
-    for number, row in enumerate(rows, 1):
+    for number, row in rows:
         cells = [cell.strip() for cell in row]
         if not any(cells) or (number == 1 and cells[:2] == ["x", "y"]):
             continue
@@ -226,6 +227,7 @@ def _of_json(text: str) -> list[Hint]:
 def _painted(data: bytes) -> tuple[list[Hint], tuple[int, int]]:
     """A place every so often of what is opaque, and where each patch of a colour has its middle."""
     from scipy import ndimage
+    from skimage.measure import label
 
     if not data.startswith(PNG):
         raise UsageError("it is no PNG that can be read")
@@ -243,18 +245,22 @@ def _painted(data: bytes) -> tuple[list[Hint], tuple[int, int]]:
     if opaque.all():
         raise UsageError("all of it is opaque: leave transparent where no colour is given")
     step = max(1, round(max(height, width) * STROKE_STEP))
-    codes = rgba[..., :3].astype(np.int64) @ [1 << 16, 1 << 8, 1]
+    codes = np.where(opaque, rgba[..., :3].astype(np.int64) @ [1 << 16, 1 << 8, 1], -1)
+    patches = label(codes, background=-1, connectivity=2)
+    count = int(patches.max())
+    if count > MOST_HINTS:
+        raise UsageError(f"it has {count} patches of colour, and {MOST_HINTS} are the most: paint without soft edges")
     places = np.zeros_like(opaque)
     places[step // 2 :: step, step // 2 :: step] = True
-    for code in np.unique(codes[opaque])[:MOST_HINTS]:
-        patches, count = ndimage.label(opaque & (codes == code), np.ones((3, 3)))
-        slices = ndimage.find_objects(patches)
-        for patch in range(1, count + 1):
-            inside = patches[slices[patch - 1]] == patch
-            # The pixel of the patch that is farthest from its edge.
-            depth = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
-            row, column = np.unravel_index(depth.argmax(), depth.shape)
-            places[slices[patch - 1][0].start + row, slices[patch - 1][1].start + column] = True
+    if count:
+        # The pixel of each patch that is farthest from its edge.
+        edge = np.zeros_like(opaque)
+        for axis in (0, 1):
+            for shift in (1, -1):
+                edge |= np.roll(patches, shift, axis) != patches
+        depth = ndimage.distance_transform_edt(~edge) + 1
+        middles = ndimage.maximum_position(depth, patches, np.arange(1, count + 1))
+        places[tuple(np.array(middles).T)] = True
     rows, columns = np.nonzero(places & opaque)
     found = [
         Hint(int(x), int(y), tuple(int(value) for value in rgba[y, x, :3]), "a stroke")  # type: ignore[arg-type]

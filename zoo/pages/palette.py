@@ -36,6 +36,8 @@ def palette_of(colors: Any) -> np.ndarray:
     Raises:
         UsageError: one of them is no colour, there is none, or all are grey.
     """
+    if not isinstance(colors, (str, list, tuple)):
+        raise UsageError(f"palette is a {type(colors).__name__}; give a list of colours, or a text as '#c33,#2a6'")
     words = colors.split(",") if isinstance(colors, str) else list(colors)
     return _checked([color_of(word) for word in words if not isinstance(word, str) or word.strip()])
 

@@ -190,7 +190,7 @@ def _embedding(features: Features, parts: Parts) -> Any:
         EMBEDDING + 1,
         1,
         kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.05, seed=blocks.seed),
-        # A prior that a hint at a pixel like it outweighs; of embeddings only differences count.
+        # The score of no hint begins low; of embeddings only differences count.
         bias_initializer=keras.initializers.Constant(-4.0),
         name="hint_embedding",
         dtype="float32",
