@@ -204,6 +204,8 @@ def colorize(arguments: argparse.Namespace) -> None:
         raise UsageError("--carry-hints is of hints: give --hints as well")
     if arguments.sheet and arguments.sheet.suffix.lower() != ".json":
         raise UsageError(f"--sheet {arguments.sheet}: give a name that ends in .json")
+    if arguments.sheet and not arguments.sheet.parent.is_dir():
+        raise UsageError(f"--sheet {arguments.sheet}: there is no folder {arguments.sheet.parent}")
     if arguments.samples > 1 and not (arguments.decode or "").startswith("sample"):
         raise UsageError("--samples is for a sampling decoder: give --decode sample too")
 
@@ -344,16 +346,37 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
         settings["panels"] = True
     said = read_said(arguments.hints, arguments.palette, arguments.reference, pages, carried=arguments.carry_hints)
     weights = weights_digest(arguments.model)
-    entries = None
-    if arguments.sheet and arguments.sheet.exists():
-        entries = read_sheet(arguments.sheet, weights)
-        said = replace(said, sheet=" ".join(each.color for each in entries))
+    loaded: list[Any] = []
+
+    def colorizer() -> Any:
+        """The model, loaded once."""
+        if not loaded:
+            import_tensorflow()
+            from zoo.pages.colorizer import Colorizer
+
+            say(f"loading {used['model']}")
+            options = {"decode": arguments.decode, "side": arguments.side, "panels": arguments.panels}
+            loaded.append(Colorizer(arguments.model, along_edges=arguments.upsampling == "edges", **options))
+        return loaded[0]
+
     if len(pages) == 1 and said.files:  # of a book, hints that are wrong cost their page alone
         scan = None
         with contextlib.suppress(*UNUSABLE), silence():
             scan = usable(pages[0], renderers, look)
         if scan:
             said.of(pages[0].name, scan, look.headroom)
+    entries = []
+    if arguments.sheet:
+        if not arguments.sheet.exists():
+            from zoo.pages.job import Job
+
+            job = Job(colorizer(), output, renderers, look, batch_size=arguments.batch_size)
+            with scanning(stderr_console(), "gathering what is alike") as progress:
+                parts = job.sheet(pages, progress)
+            drawn = write_sheet(arguments.sheet, *grouped(parts, colorizer().rule, len(pages)), weights)
+            say(f"colours in {arguments.sheet}, pictured in {drawn}: change one, and call again")
+        entries = read_sheet(arguments.sheet, weights)
+        said = replace(said, sheet=" ".join(each.color for each in entries))
     settings |= said.settings
     digests = said.digests([page.name for page in pages])
     if output.is_book and digests:
@@ -368,34 +391,15 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
         began = time.monotonic()
         try:
             if todo and not failed:
-                import_tensorflow()
-                from zoo.pages.colorizer import Colorizer
                 from zoo.pages.job import Job
 
-                along_edges = arguments.upsampling == "edges"
-                say(f"loading {used['model']}")
-                colorizer = Colorizer(
-                    arguments.model,
-                    decode=arguments.decode,
-                    side=arguments.side,
-                    along_edges=along_edges,
-                    panels=arguments.panels,
-                )
-                used["decode"] = colorizer.decode
+                used["decode"] = colorizer().decode
                 output.begin(pages, look.extras)  # now that nothing can be found wrong any more
-                said = said.with_references(colorizer.references)
-                job = Job(colorizer, output, renderers, look, batch_size=arguments.batch_size, said=said)
+                said = said.with_references(colorizer().references)
+                job = Job(colorizer(), output, renderers, look, batch_size=arguments.batch_size, said=said)
                 if arguments.carry_hints:
                     job.carry(pages)
-                if arguments.sheet and entries is None:
-                    with scanning(stderr_console(), "gathering what is alike") as progress:
-                        parts = job.sheet(pages, progress)
-                    entries, examples = grouped(parts, colorizer.rule, len(pages))
-                    drawn = write_sheet(arguments.sheet, entries, examples, weights)
-                    said = replace(said, sheet=" ".join(each.color for each in entries))
-                    output.follow(said.digests([page.name for page in pages]))
-                    say(f"{len(entries)} colours in {arguments.sheet}, pictured in {drawn}: change one, and call again")
-                job.follow(tuple(each.given for each in entries or ()))
+                job.follow(tuple(each.given for each in entries))
                 began = time.monotonic()
                 try:
                     with scanning(stderr_console(), "colouring") as progress:

@@ -214,6 +214,8 @@ def with_hints(arguments: argparse.Namespace) -> None:
         check(spec)
         if spec in (*BASELINES, *ORACLES):
             raise UsageError(f"{spec} takes no hints: give models")
+    if arguments.decode and all(answers_with(spec) == "uv" for spec in arguments.candidates):
+        raise UsageError(f"--decode {arguments.decode}: none of the candidates is a classifier")
     console = stderr_console()
     with scanning(console) as progress:
         dataset = open_dataset(arguments.data, crop=CROP, progress=progress)

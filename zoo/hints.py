@@ -44,6 +44,8 @@ def ask(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--count must be in 1 … 1000, not {arguments.count}")
     if arguments.out.suffix.lower() != ".json":
         raise UsageError(f"-o {arguments.out}: give a name that ends in .json")
+    if not arguments.out.parent.is_dir():
+        raise UsageError(f"-o {arguments.out}: there is no folder {arguments.out.parent}")
     drawn = arguments.out.with_name(f"{arguments.out.stem}-places.jpg")
     for path in (arguments.out, drawn):
         if path.exists() and not arguments.overwrite:

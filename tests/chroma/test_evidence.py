@@ -31,7 +31,7 @@ def share(sight: Sight, rule: Rule, given: list[Given], column: int) -> float:
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 def test_what_is_alike_follows_and_another_tone_beyond_ink_does_not(rule):
-    sight = sight_of(strips(0.6, 0.605, 0.3), own=-4.0 * (rule is EMBEDDED))
+    sight = sight_of(strips(0.6, 0.605, 0.3), own=-9.0 * (rule is EMBEDDED))
     given = [sight.given(30, 15, RED)]
     own, like, other, ink = (share(sight, rule, given, column) for column in (15, 48, 80, 31))
     assert own > 0.97
@@ -58,9 +58,10 @@ def test_ink_is_a_detour(rule):
 def test_what_the_model_takes_for_something_else_does_not_follow(rule):
     luma = strips(0.6, 0.6)
     kinds = np.zeros((*luma.shape, 3))
-    alike = sight_of(luma, kinds)
+    own = -8.0 if rule is EMBEDDED else -4.0
+    alike = sight_of(luma, kinds, own)
     kinds[:, 33:] = 2.5
-    other = sight_of(luma, kinds)
+    other = sight_of(luma, kinds, own)
     assert share(alike, rule, [alike.given(30, 15, RED)], 50) > 0.5
     assert share(other, rule, [other.given(30, 15, RED)], 50) < 0.2
 
@@ -104,14 +105,20 @@ def test_shares_are_shares(seed):
             np.testing.assert_allclose(sight.follow(base, given, rule)[row, column], expected, atol=1e-6)
 
 
-def test_a_weight_counts_as_so_many():
+def test_what_weighs_more_is_followed_further():
     sight = sight_of(strips(0.6, 0.6, 0.4))
     one, other = sight.given(30, 15, RED), sight.given(30, 80, BLUE)
-    heavy = Given(one.uv, one.tone, one.kind, one.region, 2.0)
-    twice, weighed = sight.shares([one, one, other], BY_BINS), sight.shares([heavy, other], BY_BINS)
-    np.testing.assert_allclose(twice[:, :2].sum(axis=1), weighed[:, 0])
-    np.testing.assert_allclose(twice[:, 2], weighed[:, 1])
-    assert np.abs(weighed - sight.shares([one, other], BY_BINS)).max() > 0.01
+    heavy = Given(one.uv, one.tone, one.kind, one.region, 3.0)
+    light, weighed = (sight.shares([each, other], BY_BINS) for each in (one, heavy))
+    between = sight.regions[30, 48]
+    assert weighed[between, 0] > light[between, 0] + 0.001
+    assert weighed[between, 1] < light[between, 1]
+
+
+def test_a_hinted_region_is_taken_at_its_word():
+    sight = sight_of(strips(0.6, 0.6), own=9.0)
+    for rule in RULES.values():
+        assert share(sight, rule, [sight.given(30, 15, RED)], 15) == pytest.approx(1)
 
 
 # Several colours in one region.
@@ -185,7 +192,7 @@ def test_what_is_given_elsewhere_is_followed_by_kind_and_tone_wherever_it_is(rul
     luma = strips(0.6, 0.2, 0.6, 0.6, 0.61)
     kinds = np.zeros((*luma.shape, 3))
     kinds[:, 99:129] = 2.5  # the fourth is something else
-    sight = sight_of(luma, kinds, own=-4.0 * (rule is EMBEDDED))
+    sight = sight_of(luma, kinds, own=-9.0 * (rule is EMBEDDED))
     other = sight_of(strips(0.3, 0.6), own=-4.0)
     given = [other.given(30, 50, RED).elsewhere()]
     assert given[0].region is None

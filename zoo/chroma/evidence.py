@@ -12,12 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from zoo.chroma.regions import borders, fine_regions, means_of_cells
+from zoo.errors import UsageError
 
 CROSSING = 0.02
 """What it costs to get from a region to the next, in luma, besides their difference."""
 
 DISTANCE = 0.1
 """What it costs to cross the picture, in luma."""
+
+SHARPNESS = 2.0
+"""How much surer the choice among given colours is than that between them and the model's own: many make no average."""
 
 FARTHEST = 5.0
 """The longest way, in luma: regions without a way between them count as so far."""
@@ -32,6 +36,8 @@ class Rule:
         way: of the square root of the way's cost.
         kind: of the squared distance of what the model says.
         own: the score of the model's own answer, added to what the model says of it.
+        alone: what is added to that where one colour is given, and a part of it where more are: who gives one colour
+            means one thing, who gives many means the page.
         elsewhere: what counts for the way to a colour that is given in another picture.
     """
 
@@ -39,16 +45,17 @@ class Rule:
     way: float
     kind: float
     own: float
+    alone: float
     elsewhere: float
 
 
-EMBEDDED = Rule(tone=16.0, way=4.0, kind=0.55, own=-2.0, elsewhere=2.0)
+EMBEDDED = Rule(tone=16.0, way=4.0, kind=0.55, own=-2.0, alone=5.0, elsewhere=2.0)
 """By the embedding of a model that learnt to take hints."""
 
-BY_BINS = Rule(tone=16.0, way=4.0, kind=5.0, own=-5.5, elsewhere=2.0)
+BY_BINS = Rule(tone=12.0, way=3.0, kind=3.75, own=-5.5, alone=2.0, elsewhere=2.0)
 """By the probabilities of a classifier."""
 
-BY_COLOR = Rule(tone=23.0, way=5.3, kind=85.0, own=-6.5, elsewhere=3.0)
+BY_COLOR = Rule(tone=17.0, way=4.0, kind=64.0, own=-6.5, alone=2.0, elsewhere=3.0)
 """By the colours of a regression."""
 
 
@@ -61,7 +68,7 @@ class Given:
         tone: the luma of the region.
         kind: what the model says of it, (D,).
         region: its label in the picture that is coloured; None of another picture.
-        weight: what it counts, 1 of a hint; of a region of a reference, its share of the page.
+        weight: its logarithm is added to the score: 1 of a hint; of a region of a reference, its share of the page.
     """
 
     uv: np.ndarray
@@ -151,8 +158,16 @@ class Sight:
         return Given(np.asarray(uv, float), float(self.tones[region]), self.kinds[region], region, weight)
 
     def shares(self, given: Sequence[Given], rule: Rule) -> np.ndarray:
-        """How much of each region's colour is each given one, (R, n): the rest is the model's own answer."""
+        """How much of each region's colour is each given one, (R, n): the rest is the model's own answer.
+
+        A region that a colour is given in has nothing of that.
+        """
         kinds = np.stack([each.kind for each in given])
+        if kinds.shape[1] != self.kinds.shape[1]:
+            raise UsageError(
+                f"a colour is given for a kind of {kinds.shape[1]} numbers, and the model's have {self.kinds.shape[1]}:"
+                " it is of another model"
+            )
         apart = (self.kinds**2).sum(-1)[:, None] + (kinds**2).sum(-1) - 2 * self.kinds @ kinds.T
         score = -rule.kind * np.maximum(apart, 0)
         score -= rule.tone * np.abs(self.tones[:, None] - [each.tone for each in given])
@@ -162,9 +177,12 @@ class Sight:
             regions = [each.region for each in given if each.region is not None]
             score[:, here] += rule.elsewhere - rule.way * np.sqrt(self._ways(regions))
         score += np.log([each.weight for each in given])
-        scores = np.concatenate([score, (self.own + rule.own)[:, None]], axis=1)
-        weights = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return weights[:, :-1] / weights.sum(axis=1, keepdims=True)
+        from scipy.special import expit, logsumexp, softmax
+
+        together = logsumexp(SHARPNESS * score, axis=1, keepdims=True) / SHARPNESS
+        own = self.own + rule.own + rule.alone / len(given)
+        own[[each.region for each in given if each.region is not None]] = -np.inf
+        return expit(together - own[:, None]) * softmax(SHARPNESS * score, axis=1)
 
     def follow(self, base: np.ndarray, given: Sequence[Given], rule: Rule) -> np.ndarray:
         """UV (h, w, 2) of the picture: each region's share of the given colours, and of the model's answer `base`."""

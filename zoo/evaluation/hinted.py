@@ -75,7 +75,7 @@ def parse_counts(text: str) -> list[int | str]:
         word = word.strip()
         if word in PER_THING:
             counts.append(word)
-        elif word.isdigit() and int(word) <= MOST:
+        elif word.isascii() and word.isdigit() and len(word) <= len(str(MOST)) and int(word) <= MOST:
             counts.append(int(word))
         else:
             raise UsageError(f"--hints {word!r}: give numbers up to {MOST}, or {' or '.join(PER_THING)} on drawn pages")
@@ -128,6 +128,8 @@ class HintEvaluation:
         self._colorizers = {label_of(model): Colorizer(model) for model in models}
         if len(self._colorizers) < len(models):
             raise UsageError("two of the models have one name: rename one")
+        if decode and not any(each.decode for each in self._colorizers.values()):
+            raise UsageError(f"--decode {decode}: none of the candidates is a classifier")
         for each in self._colorizers.values():
             if decode and each.decode:
                 each.decode = decode
@@ -158,12 +160,15 @@ class HintEvaluation:
                 chroma = seen[label].chroma(colorizer.decode, self._seed, Guide(tuple(hints)))
                 rgb = colorizer.paint(scan, chroma, hints=hints)
                 self._measure(label, count, subject, luma, (rgb >> 8).astype(np.uint8), hints)
-            if hints:
-                at = np.array(where)
-                colors = np.stack([hint.uv for hint in hints])
-                for label, spread in BASELINES.items():
-                    rgb = to_uint8(compose(luma, spread(luma[..., 0], at, colors))[0])
-                    self._measure(label, count, subject, luma, rgb, hints)
+            if count == 0:
+                continue
+            at = np.array(where)
+            colors = np.array([hint.uv for hint in hints])
+            for label, spread in BASELINES.items():
+                # A drawn page without the things that are asked for has no hints, and stays grey.
+                chroma = spread(luma[..., 0], at, colors) if hints else np.zeros((*luma.shape[:2], 2))
+                rgb = to_uint8(compose(luma, chroma)[0])
+                self._measure(label, count, subject, luma, rgb, hints)
         if subject.maps:
             for label, colorizer in self._colorizers.items():
                 self._bleed(label, colorizer, seen[label], subject, scan)
@@ -340,7 +345,7 @@ def bleeding(
         wanted = to_uint8(compose(luma, np.array(uv))[0])
         hint = Hint(int(column), int(row), tuple(int(value) for value in wanted), "a hint")  # type: ignore[arg-type]
         after = color([hint])
-        target = lab(wanted[None, None])[0, 0]
+        target = lab(wanted[None, None])
         nearer = deltaE_ciede2000(lab(plain), target) - deltaE_ciede2000(lab(after), target)
         bled += int((nearer[beside] > BLED).sum())
         looked += int(beside.sum())

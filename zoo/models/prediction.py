@@ -286,9 +286,10 @@ class Prediction:
         left = shares.copy()
         found: list[tuple[np.ndarray, float]] = []
         for _ in range(count):
-            at = int(left.argmax())
-            near = slice(max(0, at - PEAK), at + PEAK + 1)
-            share = float(shares[near].sum())
+            # About which bin is most probable, and there the likeliest one.
+            middle = int(np.convolve(left, np.ones(2 * PEAK + 1), "same").argmax())
+            near = slice(max(0, middle - PEAK), middle + PEAK + 1)
+            share, at = float(left[near].sum()), near.start + int(left[near].argmax())
             if found and share < LEAST_POSSIBLE:
                 break
             left[near] = 0

@@ -1,7 +1,7 @@
 """Where a user's word is worth most on a page: its large regions of which the model is unsure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,8 +56,7 @@ class Question:
 def questions(examined: "Examined", count: int, worth: np.ndarray | None = None) -> list[Question]:
     """The regions of a page to ask for, the most worthwhile first.
 
-    Each in turn is the one whose colour settles most: its uncertainty times its area, and that of all regions as far as
-    they would follow it and have not been settled.
+    Each in turn is the one with the largest uncertainty times area, as far as it does not follow those before it.
 
     Args:
         examined: what the network says of the page.
@@ -97,7 +96,7 @@ class _Asked:
     def settle(self, region: int) -> None:
         """Counts a region as asked for, and what follows it as settled so far."""
         given = self._sight.given_of(region, np.zeros(2))
-        followed = self._sight.shares([given], self._frame.prediction.rule)[:, 0]
+        followed = self._sight.shares([given], replace(self._frame.prediction.rule, alone=0.0))[:, 0]
         self._open = self._open * (1 - followed)
         self._open[region] = 0
         self.gains = self._open.copy()

@@ -36,6 +36,7 @@ STRENGTH = 20.0
 
 MOST_BITS = 6.0  # of a distribution of 64 bins
 MOST_BYTES = 64 << 20
+LARGEST_KIND = 1e6
 EXAMPLE = 96  # pixels: the side of the picture of an example
 
 
@@ -181,7 +182,7 @@ def grouped(parts: Sequence[Part], rule: Rule, pages: int) -> tuple[list[SheetEn
             color=hex_of(rgb),
             tone=round(tone, 4),
             kind=tuple(round(float(value), 4) for value in mean(part.kind for part in members)),
-            sure=round(float(1 - mean(part.bits for part in members) / MOST_BITS), 3),
+            sure=round(float(np.clip(1 - mean(part.bits for part in members) / MOST_BITS, 0, 1)), 3),
             share=round(float(area.sum() / pages), 4),
             pages=tuple(dict.fromkeys(part.page for part in members)),
         )
@@ -202,10 +203,9 @@ def write_sheet(path: Path, entries: Sequence[SheetEntry], examples: Sequence[np
         examples: likewise.
         weights: the digest of the model's weights.
     """
-    held = {"weights": weights, "entries": [vars(entry) for entry in entries]}
-    lines = json.dumps(held, indent=1).replace("\n   ", " ").replace("[ ", "[").replace("\n  }", " }")
-    write_text(path, lines + "\n")
-    drawn = path.with_name(f"{path.stem}-sheet.jpg")
+    lines = ",\n  ".join(json.dumps(vars(entry)) for entry in entries)
+    write_text(path, f'{{"weights": {json.dumps(weights)},\n "entries": [\n  {lines}\n]}}\n')
+    drawn = path.with_name(f"{path.stem}-colours.jpg")
     with atomic_path(drawn) as temporary:
         _picture(entries, examples).save(temporary, "JPEG", quality=92)
     return drawn
@@ -249,7 +249,11 @@ def read_sheet(path: Path, weights: str | None) -> list[SheetEntry]:
         raise UsageError(f"--sheet {path}: it is no colour sheet: it has no list of entries")
     if held.get("weights") != weights:
         raise UsageError(f"--sheet {path}: it was made with another model: move it away, and it is made anew")
-    return [_entry(path, number, each) for number, each in enumerate(held["entries"], 1)]
+    found = [_entry(path, number, each) for number, each in enumerate(held["entries"], 1)]
+    for number, each in enumerate(found, 1):
+        if len(each.kind) != len(found[0].kind) or not each.kind:
+            raise UsageError(f"--sheet {path}: entry {number} has a kind of {len(each.kind)} numbers, not of as many")
+    return found
 
 
 def _entry(path: Path, number: int, held: Any) -> SheetEntry:
@@ -265,8 +269,8 @@ def _entry(path: Path, number: int, held: Any) -> SheetEntry:
         )
     except UsageError as error:
         raise UsageError(f"--sheet {path}: entry {number}: {error}") from None
-    except (LookupError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
         raise UsageError(f"--sheet {path}: entry {number} is not as it was written: {error!r}") from None
-    if not np.isfinite([found.tone, *found.kind]).all():
-        raise UsageError(f"--sheet {path}: entry {number} has numbers that are none")
+    if not (0 <= found.tone <= 1 and all(abs(value) < LARGEST_KIND for value in found.kind)):
+        raise UsageError(f"--sheet {path}: entry {number} has a tone or a kind that no region has")
     return found
