@@ -27,7 +27,7 @@ LEAST_REACH = 3  # pixels
 ALMOST = 1e-6  # a hint counts a million times as much at its own place
 UNEVEN = 0.06  # of U and V, the standard deviation of a region that has more than one colour
 MOST_REGIONS = 400  # of a reference
-NOTED = 0.75
+NOTED = 0.9
 """A hint of which a smaller share is left at the luma of its place is told what it becomes."""
 
 

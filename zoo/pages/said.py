@@ -71,11 +71,20 @@ class Said:
         guide = Guide(palette=self.palette, references=self.references)
         if page not in self.files:
             return guide, []
-        hints = read_hints(self.files[page])
-        there = hints.on(scan.size)
-        if hints.size is not None:  # a stroke crosses lines, which keep their ink
-            there = tuple(hint for hint in there if takes_color(scan, hint, headroom))
-        return replace(guide, hints=there), check_hints(scan, there, headroom) if hints.size is None else []
+        file = self.files[page]
+        hints = read_hints(file)
+        if not hints.hints:
+            return guide, [f"{file} gives no colour: fill one in"]
+        try:
+            there = hints.on(scan.size)
+            if hints.size is None:
+                notes = check_hints(scan, there, headroom)
+            else:  # a stroke crosses lines, which keep their ink
+                there = tuple(hint for hint in there if takes_color(scan, hint, headroom))
+                notes = []
+        except UsageError as error:
+            raise UsageError(f"hints {file}: {error}") from None
+        return replace(guide, hints=there), notes
 
 
 def read_said(
