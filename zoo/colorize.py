@@ -374,7 +374,8 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
             with scanning(stderr_console(), "gathering what is alike") as progress:
                 parts = job.sheet(pages, progress)
             drawn = write_sheet(arguments.sheet, *grouped(parts, colorizer().rule, len(pages)), weights)
-            say(f"colours in {arguments.sheet}, pictured in {drawn}: change one, and call again")
+            again = "" if arguments.out.suffix == "" else " with --overwrite"
+            say(f"colours in {arguments.sheet}, pictured in {drawn}: change one, and call again{again}")
         entries = read_sheet(arguments.sheet, weights)
         said = replace(said, sheet=" ".join(each.color for each in entries))
     settings |= said.settings
