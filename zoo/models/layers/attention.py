@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from zoo.chroma.bins import BINS, bin_position, two_hot_channel
@@ -120,8 +121,8 @@ def hints_of(found: Any) -> list[tuple[Any, Any, Any]]:
 
 def around(value: Any, channel: int) -> Any:
     """The distribution of a pixel whose hint has this U (channel 0) or V (1), (B, h, w, 1): (B, h, w, 64)."""
-    bins = ops.cast(ops.arange(BINS), "float32")
-    return ops.softmax(-0.5 * ops.square((bins - bin_position(value, channel)) / SPREAD))
+    bins = np.arange(BINS, dtype=np.float32)
+    return ops.softmax(-0.5 * ops.square(ops.subtract(bin_position(value, channel), bins) / SPREAD))
 
 
 @register
