@@ -155,7 +155,7 @@ def _luma(rgb: np.ndarray) -> np.ndarray:
 
 
 def main() -> int:
-    """SheetEntry point; returns the exit code."""
+    """Entry point; returns the exit code."""
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("model")
     p.add_argument("--split", default="test", choices=("val", "test"))

@@ -471,7 +471,7 @@ def _report(report: dict[str, Any], as_json: bool, is_book: bool) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """SheetEntry point; returns the exit code."""
+    """Entry point; returns the exit code."""
     parsed = parser().parse_args(arguments)
     return run(lambda: colorize(parsed))
 

@@ -199,9 +199,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 def with_hints(arguments: argparse.Namespace) -> None:
     """Runs `--hints`."""
-    for name in ("gallery",):
-        if getattr(arguments, name) is not None:
-            raise UsageError(f"--{name} is not of hints: leave one of them out")
+    if arguments.gallery is not None:
+        raise UsageError("--gallery is not of hints: leave one of them out")
     from zoo.data.dataset import open_dataset
     from zoo.evaluation.candidates import BASELINES, check
     from zoo.evaluation.oracles import ORACLES, PALETTES

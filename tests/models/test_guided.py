@@ -13,7 +13,7 @@ from zoo.data.drawn.procedural import draw_page
 from zoo.errors import UsageError
 from zoo.models.contract import reduced
 from zoo.models.heads.guided import EMBEDDING, LARGEST_STEP, MOST_HINTS, NEAR, no_hints, simulated_hints
-from zoo.models.layers.attention import STRONGEST, TOKENS, HintAttention, around, hinted_u, hinted_v, hints_of
+from zoo.models.layers.attention import STRONGEST, TOKENS, HintAttention, around, hinted_u, hinted_v, strongest_hints
 from zoo.models.prediction import Predictor
 from zoo.pages.colorizer import Colorizer
 from zoo.training.config import resolve
@@ -267,7 +267,7 @@ def test_hinted_distributions_are_distributions():
         p = np.asarray(around(np.full((1, 1, 1, 1), value, np.float32), channel))[0, 0, 0]
         assert p.sum() == pytest.approx(1, abs=1e-6)
         assert p @ CENTERS[channel] == pytest.approx(value, abs=0.1 * WIDTHS[channel])
-    assert len(hints_of(found)) == STRONGEST
+    assert len(strongest_hints(found)) == STRONGEST
 
 
 # The model as a whole.

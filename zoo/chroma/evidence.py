@@ -1,9 +1,10 @@
 """Colours that are given at places of a picture, as evidence of the colours of all its regions.
 
 A region follows a given colour as far as it is like the place of it: in luma, in what the model says of it, and by how
-even the way between them is. The shares of the given colours are a softmax over their scores and that of the model's
-own answer, as in `zoo.models.layers.attention`. Ways are shortest paths over neighbouring regions, so that a line of
-ink is a detour (geodesic distances: A. Criminisi et al., Geodesic Image and Video Editing, 2010).
+even the way between them is. Each of these gives a given colour a score. All scores together are weighed against that
+of the model's own answer by a logistic function, and a sharpened softmax divides what they win among the colours. Ways
+are shortest paths over neighbouring regions, so that a line of ink is a detour (geodesic distances: A. Criminisi et
+al., Geodesic Image and Video Editing, 2010).
 """
 
 from collections.abc import Sequence

@@ -159,6 +159,15 @@ def pool(logits: np.ndarray, regions: np.ndarray, weights: np.ndarray | None = N
     return _means(regions, logits, weights, of=lambda some: np.maximum(log_softmax(some, axis=-1), LEAST))
 
 
+def innermost(inside: np.ndarray) -> tuple[int, int]:
+    """The row and column of the pixel of a region, a mask (H, W), that is farthest from its edge."""
+    from scipy.ndimage import distance_transform_edt
+
+    depth = distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
+    row, column = np.unravel_index(depth.argmax(), depth.shape)
+    return int(row), int(column)
+
+
 def means_of_cells(regions: np.ndarray, values: np.ndarray) -> np.ndarray:
     """The mean in each region of what is known of cells: labels (H, W) and (h, w, C), gives (regions, C).
 

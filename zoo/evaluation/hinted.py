@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from zoo.chroma.regions import innermost
 from zoo.chroma.yuv import compose, split_luma, to_uint8
 from zoo.errors import UsageError
 from zoo.evaluation.candidates import Subject, label_of
@@ -299,8 +300,7 @@ def _of_things(subject: Subject, count: str) -> list[tuple[int, int]]:
         if box is None:
             continue
         inside = objects[box] == identity
-        depth = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
-        row, column = (int(value) for value in np.unravel_index(depth.argmax(), depth.shape))
+        row, column = innermost(inside)
         place = box[0].start + row, box[1].start + column
         key = identity if count == "object" else int(classes[place])
         if largest.get(key, (0, place))[0] < inside.sum():
@@ -334,8 +334,7 @@ def bleeding(
     identities = draw.permutation(np.unique(objects[objects > 0]))[:limit]
     for identity in identities:
         inside = objects == identity
-        depth = ndimage.distance_transform_edt(inside)
-        row, column = np.unravel_index(depth.argmax(), depth.shape)
+        row, column = innermost(inside)
         own = classes[row, column]
         beside = ndimage.binary_dilation(inside, iterations=NEIGHBOUR) & (objects > 0) & (classes != own)
         if not beside.any():
@@ -343,7 +342,7 @@ def bleeding(
         luma = split_luma(subject.rgb[row, column] / 255)[0]
         uv = [(0.25, -0.1), (-0.1, 0.25), (-0.2, -0.2)][int(draw.integers(3))]
         wanted = to_uint8(compose(luma, np.array(uv))[0])
-        hint = Hint(int(column), int(row), tuple(int(value) for value in wanted), "a hint")  # type: ignore[arg-type]
+        hint = Hint(column, row, tuple(int(value) for value in wanted), "a hint")  # type: ignore[arg-type]
         after = color([hint])
         target = lab(wanted[None, None])
         nearer = deltaE_ciede2000(lab(plain), target) - deltaE_ciede2000(lab(after), target)

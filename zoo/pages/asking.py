@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from scipy import ndimage
 
 from zoo.chroma.evidence import Sight
+from zoo.chroma.regions import innermost
 from zoo.chroma.upsampling import cell_means
 from zoo.chroma.yuv import compose, to_uint8
 from zoo.pages.guide import Frame
@@ -105,8 +105,7 @@ class _Asked:
         """What is asked about a region."""
         frame, sight = self._frame, self._sight
         inside = sight.regions == region
-        depth = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
-        row, column = np.unravel_index(depth.argmax(), depth.shape)
+        row, column = innermost(inside)
         height, width = frame.luma.shape
         x = frame.panel.left + int((column + 0.5) * frame.panel.width / width)
         y = frame.panel.top + int((row + 0.5) * frame.panel.height / height)

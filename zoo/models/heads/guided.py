@@ -110,7 +110,7 @@ def chain(model: Any) -> Chain:
     from keras import ops
 
     from zoo.models.layers import VGivenU
-    from zoo.models.layers.attention import STRONGEST, around, hinted_u, hinted_v, hints_of
+    from zoo.models.layers.attention import STRONGEST, around, hinted_u, hinted_v, strongest_hints
 
     (given,) = (layer for layer in model.layers if isinstance(layer, VGivenU))
     features, _ = given.input
@@ -131,7 +131,7 @@ def chain(model: Any) -> Chain:
     def marginal(features: Any, p_u: Any, least: float) -> Any:
         own, found, prior = parts_of(features)
         mixed = found[..., :1] * given.marginal(own, ops.softmax(prior), least)
-        for share, _, v in hints_of(found):
+        for share, _, v in strongest_hints(found):
             mixed = mixed + share * around(v, 1)
         return mixed
 

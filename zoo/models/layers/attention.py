@@ -89,7 +89,7 @@ def _squared_distances(these: Any, those: Any) -> Any:
 def hinted_u(logits: Any, found: Any) -> Any:
     """Log-probabilities of U, (B, h, w, 64), of its prior logits and what `HintAttention` found."""
     mixed = found[..., :1] * ops.softmax(logits)
-    for share, u, _ in hints_of(found):
+    for share, u, _ in strongest_hints(found):
         mixed = mixed + share * around(u, 0)
     return ops.log(ops.maximum(mixed, LEAST_PROBABILITY))
 
@@ -108,13 +108,13 @@ def hinted_v(logits: Any, u_logits: Any, u: Any, found: Any) -> Any:
     label = two_hot_channel(u, 0)
     weight = found[..., :1] * ops.sum(ops.softmax(u_logits) * label, axis=-1, keepdims=True) + LEAST_PROBABILITY
     mixed, total = weight * ops.softmax(logits), weight
-    for share, hint_u, hint_v in hints_of(found):
+    for share, hint_u, hint_v in strongest_hints(found):
         weight = share * ops.sum(around(hint_u, 0) * label, axis=-1, keepdims=True)
         mixed, total = mixed + weight * around(hint_v, 1), total + weight
     return ops.log(ops.maximum(mixed / total, LEAST_PROBABILITY))
 
 
-def hints_of(found: Any) -> list[tuple[Any, Any, Any]]:
+def strongest_hints(found: Any) -> list[tuple[Any, Any, Any]]:
     """Share, U and V of each of the strongest hints, (B, h, w, 1) each."""
     return [tuple(found[..., at : at + 1] for at in range(1 + 3 * i, 4 + 3 * i)) for i in range(STRONGEST)]
 
