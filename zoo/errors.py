@@ -31,3 +31,7 @@ class InterruptError(ZooError):
 
 class RegressionError(ZooError):
     """Something got worse than it may, or is stale. Exit code 1."""
+
+
+class ImageError(ValueError):
+    """An image cannot be decoded, which costs that image alone; the message is a short reason such as "truncated"."""

@@ -57,8 +57,8 @@ def write_pdf(path: Path, box: str = "0 0 100 200", trailer: str = "") -> Path:
 
 @pytest.mark.needs("pypdfium2")
 def test_lines_are_rendered_on_white_at_the_size_asked_for(tmp_path, book):
-    from zoo.data.decode import ImageError
     from zoo.data.pdf import OVERSAMPLING, PdfRenderer
+    from zoo.errors import ImageError
 
     with PdfRenderer() as renderer:
         rgb = renderer.render(write_pdf(tmp_path / "lines.pdf"), 0, 96)
@@ -74,8 +74,8 @@ def test_lines_are_rendered_on_white_at_the_size_asked_for(tmp_path, book):
 
 @pytest.mark.needs("pypdfium2")
 def test_a_renderer_that_dies_or_hangs_costs_one_page(book):
-    from zoo.data.decode import ImageError
     from zoo.data.pdf import PdfRenderer
+    from zoo.errors import ImageError
 
     with PdfRenderer() as renderer:
         assert renderer.count(book) == 2

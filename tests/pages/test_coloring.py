@@ -12,9 +12,8 @@ from scipy import ndimage
 
 from zoo.chroma.upsampling import BilinearUpsampler, strokes
 from zoo.chroma.yuv import YUV_TO_RGB, compose, split_luma
-from zoo.data.decode import ImageError
 from zoo.data.panels import Panel
-from zoo.errors import UsageError
+from zoo.errors import ImageError, UsageError
 from zoo.models.contract import Contract
 from zoo.pages.cleaning import descreened, with_white_paper
 from zoo.pages.colorizer import Colorizer, Pictures, paint

@@ -189,9 +189,10 @@ def test_few_large_pages_are_held_at_a_time(tmp_path, models, monkeypatch):
     held = []
     read, write = Job._read, Job._write
 
-    def counted_read(self, one):
+    def counted_read(self, *arguments):
+        ready = read(self, *arguments)
         held.append(1)
-        return read(self, one)
+        return ready
 
     def counted_write(self, *arguments):
         write(self, *arguments)
@@ -200,17 +201,20 @@ def test_few_large_pages_are_held_at_a_time(tmp_path, models, monkeypatch):
     monkeypatch.setattr(Job, "_read", counted_read)
     monkeypatch.setattr(Job, "_write", counted_write)
     peaks = []
-    for limit in (page().nbytes, 1 << 30):
+    for limit, large in ((page().nbytes, 1 << 30), (1 << 30, 1 << 30), (1 << 30, page().nbytes - 1)):
         monkeypatch.setattr("zoo.pages.job.AHEAD_BYTES", limit)
+        monkeypatch.setattr("zoo.pages.job.LARGE", large)
         held.clear()
         with Renderers() as renderers:
             pages = find_pages([str(tmp_path / "in")], renderers)
-            output = Output(tmp_path / f"out{limit}", "png", overwrite=False, single=False)
+            output = Output(tmp_path / f"out{len(peaks)}", "png", overwrite=False, single=False)
             job = Job(Colorizer(models["tiny"]), output, renderers, Look(), batch_size=4)
             assert job.run(pages, lambda done, total: None) == 6
         peaks.append(int(np.cumsum(held).max()))
-    assert len(list(tmp_path.glob("out*/*.png"))) == 12
+    assert len(list(tmp_path.glob("out*/*.png"))) == 18
     assert peaks[0] <= 4 < peaks[1]  # one read, one computed, two written
+    assert peaks[2] == 1
+    assert len({tuple(path.read_bytes() for path in sorted(out.glob("*.png"))) for out in tmp_path.glob("out*")}) == 1
 
 
 def test_one_page_to_one_file(tmp_path, models, capsys):

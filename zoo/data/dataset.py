@@ -15,11 +15,11 @@ import numpy as np
 from PIL import Image
 
 from zoo.data.cards import SPLITS, DataCard, get_card, list_datasets
-from zoo.data.decode import ImageError, decode_rgb, inspect
+from zoo.data.decode import decode_rgb, inspect
 from zoo.data.image_files import READABLE, ImageFile, Progress, archive_images, are_splits, folder_images, folder_split
 from zoo.data.panels import find_panels
 from zoo.data.prepared.manifest import read_facts
-from zoo.errors import RunError, UsageError
+from zoo.errors import ImageError, RunError, UsageError
 from zoo.support.files import real, user_path
 from zoo.support.machine import cores
 

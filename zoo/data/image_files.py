@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
 
-from zoo.data.decode import ImageError
-from zoo.errors import UsageError
+from zoo.errors import ImageError, UsageError
 from zoo.support.names import printable
 
 READABLE = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff"}
@@ -26,6 +25,9 @@ MAX_ARCHIVE_ENTRIES = 100_000
 
 MAX_DIRECTORY_BYTES = 1 << 24
 """An archive with a larger directory is refused before that is read: each entry takes half a kilobyte of memory."""
+
+_LOCAL_HEADER = 30
+"""Bytes before an entry's name and data (APPNOTE 4.3.7); a character of the name takes one at least."""
 
 _ALIASES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
@@ -131,12 +133,31 @@ def archive_images(path: Path) -> Iterator[ImageFile]:
         raise UsageError(f"{path}: neither a folder nor a readable .zip or .cbz archive ({error})") from None
     if len(archive.infolist()) > MAX_ARCHIVE_ENTRIES:
         raise UsageError(f"{path}: more than {MAX_ARCHIVE_ENTRIES} entries; unpack it and give the folder")
+    if _overlaps(archive):
+        raise UsageError(
+            f"{path}: entries lie over each other, as in a decompression bomb; unpack it and give the folder"
+        )
     for entry in archive.infolist():
         name = PurePosixPath(entry.filename)
         if entry.filename and not entry.is_dir() and is_image(name) and not _is_hidden(name):
             if entry.flag_bits & 1:
                 raise UsageError(f"{path}: the archive is encrypted; unpack it and give the folder")
             yield ImageFile(printable(entry.filename), path, archive, entry)
+
+
+def _overlaps(archive: zipfile.ZipFile) -> bool:
+    """Whether entries share bytes: such an archive is read for hours, however small it is."""
+    end = 0
+    for entry in sorted(archive.infolist(), key=lambda entry: entry.header_offset):
+        if entry.header_offset < end:
+            return True
+        end = (
+            entry.header_offset
+            + _LOCAL_HEADER
+            + len(entry.orig_filename.encode("cp437", "replace"))
+            + entry.compress_size
+        )
+    return end > archive.start_dir
 
 
 def _directory_bytes(path: Path) -> int:

@@ -16,8 +16,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from zoo.data.decode import ImageError
-from zoo.errors import UsageError
+from zoo.errors import ImageError, UsageError
 from zoo.support.files import real
 
 MAX_PAGES = 10_000

@@ -21,8 +21,8 @@ from zoo.chroma.yuv import split_luma
 from zoo.data.cache import DecodedImages
 from zoo.data.cards import SPLITS
 from zoo.data.dataset import Dataset, ImageRef, Maps, Split, open_dataset
-from zoo.data.decode import ImageError, decode_rgb
-from zoo.errors import RunError, UsageError
+from zoo.data.decode import decode_rgb
+from zoo.errors import ImageError, RunError, UsageError
 from zoo.support.machine import cores
 
 if TYPE_CHECKING:

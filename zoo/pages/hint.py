@@ -14,8 +14,8 @@ import numpy as np
 from PIL import ImageColor
 
 from zoo.chroma.yuv import compose, rgb_to_yuv, to_uint8
-from zoo.data.decode import ImageError, decode_samples
-from zoo.errors import UsageError
+from zoo.data.decode import decode_samples
+from zoo.errors import ImageError, UsageError
 from zoo.support.files import real
 
 SUFFIXES = (".json", ".csv", ".png")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from zoo.data.decode import ImageError
+from zoo.data.decode import read_header
 from zoo.data.image_files import (
     READABLE,
     ImageFile,
@@ -18,7 +18,7 @@ from zoo.data.image_files import (
     why_unreadable,
 )
 from zoo.data.pdf import OVERSAMPLING, Renderers
-from zoo.errors import UsageError
+from zoo.errors import ImageError, UsageError
 from zoo.pages.look import Look
 from zoo.pages.scan import Scan, read_scan, scan_of
 from zoo.support.files import user_path
@@ -29,6 +29,10 @@ BOOKS = (".cbz", ".zip", PDF)
 
 PDF_SIDE = 4096
 """The longer side of a page of a PDF, pixels, at most: of a scan, its own; of what is drawn, this."""
+
+
+class LargeError(Exception):
+    """A page that is to be read while no other is."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +56,25 @@ class Page:
         """What messages call it."""
         return self.source.name if self.index is None else f"{self.source.name}#{self.index + 1}"
 
-    def read(self, renderers: Renderers) -> Scan:
+    def read(self, renderers: Renderers, most: int | None = None) -> Scan:
         """The page's pixels.
+
+        Args:
+            renderers: of PDF files, whose pages are never large.
+            most: bytes that they may take; None for any number.
 
         Raises:
             ImageError: it is damaged or no image; the message says why.
+            LargeError: it takes more than `most`.
             OSError: it cannot be read.
         """
         if self.fault:
             raise ImageError(self.fault)
         if self.index is None:
-            return read_scan(self.source.read())
+            data = self.source.read()
+            if most is not None and read_header(data).sample_bytes > most:
+                raise LargeError
+            return read_scan(data)
         return scan_of(renderers.mine().render(self.source.path, self.index, PDF_SIDE // OVERSAMPLING))
 
 
@@ -70,14 +82,15 @@ UNUSABLE = (ValueError, OSError, MemoryError)
 """What reading a page raises."""
 
 
-def usable(page: Page, renderers: Renderers, look: Look) -> Scan:
-    """A page's pixels.
+def usable(page: Page, renderers: Renderers, look: Look, most: int | None = None) -> Scan:
+    """A page's pixels: see `Page.read`.
 
     Raises:
         ValueError: it has colours, is damaged or no image; the message says why.
+        LargeError: it takes more than `most` bytes.
         OSError: it cannot be read.
     """
-    scan = page.read(renderers)
+    scan = page.read(renderers, most)
     if scan.colored and not (look.desaturate or look.white_paper):
         raise ValueError("it has colours: --desaturate colours it anew, --white-paper takes stains for paper")
     return scan

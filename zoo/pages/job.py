@@ -15,7 +15,7 @@ from zoo.pages.cleaning import descreened, with_white_paper
 from zoo.pages.colorizer import Colorizer, Pictures
 from zoo.pages.guide import Guide
 from zoo.pages.hint import Hint
-from zoo.pages.input import UNUSABLE, Page, reason, usable
+from zoo.pages.input import UNUSABLE, LargeError, Page, reason, usable
 from zoo.pages.look import Look
 from zoo.pages.output import Output
 from zoo.pages.said import Said
@@ -33,7 +33,10 @@ AHEAD = 2
 """How many batches are decoded, or encoded, while one is computed."""
 
 AHEAD_BYTES = 256 << 20
-"""Of decoded pages that wait, at most, before and after they are computed each; one waits however large."""
+"""Of decoded pages that wait, at most, before and after they are computed each."""
+
+LARGE = 36 << 20
+"""A page of more bytes, such as more than A4 at 600 dots an inch, is coloured while no other is being written."""
 
 
 @dataclass(frozen=True)
@@ -87,34 +90,41 @@ class Job:
         self.there = 0
         self.bilevel: list[str] = []
         self.notes: list[str] = []
-        self._page_bytes = AHEAD_BYTES  # of the page read last, as those of a book are alike; at first, one at a time
+        self._writing: deque[tuple[Page, Future[None]]] = deque()
+        self._done = 0
+        self._progress: Callable[[], None] = lambda: None
+        self._largest = 0  # bytes of a page so far
 
     @property
     def _ahead(self) -> int:
-        return max(1, min(AHEAD * self._size, AHEAD_BYTES // self._page_bytes))
+        """How many pages may wait; one until the first is read, as those of a book are alike."""
+        return min(AHEAD * self._size, AHEAD_BYTES // self._largest) if self._largest else 1
 
     def run(self, pages: Sequence[Page], progress: Callable[[int, int], None]) -> int:
         """Colours what is not there yet; how many pages that were."""
         todo = self._output.missing(pages, self._look.extras)
         self.there = len(pages) - len(todo)
-        done = 0
         progress(0, len(todo))
-        writing: deque[tuple[Page, Future[None]]] = deque()
+        self._done, self._progress = 0, lambda: progress(self._done + len(self.failed), len(todo))
         with ThreadPoolExecutor(2, thread_name_prefix="pages") as pool:
             try:
                 for batch in self._batches(todo, pool):
-                    for page, scan, hints, uvs in self._colored(batch):
-                        writing.append((page, pool.submit(self._write, page, scan, hints, uvs)))
-                    while len(writing) > self._ahead:
-                        done += self._written(*writing.popleft())
-                        progress(done + len(self.failed), len(todo))
-                while writing:
-                    done += self._written(*writing.popleft())
-                    progress(done + len(self.failed), len(todo))
+                    large = any(ready.scan.samples.nbytes > LARGE for ready in batch)
+                    for colored in self._colored(batch):
+                        self._writing.append((colored[0], pool.submit(self._write, *colored)))
+                    del batch, colored  # of a large page, one is all that there is room for
+                    self._finish(0 if large else self._ahead)
+                self._finish(0)
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
-        return done
+        return self._done
+
+    def _finish(self, left: int) -> None:
+        """Waits until no more than so many pages are being written."""
+        while len(self._writing) > left:
+            self._done += self._written(*self._writing.popleft())
+            self._progress()
 
     def carry(self, pages: Sequence[Page]) -> None:
         """Has alike places of all pages take the hints of each."""
@@ -155,16 +165,26 @@ class Job:
         waiting = deque(pages)
         batch: list[Ready] = []
         while waiting or reading:
-            while waiting and len(reading) < self._ahead:
+            while waiting and len(reading) < max(1, self._ahead):
                 page = waiting.popleft()
-                reading.append((page, pool.submit(self._read, page)))
+                reading.append((page, pool.submit(self._read, page, LARGE)))
             page, future = reading.popleft()
             try:
                 ready = future.result()
             except UNUSABLE as error:
                 self._fail(page, error)
                 continue
-            self._page_bytes = max(1, ready.scan.samples.nbytes)
+            except LargeError:
+                if batch:
+                    yield batch
+                batch = []
+                self._finish(0)
+                try:
+                    yield [self._read(page)]
+                except UNUSABLE as error:
+                    self._fail(page, error)
+                continue
+            self._largest = max(self._largest, ready.scan.samples.nbytes)
             shape = ready.seen.whole.shape
             if batch and (len(batch) >= min(self._size, self._ahead) or batch[0].seen.whole.shape != shape):
                 yield batch
@@ -173,8 +193,8 @@ class Job:
         if batch:
             yield batch
 
-    def _read(self, page: Page) -> Ready:
-        scan, seen = prepared(usable(page, self._renderers, self._look), self._look)
+    def _read(self, page: Page, most: int | None = None) -> Ready:
+        scan, seen = prepared(usable(page, self._renderers, self._look, most), self._look)
         guide, notes = self._said.of(page.name, scan, self._look.headroom)
         self.notes += [f"{page.label}: {note}" for note in notes]
         if not self._look.headroom and _is_bilevel(scan):

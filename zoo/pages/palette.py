@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from zoo.chroma.yuv import rgb_to_yuv
-from zoo.data.decode import ImageError, decode_samples
-from zoo.errors import UsageError
+from zoo.data.decode import decode_samples
+from zoo.errors import ImageError, UsageError
 from zoo.pages.hint import color_of
 from zoo.support.files import real
 

@@ -8,11 +8,9 @@ import numpy as np
 from PIL import Image
 
 from zoo.chroma.yuv import RGB_TO_YUV
-from zoo.data.decode import ImageError, decode_samples, is_gray, raw_metadata
+from zoo.data.decode import decode_samples, is_gray
+from zoo.data.metadata import raw_metadata, upright
 from zoo.data.panels import Panel
-
-MAX_PROFILE_BYTES = 4_000_000
-ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ def read_scan(data: bytes) -> Scan:
         ImageError: the bytes are damaged or no image; the message says why.
     """
     exif, profile = raw_metadata(data)
-    return replace(scan_of(decode_samples(data)), exif=_upright(exif), profile=_of_rgb(profile))
+    return replace(scan_of(decode_samples(data)), exif=upright(exif), profile=_of_rgb(profile))
 
 
 def scan_of(samples: np.ndarray) -> Scan:
@@ -90,21 +88,8 @@ def scan_of(samples: np.ndarray) -> Scan:
     return Scan(np.ascontiguousarray(samples), alpha, colored)
 
 
-def _upright(exif: bytes) -> bytes:
-    if not exif:
-        return b""
-    try:
-        block = Image.Exif()
-        block.load(exif)
-        if ORIENTATION in block:
-            block[ORIENTATION] = 1
-        return block.tobytes()
-    except Exception:  # damaged blocks raise nearly anything, and a page is worth more than its metadata
-        return b""
-
-
 def _of_rgb(profile: bytes) -> bytes:
-    return profile if profile[16:20] == b"RGB " and len(profile) <= MAX_PROFILE_BYTES else b""
+    return profile if profile[16:20] == b"RGB " else b""
 
 
 def encode(rgb: np.ndarray, scan: Scan, kind: str, quality: int) -> bytes:
@@ -149,6 +134,3 @@ def _encode_deep(rgb: np.ndarray, scan: Scan) -> bytes:
     body = b"iCCP" + b"ICC\0\0" + zlib.compress(scan.profile)
     chunk = (len(body) - 4).to_bytes(4) + body + zlib.crc32(body).to_bytes(4)
     return plain[:33] + chunk + plain[33:]  # after the signature and IHDR
-
-
-__all__ = ["ImageError", "Scan", "encode", "read_scan", "scan_of"]

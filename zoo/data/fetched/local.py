@@ -5,10 +5,9 @@ import hashlib
 from pathlib import Path
 
 from zoo.data.cards import DataCard, get_card, list_path, local_digests
-from zoo.data.decode import ImageError
 from zoo.data.image_files import ImageFile, Progress, folder_images, list_images
 from zoo.data.prepared.manifest import MANIFEST
-from zoo.errors import RunError, UsageError
+from zoo.errors import ImageError, RunError, UsageError
 from zoo.support.files import atomic_path, locked, write_text
 
 

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 
 from zoo.data.cards import SPLITS
-from zoo.data.decode import ImageError, decode_rgb
+from zoo.data.decode import decode_rgb
 from zoo.data.image_files import ImageFile, Progress, files_below, is_image
 from zoo.data.prepared.near import near_pairs, perceptual_hash
-from zoo.errors import UsageError
+from zoo.errors import ImageError, UsageError
 from zoo.support.files import write_text
 from zoo.support.machine import cores
 from zoo.support.names import printable

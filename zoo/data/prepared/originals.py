@@ -13,7 +13,7 @@ from typing import Any
 
 from PIL import Image
 
-from zoo.data.decode import ImageError, decode_rgb, is_gray, read_header
+from zoo.data.decode import decode_rgb, is_gray, read_header
 from zoo.data.image_files import (
     ImageFile,
     archive_images,
@@ -25,7 +25,7 @@ from zoo.data.image_files import (
 )
 from zoo.data.pdf import Renderers, require_pdfium
 from zoo.data.prepared.near import color_sketch, perceptual_hash
-from zoo.errors import UsageError
+from zoo.errors import ImageError, UsageError
 from zoo.support.files import atomic_path, real
 from zoo.support.names import printable
 
