@@ -65,6 +65,13 @@ def test_links_lead_somewhere():
                 assert anchor in names, f"{path.name}: {target}"
 
 
+def test_promises_name_tests_that_are_there():
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "SECURITY.md").read_text(encoding="utf-8")))
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert len(named) > 20
+    assert named - set(re.findall(r"def (test_\w+)", tests)) == set()
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
