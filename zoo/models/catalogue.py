@@ -88,6 +88,20 @@ CONDITIONAL = ModelCard(
 )
 
 
+JOINT = ModelCard(
+    name="joint",
+    summary="The classifier with one softmax over 547 bins of U and V at once.",
+    source="Zhang 2016, whose bins are of CIELAB; here of UV, on the residual trunk",
+    trunk="residual",
+    head="joint",
+    output="logits",
+    encoder="vgg16",
+    parameters=8_213_283,
+    citation="R. Zhang, P. Isola, A. A. Efros, Colorful Image Colorization, ECCV 2016",
+    notes="Trained with the true U as its second input, as conditional; U and V are chosen of one distribution.",
+    inputs=(LUMA, "u"),
+)
+
 CONTEXT = ModelCard(
     name="context",
     summary="A light encoder that sees the whole picture, and context; U, then V given it, at a quarter of the size.",
@@ -140,6 +154,12 @@ def classifier(**options: Any) -> Any:
 def conditional(**options: Any) -> Any:
     """The classifier of V given U."""
     return _colorizer(CONDITIONAL, options)
+
+
+@register_model(JOINT)
+def joint(**options: Any) -> Any:
+    """The classifier of both channels at once."""
+    return _colorizer(JOINT, options)
 
 
 @register_model(CONTEXT)
