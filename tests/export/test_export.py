@@ -63,7 +63,7 @@ def networks():
     for name, (model, options) in ({name: (name, {}) for name in zoo.list_models()} | OTHERS).items():
         made[name] = zoo.create(model, encoder_weights="none", initializer="he_normal", **options)
         for layer in made[name].layers:
-            if layer.name in ("head_logits", "head_u", "head_v_given_u"):
+            if layer.name in ("head_logits", "head_u", "head_v_given_u", "head_joint"):
                 layer.set_weights([w + rng.normal(0, 0.05, w.shape) for w in layer.get_weights()])
     return {name: (model, Predictor(model)) for name, model in made.items()}
 
