@@ -7,7 +7,7 @@ from scipy.special import softmax
 
 import zoo
 from zoo.chroma.bins import BINS, CENTERS, bin_position, two_hot
-from zoo.chroma.joint import TENTS, tents, uv_places
+from zoo.chroma.tents import TENTS, tents, uv_places
 from zoo.chroma.yuv import rgb_to_yuv
 from zoo.models.layers import JointBins
 from zoo.models.prediction import Predictor

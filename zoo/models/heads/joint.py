@@ -34,7 +34,7 @@ def chain(model: Any) -> Chain:
 @register_head("joint", "logits of bins of U and V at once", answer="logits", inputs=(U.name,), chain=chain)
 def joint(features: Features, parts: Parts) -> Any:
     """The head: logits (B, h, w, 2, 64), float32."""
-    from zoo.chroma.joint import uv_places
+    from zoo.chroma.tents import uv_places
     from zoo.models.layers import CropLike, JointBins
 
     x = parts.blocks.block(features.map(), 64, 3, "head_conv1")

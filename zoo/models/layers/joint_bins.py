@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from zoo.chroma.bins import BINS, bin_position
-from zoo.chroma.joint import TENTS, tents, uv_places
+from zoo.chroma.tents import TENTS, tents, uv_places
 from zoo.models.layers.switch import register
 
 LEAST = 1e-7  # of a probability whose logarithm is taken
@@ -17,7 +17,7 @@ LEAST = 1e-7  # of a probability whose logarithm is taken
 class JointBins(keras.layers.Layer):
     """Logits of the places (B, H, W, Q) and U (B, H, W, 1) to logits of U and of V given that U, (B, H, W, 2, 64).
 
-    p(U) = Σ p_q t_q(U), and p(V | U) = Σ p_q t_q(U) t_q(V) / p(U): a mixture of tents, see `zoo.chroma.joint`. Float32.
+    p(U) = Σ p_q t_q(U), and p(V | U) = Σ p_q t_q(U) t_q(V) / p(U): a mixture of tents, see `zoo.chroma.tents`. Float32.
     """
 
     def __init__(self, **kwargs: Any) -> None:
