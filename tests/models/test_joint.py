@@ -4,12 +4,16 @@ import keras
 import numpy as np
 import pytest
 from scipy.special import softmax
+from skimage.color import lab2rgb, rgb2lab
 
 import zoo
 from zoo.chroma.bins import BINS, CENTERS, bin_position, two_hot
+from zoo.chroma.lab_bins import AB_CENTERS
 from zoo.chroma.tents import TENTS, tents, uv_places
 from zoo.chroma.yuv import rgb_to_yuv
+from zoo.models.contract import Contract
 from zoo.models.layers import JointBins
+from zoo.models.model import ColorizationModel
 from zoo.models.prediction import Predictor
 
 PLACES = uv_places()
@@ -135,6 +139,39 @@ def test_training_learns_two_colours():
     assert p[near.any(axis=-1)].sum() > 0.97
     share = (np.abs(uv - colors[0]).max(axis=-1) < 1e-6).mean()
     assert p[near[:, 0]].sum() == pytest.approx(share, abs=0.05)
+
+
+@pytest.fixture(scope="module")
+def of_lab():
+    """A model of one place of CIELAB a pixel."""
+    luma, u = keras.Input((None, None, 1), name="luma"), keras.Input((None, None, 1), name="u")
+    places = len(AB_CENTERS)
+    logits = keras.layers.Conv2D(places, 1, name="head_joint")(luma)
+    answer = JointBins("ab", name="head_bins")([logits, luma, u])
+    model = ColorizationModel.of([luma, u], answer, "lab", Contract(("luma", "u"), "logits", head="joint"))
+    return model, logits
+
+
+@pytest.mark.parametrize("luma", [0.3, 0.55, 0.8])
+@pytest.mark.parametrize("ab", [(0, 0), (30, 20), (-20, 30), (10, -40)])
+def test_bins_of_lab_are_where_their_colours_are_at_that_luma(of_lab, luma, ab):
+    model, _ = of_lab
+    bias = np.full(len(AB_CENTERS), -20.0, np.float32)
+    bias[AB_CENTERS.tolist().index(list(ab))] = 0
+    model.get_layer("head_joint").set_weights([np.zeros((1, 1, 1, len(AB_CENTERS)), np.float32), bias])
+    lightness = rgb2lab(np.full((1, 3), luma))[0, 0]
+    wanted = rgb_to_yuv(lab2rgb(np.array([[lightness, *ab]])))[0, 1:]
+    found = Predictor(model)(np.full((1, 4, 5, 1), luma, np.float32)).decode("mean")[0, 2, 2]
+    np.testing.assert_allclose(found, wanted, atol=0.01)
+    mode = Predictor(model)(np.full((1, 4, 5, 1), luma, np.float32)).decode("mode")[0, 2, 2]
+    np.testing.assert_allclose(mode, wanted, atol=0.015)
+
+
+def test_a_model_of_lab_is_saved(of_lab, tmp_path):
+    model, _ = of_lab
+    model.save(tmp_path / "lab.keras")
+    again = zoo.load(tmp_path / "lab.keras")
+    np.testing.assert_array_equal(Predictor(again)(LUMA).decode("mode"), Predictor(model)(LUMA).decode("mode"))
 
 
 def test_any_trunk_takes_it():

@@ -19,16 +19,16 @@ from zoo.models.parts import Features, Parts
 
 
 def chain(model: Any) -> Chain:
-    """Takes a model with this head apart. Its features are the logits of the places."""
+    """Takes a model that ends with `JointBins` apart."""
     import keras
 
     from zoo.models.layers import JointBins
 
     (layer,) = (layer for layer in model.layers if isinstance(layer, JointBins))
-    logits, _ = layer.input
+    features = layer.features(layer.input[:-1])
     inputs = [each for each in model.inputs if each.name != U.name]
-    body = keras.Model(inputs, [layer.u_logits(logits), logits])
-    return Chain(body, layer.v_logits, logits.shape[-1], layer.marginal)
+    body = keras.Model(inputs, [layer.u_logits(features), features])
+    return Chain(body, layer.v_logits, features.shape[-1], layer.marginal)
 
 
 @register_head("joint", "logits of bins of U and V at once", answer="logits", inputs=(U.name,), chain=chain)
