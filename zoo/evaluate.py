@@ -10,6 +10,7 @@ from zoo.chroma.decoders import DECODERS, PAGE_DECODER
 from zoo.errors import UsageError
 from zoo.evaluation.gallery import DEFAULT_DECODERS as GALLERY_DECODERS
 from zoo.evaluation.gallery import OPTIONS, Gallery, add_options, decoders_of
+from zoo.evaluation.task import SETTLED, Task, get_task, list_tasks
 from zoo.models.kinds import answers_with
 from zoo.support.command import Parser, import_tensorflow, run
 
@@ -38,6 +39,12 @@ def parser() -> Parser:
         default="procedural",
         metavar="NAME|PATH",
         help="a data set's name, tfds:NAME, a folder of images, or a .zip/.cbz",
+    )
+    p.add_argument(
+        "--task",
+        metavar="NAME@VERSION",
+        help="what to evaluate on, written down once: data, split, sizes, decoders and seed, of"
+        f" {', '.join(list_tasks())}; with --data PATH where the images lie elsewhere",
     )
     p.add_argument("--split", choices=SPLITS, default="test", help="of the data set")
     p.add_argument(
@@ -82,7 +89,8 @@ def parser() -> Parser:
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """Runs the command."""
-    decoders = decoders_of(arguments, DEFAULT_DECODERS)
+    task = settled(arguments) if arguments.task else None
+    decoders = decoders_of(arguments, ",".join(task.decoders) if task else DEFAULT_DECODERS)
     for option, value in (("--limit", arguments.limit), ("--max-side", arguments.max_side)):
         if value is not None and value < 1:
             raise UsageError(f"{option} must be at least 1, not {value}")
@@ -119,6 +127,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
     with scanning(console) as progress:
         dataset = open_dataset(arguments.data, crop=CROP, progress=progress)
     say(dataset.summary())
+    if task:
+        task.check_data(dataset.fingerprint, arguments.data)
     import_tensorflow()
     from zoo.support import machine
     from zoo.training.validation import mean_chroma
@@ -195,6 +205,27 @@ def evaluate(arguments: argparse.Namespace) -> None:
         from zoo.evaluation.tables import print_tables
 
         print_tables(result)
+
+
+def settled(arguments: argparse.Namespace) -> Task:
+    """The task that was asked for; its settings become the command's.
+
+    Raises:
+        UsageError: there is none, it wants other versions of metrics, or an option that it decides was given.
+    """
+    task, defaults = get_task(arguments.task), parser()
+    task.check_versions()
+    if arguments.hints is not None:
+        raise UsageError("--hints is of no task: leave --task out")
+    for option in SETTLED:
+        if getattr(arguments, option) != defaults.get_default(option):
+            flag = f"--{option.replace('_', '-')}"
+            raise UsageError(f"{flag} is the task's to decide: leave it out, or --task")
+    if arguments.data == defaults.get_default("data"):
+        arguments.data = task.data
+    for option, value in task.settings().items():
+        setattr(arguments, option, value)
+    return task
 
 
 def with_hints(arguments: argparse.Namespace) -> None:
