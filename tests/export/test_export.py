@@ -7,6 +7,7 @@ import os
 import keras
 import numpy as np
 import pytest
+from field import SMALL
 from PIL import Image
 
 import zoo
@@ -60,10 +61,10 @@ def networks():
     """Every trunk with every head, random, with logits far enough apart that a colour is chosen."""
     made = {}
     rng = np.random.default_rng(1)
-    for name, (model, options) in ({name: (name, {}) for name in zoo.list_models()} | OTHERS).items():
+    for name, (model, options) in ({name: (name, SMALL.get(name, {})) for name in zoo.list_models()} | OTHERS).items():
         made[name] = zoo.create(model, encoder_weights="none", initializer="he_normal", **options)
         for layer in made[name].layers:
-            if layer.name in ("head_logits", "head_u", "head_v_given_u"):
+            if layer.name in ("head_logits", "head_u", "head_v_given_u", "head_joint", "head_tanh"):
                 layer.set_weights([w + rng.normal(0, 0.05, w.shape) for w in layer.get_weights()])
     return {name: (model, Predictor(model)) for name, model in made.items()}
 
