@@ -16,7 +16,7 @@ LAYERS = (
     {"evaluation"},
     {"report"},
     {"export"},
-    {"train", "evaluate", "colorize", "hints", "gallery", "released", "__init__", "__main__"},
+    {"train", "evaluate", "colorize", "hints", "gallery", "released", "convert", "__init__", "__main__"},
 )
 """Packages and modules of `zoo`, from the bottom up: each imports those below it, and itself."""
 

@@ -14,6 +14,7 @@ COMMANDS = {
     "hints": "ask where a user's word is worth most on a page",
     "data": "list, download, prepare and check data sets",
     "released": "list the weights that come with the package",
+    "convert": "make a model of weights that a paper's authors published",
     "export": "write a model for other runtimes",
     "gallery": "show pages that a rule chooses, as each model colours them",
     "report": "make reports of results, and compare two results",

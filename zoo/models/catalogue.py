@@ -7,9 +7,11 @@ Papers are cited by author and year, here and everywhere:
 | Meda 2016 | R. Meda, Colorize Black and White Images: the paper whose three models this zoo builds |
 | Dahl 2016 | R. Dahl, Automatic Colorization |
 | Zhang 2016 | R. Zhang, P. Isola, A. A. Efros, Colorful Image Colorization, ECCV 2016 |
+| Zhang 2017 | R. Zhang et al., Real-Time User-Guided Image Colorization with Learned Deep Priors, SIGGRAPH 2017 |
 """
 
 import inspect
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from zoo.errors import UsageError
@@ -20,18 +22,36 @@ from zoo.support.names import suggestion
 ELSEWHERE = ("name", "encoder", "encoder_weights", "train_encoder", "seed")
 """Arguments of `zoo.models.build.colorizer` that commands have flags for, or none."""
 
+OF_THE_PAPER = ("encoder_weights", "train_encoder", "activation", "output")
+"""What networks of the field have no choice of: they have no encoder, and their non-linearities are the paper's."""
+
 
 def _colorizer(card: ModelCard, options: dict[str, Any]) -> Any:
     from zoo.models.build import colorizer
 
-    known = inspect.signature(colorizer).parameters
+    _check(options, inspect.signature(colorizer).parameters)
+    return colorizer(**({"trunk": card.trunk, "head": card.head, "name": card.name, "encoder": card.encoder} | options))
+
+
+def _check(options: Iterable[str], known: Iterable[str]) -> None:
+    """Raises UsageError for an option that is not known."""
+    own = [each for each in known if each not in ELSEWHERE]
     for option in options:
-        if option not in known:
-            own = [each for each in known if each not in ELSEWHERE]
+        if option not in (*own, *ELSEWHERE):
             raise UsageError(
                 f"unknown model option {option!r}.{suggestion(option, own)} Known options: {', '.join(own)}."
             )
-    return colorizer(**({"trunk": card.trunk, "head": card.head, "name": card.name, "encoder": card.encoder} | options))
+
+
+def _of_the_field(network: Callable[..., Any], options: dict[str, Any]) -> Any:
+    """A network of `zoo.models.field`: luma to UV, all of it trained.
+
+    Its options are `width`, a multiplier of its channels, `initializer`, `momentum` and `seed`. `OF_THE_PAPER` may be
+    given and changes nothing: recipes set it for every model.
+    """
+    defaults = {"width": 1.0, "initializer": "he_normal", "momentum": 0.99, "seed": 0}
+    _check(options, (*defaults, *OF_THE_PAPER))
+    return network(**(defaults | {name: options[name] for name in defaults if name in options}))
 
 
 HYPERCOLUMN = ModelCard(
@@ -132,6 +152,33 @@ GUIDED = ModelCard(
 )
 
 
+ECCV16 = ModelCard(
+    name="eccv16",
+    summary="Colorful Image Colorization: a network of 2016 that classifies over 313 bins of a* and b* at once.",
+    source="Zhang 2016, layer by layer as the authors' PyTorch release of 2020 has it",
+    trunk="",
+    head="",
+    output="logits",
+    parameters=32_240_377,
+    citation="R. Zhang, P. Isola, A. A. Efros, Colorful Image Colorization, ECCV 2016",
+    notes="Takes the published weights: zoo convert (docs/field.md). --option width=0.25 makes one that trains here.",
+    inputs=(LUMA, "u"),
+)
+
+SIGGRAPH17 = ModelCard(
+    name="siggraph17",
+    summary="Real-Time User-Guided Image Colorization: regression to a* and b*, with or without hints, of 2017.",
+    source="Zhang 2017, layer by layer as the authors' PyTorch release of 2020 has it",
+    trunk="",
+    head="",
+    output="uv",
+    parameters=34_056_834,
+    citation="R. Zhang et al., Real-Time User-Guided Image Colorization with Learned Deep Priors, SIGGRAPH 2017",
+    notes="Takes the published weights: zoo convert (docs/field.md). --option width=0.25 makes one that trains here.",
+    inputs=(LUMA, "hints"),
+)
+
+
 @register_model(HYPERCOLUMN)
 def hypercolumn(**options: Any) -> Any:
     """The hypercolumn network."""
@@ -172,3 +219,19 @@ def context(**options: Any) -> Any:
 def guided(**options: Any) -> Any:
     """The model that takes hints."""
     return _colorizer(GUIDED, options)
+
+
+@register_model(ECCV16)
+def eccv16(**options: Any) -> Any:
+    """The network of Colorful Image Colorization."""
+    from zoo.models.field.eccv16 import network
+
+    return _of_the_field(network, options)
+
+
+@register_model(SIGGRAPH17)
+def siggraph17(**options: Any) -> Any:
+    """The network of Real-Time User-Guided Image Colorization."""
+    from zoo.models.field.siggraph17 import network
+
+    return _of_the_field(network, options)

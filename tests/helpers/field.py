@@ -1,0 +1,14 @@
+"""The networks of the field are tested small: at their full width a step takes seconds, and has no other code."""
+
+SMALL = {name: {"width": 0.125} for name in ("eccv16", "siggraph17")}
+"""Options that tests build a model with, by its name; none of any other model."""
+
+
+def small(name: str) -> dict[str, float]:
+    """The options of a model."""
+    return SMALL.get(name, {})
+
+
+def flags(name: str) -> list[str]:
+    """The same for a command line."""
+    return [word for key, value in small(name).items() for word in ("--option", f"{key}={value}")]
