@@ -247,7 +247,7 @@ def model_options(pairs: list[str]) -> dict[str, Any]:
             raise UsageError(f"--option takes KEY=VALUE, not {pair!r}")
         try:
             options[key] = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             options[key] = text
     return options
 

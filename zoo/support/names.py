@@ -17,6 +17,15 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
+def brief(value: object) -> str:
+    """A value as Python writes it, cut to what a message has room for."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, lists in lists without end
+        return "what is too large to show"
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
 def printable(name: str) -> str:
     """The name without control characters and undecodable bytes, which must not reach a terminal."""
     return "".join(character if character.isprintable() else "?" for character in name)
