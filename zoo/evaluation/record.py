@@ -5,7 +5,27 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import UsageError
-from zoo.results import Environment, Found, Result, Row, Way, as_record, data_digest, found_of, load_result
+from zoo.results import Environment, Found, Result, Row, Way, as_record, data_digest, found_of, load_result, misfit
+
+_DETAILS: dict[str, Any] = {
+    **dict.fromkeys(("data", "data_fingerprint", "split"), str),
+    **dict.fromkeys(("max_side", "seed"), int),
+    "environment": {"cpu": str, "python": str, "commit": str | None, "libraries": dict[str, str | None]},
+    "palettes": dict[str, list[list[float]]],
+    "images": list[dict[str, str]],
+    "runs": dict[str, dict[str, Any]],
+    "ideal_indices": dict[str, dict[str, float | None]] | None,
+    "candidates": list[dict[str, Any]],
+}
+_CANDIDATE: dict[str, Any] = {
+    **dict.fromkeys(("label", "kind"), str),
+    **dict.fromkeys(("model", "decoder"), str | None),
+    "gain": float,
+    "per_image": dict[str, list[float | None]],
+    "squeezed": float | None,
+    "chroma_histogram": list[float],
+}
+"""What is needed of an evaluation's details, and of each candidate there: see `zoo.results.fits`."""
 
 CLASSIFICATION = ("nll_bits", "ece_u", "ece_v")
 
@@ -114,6 +134,11 @@ def load_evaluation(path: Path) -> Evaluated:
 def as_evaluation(result: Result, path: Path) -> Evaluated:
     """The same from a result that is read already; `path` is for the error."""
     found = found_of(result.rows)
+    wrong = misfit(result.details, _DETAILS)
+    for each in result.details["candidates"] if not wrong else ():
+        wrong = wrong or misfit(each, _CANDIDATE)
+    if wrong:
+        raise UsageError(f"{path} is not a whole evaluation: {wrong}")
     names = {each.name for each in fields(Way)}
     try:
         candidates = [

@@ -17,11 +17,14 @@ from zoo.support.names import printable_lines, suggestion
 
 _OF_THE_USER = (
     errno.EACCES,
+    errno.EEXIST,
+    errno.EFBIG,
     errno.EISDIR,
     errno.ELOOP,
     errno.ENAMETOOLONG,
     errno.ENOENT,
     errno.ENOTDIR,
+    errno.ENOTSUP,
     errno.EPERM,
     errno.EROFS,
 )
@@ -60,6 +63,11 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Says what is wrong, and ends with exit code 2."""
         super().error(printable_lines(message))
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        if action.option_strings and action.nargs is None and arg_strings == ["--"]:  # which argparse drops
+            raise argparse.ArgumentError(action, "expected one argument")
+        return super()._get_values(action, arg_strings)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         try:

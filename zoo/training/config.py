@@ -13,6 +13,7 @@ from zoo.models.encoders import ENCODERS
 from zoo.models.heads import HEADS
 from zoo.models.registry import get_card
 from zoo.support.command import naming
+from zoo.support.files import regular
 from zoo.support.names import brief, suggestion
 from zoo.support.schema import Range, check_fields, setting
 from zoo.training.start import Start
@@ -164,10 +165,10 @@ def load_recipe(name: str) -> Recipe:
         raise UsageError(
             f"unknown recipe {name!r}.{suggestion(name, known)} Known recipes: {', '.join(known)}, or a .toml file."
         )
-    if path.stat().st_size > MAX_BYTES:
-        raise UsageError(f"--recipe {name}: a recipe has at most {MAX_BYTES:,} bytes, and this is a file of more")
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(regular(path, MAX_BYTES).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"--recipe {name}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, an integer of thousands of digits
         raise UsageError(f"{path} is not a TOML file: {error}") from error
     tables = {key: content.pop(key, {}) for key in ("run", "model", "uv", "logits")}

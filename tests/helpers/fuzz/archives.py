@@ -23,12 +23,18 @@ if TYPE_CHECKING:
 SECONDS = sandbox.SECONDS
 prepare = fixture.prepare
 
-NAMES = ["a.png", "A.PNG", "a.PNG", "a.jpg", "a/a.png", "a/a/a.png", "a", "a/", "/a.png", "//a.png", "///x/a.png", "..", "."]
-NAMES += ["../a.png", "../../../../../../tmp/escaped.png", "a/../../b.png", "./a.png", "a//b.png", "a/./b.png", "", "/", "//"]
-NAMES += ["C:a.png", "C:\\a.png", "c:/a.png", "C:C:a.png", "\\\\server\\share\\a.png", "a\\b.png", "..\\a.png", "\\a.png"]
-NAMES += ["a\x00b.png", "a\nb.png", "\x1b[31m.png", "\x07.png", "\x7f.png", "\u202egnp.a", "a\u202e.png", "é.png", "e\u0301.png"]
-NAMES += ["ж/🎨.png", "x" * 300 + ".png", "x" * 251 + ".png", "d/" * 500 + "a.png", "x" * 65000 + ".png", " .png", "a .png"]
-NAMES += ["a .png/b.png", "a.png/b.png", "a.png/c/d.png", "CON.png", "nul.png", "a.png.", ".hidden.png", "__MACOSX/a.png"]
+NAMES = ["a.png", "A.PNG", "a.PNG", "a.jpg", "a/a.png", "a/a/a.png", "a", "a/", "/a.png", "//a.png", "///x/a.png"]
+NAMES += ["..", "."]
+NAMES += ["../a.png", "../../../../../../tmp/escaped.png", "a/../../b.png", "./a.png", "a//b.png", "a/./b.png", ""]
+NAMES += ["/", "//"]
+NAMES += ["C:a.png", "C:\\a.png", "c:/a.png", "C:C:a.png", "\\\\server\\share\\a.png", "a\\b.png", "..\\a.png"]
+NAMES += ["\\a.png"]
+NAMES += ["a\x00b.png", "a\nb.png", "\x1b[31m.png", "\x07.png", "\x7f.png", "\u202egnp.a", "a\u202e.png", "é.png"]
+NAMES += ["e\u0301.png"]
+NAMES += ["ж/🎨.png", "x" * 300 + ".png", "x" * 251 + ".png", "d/" * 500 + "a.png", "x" * 65000 + ".png", " .png"]
+NAMES += ["a .png"]
+NAMES += ["a .png/b.png", "a.png/b.png", "a.png/c/d.png", "CON.png", "nul.png", "a.png.", ".hidden.png"]
+NAMES += ["__MACOSX/a.png"]
 NAMES += [".png", "-o.png", "--help.png", "*.png", "a?.png", "a|b.png", "%s.png", "{}.png", "~/a.png", "$HOME/a.png"]
 NAMES += ["train/a.png", "val/a.png", "test/b.png", "Train/c.png", "valid/d.png", "settings.json", "made.json", "a.gif"]
 NAMES += ["a.tiff", "a.webp", "a.avif", "a.cbz", "a.pdf", "a.txt", "a-1.png", "a-summary.png", ".lock", "a.png\udcff"]
@@ -64,11 +70,17 @@ def feed(batch: "Batch", folder: Path, found: "Found", begin: Callable[[str], No
 def _number(rng: np.random.Generator, bits: int, good: int) -> int:
     """A number of a field: odd, or near the right one."""
     top = (1 << bits) - 1
-    return int(rng.choice(np.array([0, 1, good + 1, max(0, good - 1), good * 2, 1 << 28, top - 1, top, top >> 1]))) & top
+    return (
+        int(rng.choice(np.array([0, 1, good + 1, max(0, good - 1), good * 2, 1 << 28, top - 1, top, top >> 1]))) & top
+    )
 
 
 def _entry(rng: np.random.Generator, contents: list[bytes]) -> Entry:
-    name = one_of(rng, NAMES) if rng.random() < 0.6 else f"p{rng.integers(6)}/{rng.integers(9)}.{one_of(rng, ['png', 'jpg'])}"
+    name = (
+        one_of(rng, NAMES)
+        if rng.random() < 0.6
+        else f"p{rng.integers(6)}/{rng.integers(9)}.{one_of(rng, ['png', 'jpg'])}"
+    )
     raw = name.encode("utf-8", "surrogateescape")
     content = contents[int(rng.integers(len(contents)))]
     entry = Entry(raw, content, crc=zlib.crc32(content), size=len(content))
@@ -157,7 +169,9 @@ def archive(rng: np.random.Generator) -> bytes:
         count, size, start = 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF
     comment = bytes(int(rng.integers(50))) if rng.random() < 0.2 else b""
     disks = (1, 1) if rng.random() < 0.03 else (0, 0)
-    body += struct.pack("<4s4H2IH", b"PK\5\6", *disks, count & 0xFFFF, count & 0xFFFF, size, start, len(comment)) + comment
+    body += (
+        struct.pack("<4s4H2IH", b"PK\5\6", *disks, count & 0xFFFF, count & 0xFFFF, size, start, len(comment)) + comment
+    )
     if rng.random() < 0.15:
         return mutate(bytes(body), [bytes(body)], rng)
     return bytes(body)

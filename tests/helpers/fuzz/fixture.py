@@ -61,9 +61,9 @@ def prepare(folder: Path) -> None:
 
 
 def _files(folder: Path) -> None:
+    import tiny
     from samples import evaluation
 
-    import tiny
     from zoo.__main__ import main
     from zoo.evaluation.pictures import save_gallery
     from zoo.evaluation.record import evaluation_result
@@ -143,6 +143,7 @@ def at_the_edge() -> Iterator[None]:
     from samples import run_result
 
     from zoo.data.drawn import procedural
+    from zoo.data.fetched import download
     from zoo.export import __main__ as export
     from zoo.models.registry import MODELS
     from zoo.training import releasing, trainer
@@ -168,6 +169,7 @@ def at_the_edge() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trainer.Trainer, "train", trained)
         patch.setattr(procedural, "materialise", drawn)
+        patch.setattr(download, "ATTEMPTS", 1)  # between two it waits
         patch.setattr(export, "_write", written)
         patch.setattr(export, "_compared", lambda *_: {"check": None, "pages": None})
         patch.setattr(releasing, "release", lambda *a, **k: release(*a, **k, folder=Path("weights")))

@@ -21,12 +21,15 @@ NUMBERS = ["0", "1", "8", "16", "64", "-1", "1.0", "0.5", "-0.0", "1e400", "nan"
 NUMBERS += ["0b1", "0o7", "1_000", "9" * 19, "9" * 400, "9" * 5000, "01", "1e", "+5", "4611686018427387905"]
 TEXTS = ['""', '"adam"', '"cosine"', '"float32"', '"annealed"', '"annealed:0"', '"sample:nan"', '"mean+coherent"']
 TEXTS += ['"vgg16"', '"none"', '"imagenet"', '"keras:VGG16:block1_conv1"', '"euclidean"', '"cross_entropy"', '"mse"']
-TEXTS += ['"uv"', '"logits"', '"guided"', '"relu"', '"procedural"', '"../x"', '"/dev/zero"', '"\\u0000"', '"\\u001b[31m"']
+TEXTS += ['"uv"', '"logits"', '"guided"', '"relu"', '"procedural"', '"../x"', '"/dev/zero"', '"\\u0000"']
+TEXTS += ['"\\u001b[31m"']
 TEXTS += ['"ж"', '"🎨"', '"\\ud800"', "'''x'''", '"""\n\n"""', '"' + "x" * 3000 + '"', '"x', "'", '"\\q"']
 OTHERS = ["true", "false", "True", "null", "1979-05-27", "07:32:00", "1979-05-27T07:32:00Z", "[]", "[1, 2]", "{}"]
 OTHERS += ["{a = 1}", '[["x"]]', "[" * 50 + "]" * 50, "[" * 3000 + "]" * 3000, "{a = " * 500 + "1" + "}" * 500, "", "@"]
-KEYS = ["head", "trunk", "activation", "output", "stride", "momentum", "initializer", "model", "recipe", "start", "seed"]
-KEYS += ["model_options", "steps ", '""', '"a b"', "a.b", "run.steps", "ж", '"ж"', "__class__", "-", "1", "summary", "="]
+KEYS = ["head", "trunk", "activation", "output", "stride", "momentum", "initializer", "model", "recipe", "start"]
+KEYS += ["seed"]
+KEYS += ["model_options", "steps ", '""', '"a b"', "a.b", "run.steps", "ж", '"ж"', "__class__", "-", "1", "summary"]
+KEYS += ["="]
 
 
 def feed(batch: "Batch", folder: Path, found: "Found", begin: Callable[[str], None]) -> None:
@@ -55,7 +58,7 @@ def _text(rng: np.random.Generator) -> bytes:
         size = int(10 ** rng.uniform(2, 5.5))
         piece = _one_of(rng, ["#", "[run]\n", "a = 1\n", "[[run]]\n", "[", "x", "\x00", "\n", "a.", '"'])
         return (base * int(rng.integers(2)) + piece * (size // len(piece))).encode()
-    lines = [f'summary = {_value(rng)}' if rng.random() < 0.2 else 'summary = "x"']
+    lines = [f"summary = {_value(rng)}" if rng.random() < 0.2 else 'summary = "x"']
     for table in ("run", "model", "uv", "logits"):
         if rng.random() < 0.1:
             lines.append(f"{table} = {_value(rng)}")

@@ -229,7 +229,9 @@ def main() -> int:
 
         print(f"{table(found)}\n\n{made_by('images', arguments.count, arguments.seed)}")
     else:
-        print(f"{HEAD}\n{line(arguments.subject, found)}\n\n{made_by(arguments.subject, arguments.count, arguments.seed)}")
+        print(
+            f"{HEAD}\n{line(arguments.subject, found)}\n\n{made_by(arguments.subject, arguments.count, arguments.seed)}"
+        )
     print("slowest: {1}, {0:.1f} s".format(*found.slowest), file=sys.stderr)
     for what, cases in found.problems.items():
         print(f"\n{len(cases)} ×: {', '.join(cases[:5])}\n{what}", file=sys.stderr)

@@ -46,11 +46,15 @@ READERS: list[list[str]] = [
 ]
 """All that reads a run directory `run`, or an evaluation `evaluated`; `other` is a sound copy of the run."""
 
-VALUES: list[Any] = [None, True, False, 0, 1, -1, 2, 10**6, 10**30, 0.5, -0.5, 1e308, float("nan"), float("inf"), "", "x"]
-VALUES += ["x" * 2000, "\x1b[31m", "\udcff", "ж", "../..", "/", [], [1], [None], [[]], {}, {"a": 1}, "tiny", "residual", "uv"]
+VALUES: list[Any] = [None, True, False, 0, 1, -1, 2, 10**6, 10**30, 0.5, -0.5, 1e308, float("nan"), float("inf"), ""]
+VALUES += ["x"]
+VALUES += ["x" * 2000, "\x1b[31m", "\udcff", "ж", "../..", "/", [], [1], [None], [[]], {}, {"a": 1}, "tiny"]
+VALUES += ["residual", "uv"]
 VALUES += ["nan", "truth", "rmse_ab", 3, 4, -(10**30)]
-TEXTS = [b"", b"\xef\xbb\xbf{}", b"\xff\xfe", b"\x00" * 100, b"[" * 100_000, b'{"a":' * 50_000, b"null", b"[]", b"{}", b"1", b'""']
-TEXTS += [b"NaN", b"9" * 5000, b"{} {}", b'{"step": 1}', b'{"schema": 3}', b"PK\3\4", b"PK\5\6" + bytes(18), b"\n" * 1000]
+TEXTS = [b"", b"\xef\xbb\xbf{}", b"\xff\xfe", b"\x00" * 100, b"[" * 100_000, b'{"a":' * 50_000, b"null", b"[]", b"{}"]
+TEXTS += [b"1", b'""']
+TEXTS += [b"NaN", b"9" * 5000, b"{} {}", b'{"step": 1}', b'{"schema": 3}', b"PK\3\4", b"PK\5\6" + bytes(18)]
+TEXTS += [b"\n" * 1000]
 
 
 def feed(batch: "Batch", folder: Path, found: "Found", begin: Callable[[str], None]) -> None:
@@ -178,7 +182,9 @@ def _broken(path: Path, rng: np.random.Generator) -> str:
 
 def _stray(folder: Path, rng: np.random.Generator) -> str:
     """Puts something where it does not belong."""
-    name = one_of(rng, ["x.png", "x.webp", "00-99.webp", "99-00.webp", "0-0-0.webp", "-.webp", "00-00.png", "best.keras"])
+    name = one_of(
+        rng, ["x.png", "x.webp", "00-99.webp", "99-00.webp", "0-0-0.webp", "-.webp", "00-00.png", "best.keras"]
+    )
     path = folder / name
     if not path.exists():
         if rng.random() < 0.3:

@@ -158,6 +158,8 @@ def outcome(words: Sequence[str], ran: Ran, more: Sequence[str] = ()) -> str:
     Raises:
         AssertionError: there is no message, it names nothing, or it holds what a terminal must not be sent.
     """
+    from zoo.support.names import printable_lines
+
     if ran.code == 0:
         return "done"
     require(ran.code in (1, 2), f"exit code {ran.code}: {ran.err[-300:]}")
@@ -171,9 +173,11 @@ def outcome(words: Sequence[str], ran: Ran, more: Sequence[str] = ()) -> str:
     require(not odd, f"unprintable {odd}: {message[:300]!r}")
     named = [*more, *words, *(part for word in words for part in re.split("[=,]", word) if word.startswith("-"))]
     named += [str(path) for name in named for path in (Path(name), Path(name).parent)]
-    named += ["".join(each if each.isprintable() else "?" for each in name) for name in named]
+    named += [printable_lines(name) for name in named] + [repr(name) for name in named]
     plain = message.replace("\\\\", "\\")
-    known = any(name and (plain.startswith(name) or f"'{name}'" in plain or (len(name) > 1 and name in plain)) for name in named)
+    known = any(
+        name and (plain.startswith(name) or f"'{name}'" in plain or (len(name) > 1 and name in plain)) for name in named
+    )
     # A flag, or what the help calls a positional.
     known = known or bool(re.search(r"(^|[ (\"'])--?[a-z]|\b[A-Z]{2,}\b|arguments?\b", message))
     require(known, f"it names neither file nor flag: {message[:500]}")

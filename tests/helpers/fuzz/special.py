@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 SECONDS = sandbox.SECONDS
 prepare = fixture.prepare
 
-SUFFIXES = ("", ".png", ".jpg", ".json", ".csv", ".cbz", ".zip", ".pdf", ".keras", ".toml", ".gpl", ".npz", ".webp", ".h5")
+SUFFIXES = ("", ".png", ".jpg", ".json", ".csv", ".cbz", ".zip", ".pdf", ".keras", ".toml", ".gpl", ".npz", ".webp")
+SUFFIXES += ".h5"
 
 
 def feed(batch: "Batch", folder: Path, found: "Found", begin: Callable[[str], None]) -> None:
@@ -112,7 +113,11 @@ MAKERS: dict[str, Callable[[Path], None]] = {
 def _case(here: Path, rng: np.random.Generator) -> tuple[str, Callable[[], str]]:
     parsers = fixture.commands()
     takers = {
-        name: [each for each in fixture.actions(parser) if each.type in (None, Path) and each.nargs != 0 and not each.choices]
+        name: [
+            each
+            for each in fixture.actions(parser)
+            if each.type in (None, Path) and each.nargs != 0 and not each.choices
+        ]
         for name, parser in parsers.items()
     }
     command = arguments.one_of(rng, sorted(name for name, found in takers.items() if found))
