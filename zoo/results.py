@@ -357,8 +357,8 @@ def _check(path: Path, index: int, row: Any) -> None:
             raise UsageError(f"{path}: {name} of row {index} is {brief(row[name])}, not {_name_of(wanted)}")
     if row["metric"] not in METRICS:
         raise UsageError(
-            f"{path}: row {index} is of the metric {brief(row['metric'])}, which is not known here; if it is one of yours,"
-            " import the file that registers it"
+            f"{path}: row {index} is of the metric {brief(row['metric'])}, which is not known here; if it is one of"
+            " yours, import the file that registers it"
         )
     if row["schema"] != SCHEMA:
         raise UsageError(f"{path}: row {index} is of schema {row['schema']}, the file of {SCHEMA}")
