@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from zoo.support.command import run
+from zoo.support.command import Parser, run
 
 
 def failing(error: Exception):
@@ -33,3 +33,11 @@ def test_a_mistake_of_the_program_is_a_traceback():
         run(failing(OSError("no file")))
     with pytest.raises(ValueError, match="a mistake"):
         run(failing(ValueError("a mistake")))
+
+
+def test_a_value_that_argparse_would_drop_is_refused(capsys):
+    parser = Parser()
+    parser.add_argument("--pages", type=int)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--pages=--"])
+    assert "--pages: expected one argument" in capsys.readouterr().err

@@ -61,7 +61,7 @@ def read_gallery(folder: Path, images: int, candidates: int) -> tuple[list[tuple
         if path.name.startswith("."):
             continue
         if row >= images or column >= candidates:
-            wrong.append(f"{path} is no picture of this evaluation: move it away")
+            wrong.append(f"{path}: no picture of this evaluation; move it away")
             continue
         try:
             data = regular(path).read_bytes()
@@ -71,7 +71,7 @@ def read_gallery(folder: Path, images: int, candidates: int) -> tuple[list[tuple
             found.setdefault(row, {})[column] = data
         except (ImageError, OSError) as error:
             reason = getattr(error, "strerror", None) or error
-            wrong.append(f"{path} cannot be shown ({reason}): evaluate again")
+            wrong.append(f"{path}: {reason}; evaluate again")
     whole = [row for row, pictures in found.items() if len(pictures) == candidates]
     return [(row, [found[row][column] for column in range(candidates)]) for row in whole], wrong
 

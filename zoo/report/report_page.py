@@ -92,8 +92,9 @@ def figures_of(page: str) -> dict[str, str]:
 
 def _without_directory(message: str) -> str:
     """An error about a file without where that file lies: the page is for other machines."""
-    path, found, rest = message.partition(".json")
-    return f"{Path(path).name}.json{rest}" if found else message
+    end = ".json" if ".json" in message else ": "
+    path, found, rest = message.partition(end)
+    return f"{Path(path).name}{end}{rest}" if found else message
 
 
 def _ordered(sources: Sources) -> list[str]:
