@@ -380,6 +380,8 @@ def fits(value: Any, wanted: Any) -> bool:
         return any(fits(value, each) for each in parts)
     if origin is list:
         return isinstance(value, (list, tuple)) and all(fits(each, parts[0]) for each in value)
+    if origin is tuple:  # a list of so many
+        return len(value) == len(parts) and all(map(fits, value, parts)) if isinstance(value, (list, tuple)) else False
     if origin is dict:
         return isinstance(value, dict) and all(fits(each, parts[1]) for each in value.values())
     if wanted in (int, float):

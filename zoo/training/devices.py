@@ -171,8 +171,8 @@ def check_port(address: str) -> None:
         socket.create_server(("", port)).close()
     except OSError as error:
         raise UsageError(
-            f"$TF_CONFIG: this worker is to listen at port {port}, of {address}, and cannot ({error.strerror or error}):"
-            " end what uses the port, or give the worker another one, in the $TF_CONFIG of every worker"
+            f"$TF_CONFIG: this worker is to listen at port {port}, of {address}: {error.strerror or error}; end what"
+            " uses the port, or give the worker another one, in the $TF_CONFIG of every worker"
         ) from None
 
 

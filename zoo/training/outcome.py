@@ -25,7 +25,7 @@ ENVIRONMENT: dict[str, Any] = {
     "cores": int,
     "libraries": {"keras": str, "tensorflow": str},
 }
-HISTORY: dict[str, Any] = {"training": list[list[float]], "validation": list[dict[str, float | None]]}
+HISTORY: dict[str, Any] = {"training": list[tuple[float, float]], "validation": list[dict[str, float | None]]}
 RECORDED: dict[str, Any] = {"history": HISTORY, "speed": float | None, "mean": float | None}
 _DETAILS: dict[str, Any] = {
     "config": CONFIG,
