@@ -4,6 +4,7 @@ import errno
 
 import pytest
 
+from zoo.errors import UsageError
 from zoo.support.command import Parser, run
 
 
@@ -41,3 +42,15 @@ def test_a_value_that_argparse_would_drop_is_refused(capsys):
     with pytest.raises(SystemExit):
         parser.parse_args(["--pages=--"])
     assert "--pages: expected one argument" in capsys.readouterr().err
+
+
+def test_a_name_that_is_no_text_is_printed(capfd):
+    assert run(lambda: print("a\udcff.png")) == 0
+    assert capfd.readouterr().out == "a?.png\n"
+
+
+def test_a_message_that_no_screen_would_hold_is_cut(capsys):
+    assert run(failing(UsageError(f"{'x' * 60_000}: there is no such file"))) == 2
+    message = capsys.readouterr().err
+    assert len(message) < 3000
+    assert message.endswith("there is no such file\n")

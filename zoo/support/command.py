@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import errno
+import io
 import os
 import signal
 import sys
@@ -96,6 +97,8 @@ class _Help(argparse.HelpFormatter):
 def run(command: Callable[[], None]) -> int:
     """Runs a command; an error made on purpose becomes a message on standard error and its exit code."""
     asked: list[int] = []
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a file's name may be no text
 
     def interrupt(number: int, frame: Any) -> None:
         asked.append(number)

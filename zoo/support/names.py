@@ -32,8 +32,9 @@ def printable(name: str) -> str:
 
 
 def printable_lines(text: str) -> str:
-    """The same of a message of several lines."""
-    return "\n".join(map(printable, text.split("\n")))
+    """The same of a message of several lines; of one that no screen would hold, its beginning and its end."""
+    lines = map(printable, text.split("\n"))
+    return "\n".join(each if len(each) <= 3000 else f"{each[:2000]} … {each[-900:]}" for each in lines)
 
 
 class Registry(Generic[T]):

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 SECONDS = sandbox.SECONDS
 prepare = fixture.prepare
 
-SUFFIXES = ("", ".png", ".jpg", ".json", ".csv", ".cbz", ".zip", ".pdf", ".keras", ".toml", ".gpl", ".npz", ".webp")
-SUFFIXES += ".h5"
+_NAMES = ("a.png", "b.cbz", "c.pdf", "config.json", "result.json", "best.keras", "manifest.csv", "prepared.json")
+SUFFIXES = (".png", ".jpg", ".json", ".csv", ".cbz", ".zip", ".pdf", ".keras", ".toml", ".gpl", ".npz", ".h5", "")
 
 
 def feed(batch: "Batch", folder: Path, found: "Found", begin: Callable[[str], None]) -> None:
@@ -76,9 +76,8 @@ def _folder(path: Path) -> None:
 def _folder_of_odd(path: Path) -> None:
     """A folder of everything else, under the names of what belongs there."""
     path.mkdir()
-    names = ["a.png", "b.cbz", "c.pdf", "config.json", "result.json", "best.keras", "manifest.csv", "prepared.json"]
     makers = [make for name, make in MAKERS.items() if name not in ("a folder of odd files", "a socket")]
-    for number, name in enumerate(names):
+    for number, name in enumerate(_NAMES):
         makers[(number + len(path.name)) % len(makers)](path / name)
 
 
@@ -143,4 +142,4 @@ def _case(here: Path, rng: np.random.Generator) -> tuple[str, Callable[[], str]]
         words[action.dest] = arguments.given(rng, action, given)
         what.append(made)
     asked = arguments.line(command, words, parsers[command])
-    return f"{' and '.join(what)}: {asked!r}", lambda: sandbox.outcome(asked, sandbox.run(asked), [str(here)])
+    return f"{' and '.join(what)}: {asked!r}", lambda: sandbox.outcome(asked, sandbox.run(asked), [str(here), *_NAMES])

@@ -308,8 +308,8 @@ def _finish(
         some = [f"{row['page']}: {row['detail']}" for row in dropped if row["reason"] == "unreadable"][:3]
         shutil.rmtree(target / WORK)
         raise UsageError(
-            f"{len(kept)} of {len(pages)} pages are usable{f' ({counts})' * bool(counts)}: at least two pages in colour"
-            f" that do not look alike are needed{'; ' * bool(some)}{'; '.join(some)}"
+            f"{target}: {len(kept)} of {len(pages)} pages are usable{f' ({counts})' * bool(counts)}: at least two pages"
+            f" in colour that do not look alike are needed{'; ' * bool(some)}{'; '.join(some)}"
         )
     if given:
         splits = {group: page.work for page, _, group in kept}
