@@ -210,6 +210,9 @@ def _case(here: Path, rng: np.random.Generator) -> tuple[str, Callable[[], str]]
             path = files[int(rng.choice(len(files), p=weights / weights.sum()))]
             what.append(f"{_broken(path, rng)} in {path.relative_to(here)}")
     if "train" in asked and rng.random() < 0.5:
-        shutil.rmtree("run/result.json", ignore_errors=True)
-        Path("run/result.json").unlink(missing_ok=True)
+        result = Path("run/result.json")
+        if result.is_dir() and not result.is_symlink():
+            shutil.rmtree(result)
+        else:
+            result.unlink(missing_ok=True)
     return f"{', '.join(what)}: {asked}", lambda: sandbox.outcome(asked, sandbox.run(asked), ["run/", "evaluated/"])

@@ -115,11 +115,12 @@ class HungError(BaseException):
 
 
 def _waited() -> float:
-    """Seconds that this process could have computed, and others did; 0 where the system does not tell."""
-    try:
-        return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
-    except (OSError, IndexError, ValueError):
-        return 0.0
+    """Seconds that threads of this process could have computed, and others did; 0 where the system does not tell."""
+    total = 0
+    for thread in Path("/proc/self/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            total += int(thread.read_text().split()[1])
+    return total / 1e9
 
 
 @contextlib.contextmanager
@@ -222,7 +223,7 @@ def feed(batch: "Batch", folder: Path, found: "Found", begin: Callable[[str], No
         os.environ["COLORIZATION_ZOO_CACHE"] = str(here / "cache")
         name = f"{batch.subject} {number}"
         begin(name)
-        began = time.monotonic()
+        began, what = time.monotonic(), ""
         try:
             watch.allowed, watch.escapes = str(here), []
             with limited():
@@ -234,7 +235,7 @@ def feed(batch: "Batch", folder: Path, found: "Found", begin: Callable[[str], No
         except (Exception, HungError) as error:
             steps = traceback.format_exception(error)
             lines = steps if SHOW else [*steps[-4:]]
-            found.problem("".join(lines)[-3000:], f"{name}: {what[:400] if 'what' in locals() else ''}")
+            found.problem("".join(lines)[-3000:], f"{name}: {what[:400]}")
         finally:
             watch.allowed, tempfile.tempdir = "", None
             os.chdir(home)
