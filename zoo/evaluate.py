@@ -96,6 +96,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
             raise UsageError(f"{option} must be at least 1, not {value}")
     if arguments.out and arguments.out.exists() and not arguments.out.is_dir():
         raise UsageError(f"--out: {arguments.out} is a file; give a directory")
+    if arguments.out and (arguments.out / "gallery").exists() and not (arguments.out / "gallery").is_dir():
+        raise UsageError(f"--out: {arguments.out / 'gallery'} is a file where pictures are to go: move it away")
     shown = {name: getattr(arguments, name) for name in OPTIONS}
     changed = [name for name, value in shown.items() if value != parser().get_default(name)]
     if changed and not arguments.gallery:

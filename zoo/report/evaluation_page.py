@@ -1,5 +1,6 @@
 """The page of an evaluation: every number in Markdown tables, and the plots."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -62,7 +63,7 @@ def runs_table(runs: dict[str, Any]) -> Table:
     rows = []
     for label, run in sorted(runs.items()):
         config, here = run["config"], run["environment"]
-        minutes = config["steps"] * config["batch_size"] / run["images_per_second"] / 60
+        minutes = config["steps"] * config["batch_size"] / (run["images_per_second"] or math.nan) / 60
         device = ", ".join(here["gpus"]) or f"{plural(here['cores'], 'core')} of {here['cpu']}"
         rows.append(
             (

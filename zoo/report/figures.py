@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from zoo.chroma.yuv import UV_MAX, compose
-from zoo.evaluation.record import Evaluated, Measured
-from zoo.evaluation.scoring import CHROMA_EDGES
+from zoo.evaluation.record import CHROMA_EDGES, Evaluated, Measured
 from zoo.metrics.classification import CONFIDENCE_BINS
 
 GREY = "#888888"  # readable on white and on black

@@ -92,8 +92,9 @@ def figures_of(page: str) -> dict[str, str]:
 
 def _without_directory(message: str) -> str:
     """An error about a file without where that file lies: the page is for other machines."""
-    path, found, rest = message.partition(".json")
-    return f"{Path(path).name}.json{rest}" if found else message
+    end = ".json" if ".json" in message else ": "
+    path, found, rest = message.partition(end)
+    return f"{Path(path).name}{end}{rest}" if found else message
 
 
 def _ordered(sources: Sources) -> list[str]:
@@ -214,16 +215,13 @@ def _best(metric: str, candidates: Iterable[Measured]) -> Measured | None:
 
 
 def _gallery(name: str, sources: Sources) -> Shown | None:
-    folder = sources.pictures.get(name)
-    if folder is None:
+    pictures = sources.pictures.get(name)
+    if not pictures:
         return None
     result = sources.evaluations[name]
     names = [each.way.title for each in result.candidates]
-    pictures: dict[int, dict[str, str]] = {}
-    for path in sorted(folder.glob("*.webp")):
-        row, column = (int(part) for part in path.stem.split("-"))
-        data = base64.b64encode(path.read_bytes()).decode()
-        pictures.setdefault(row, {})[names[column]] = f"data:image/webp;base64,{data}"
+    encoded = [[f"data:image/webp;base64,{base64.b64encode(data).decode()}" for data in row] for _, row in pictures]
+    shown_by_name = [dict(zip(names, row, strict=True)) for row in encoded]
     shown = [each.way for each in result.candidates if not each.way.control]
     # Two that differ: the first one, and the last one of another model.
     second = next((way.title for way in reversed(shown) if way.label != shown[0].label), "truth")
@@ -232,8 +230,8 @@ def _gallery(name: str, sources: Sources) -> Shown | None:
         "candidates": names,
         "first": shown[0].title if shown else "truth",
         "second": second,
-        "images": [result.images[row]["name"] for row in pictures],
-        "json": json.dumps([pictures[row] for row in pictures], ensure_ascii=False).replace("<", "\\u003c"),
+        "images": [result.images[row]["name"] for row, _ in pictures],
+        "json": json.dumps(shown_by_name, ensure_ascii=False).replace("<", "\\u003c"),
     }
 
 
