@@ -32,7 +32,9 @@ def parser() -> Parser:
         "candidates",
         nargs="*",
         metavar="CANDIDATE",
-        help="a run directory, a .keras file, the name of a model with released weights, or of an oracle",
+        help="a run directory, a .keras file, the name of a model with released weights, or of an oracle; or what is"
+        " not of this zoo, as onnx:FILE, files:DIR of coloured pictures, or python:MODULE:FUNCTION, which runs that"
+        " code; NAME=onnx:FILE and so on give it a name",
     )
     p.add_argument(
         "--data",
@@ -113,6 +115,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     from zoo.data.drawn.procedural import CLASSES
     from zoo.data.pipeline import fixed_crops
     from zoo.evaluation.candidates import BASELINES, Model, check, parse
+    from zoo.evaluation.foreign import PictureFolder, is_foreign, open_foreign
     from zoo.evaluation.oracles import ORACLES, PALETTES
     from zoo.evaluation.record import Evaluated, evaluation_result
     from zoo.evaluation.scoring import GAIN_SUBJECTS, Evaluation, ideal_results, matched_gain, subjects
@@ -120,8 +123,10 @@ def evaluate(arguments: argparse.Namespace) -> None:
     from zoo.support.console import say, scanning, stderr_console
 
     for spec in arguments.candidates:
-        check(spec)
-    models = [spec for spec in arguments.candidates if spec not in (*BASELINES, *ORACLES)]
+        if not is_foreign(spec):
+            check(spec)
+    foreign = {spec: open_foreign(spec, arguments.seed) for spec in arguments.candidates if is_foreign(spec)}
+    models = [spec for spec in arguments.candidates if spec not in (*BASELINES, *ORACLES, *foreign)]
     no_classifier = f"--decode {arguments.decode}: none of the candidates is a classifier"
     if arguments.decode and all(answers_with(spec) == "uv" for spec in models):
         raise UsageError(no_classifier)
@@ -131,6 +136,9 @@ def evaluate(arguments: argparse.Namespace) -> None:
     say(dataset.summary())
     if task:
         task.check_data(dataset.fingerprint, arguments.data)
+    for each in foreign.values():
+        if isinstance(each, PictureFolder):
+            each.find(dataset.splits[arguments.split].images[: arguments.limit])
     import_tensorflow()
     from zoo.support import machine
     from zoo.training.validation import mean_chroma
@@ -139,14 +147,14 @@ def evaluate(arguments: argparse.Namespace) -> None:
     specs = [*BASELINES, *(spec for spec in arguments.candidates if spec not in BASELINES)]
     if models:
         say("loading the models")
-    candidates = [parse(spec, decoders, mean_uv, arguments.seed) for spec in specs]
+    candidates = [foreign.get(spec) or parse(spec, decoders, mean_uv, arguments.seed) for spec in specs]
     to_show = [spec for spec, candidate in zip(specs, candidates, strict=True) if isinstance(candidate, Model)]
     if gallery and not to_show:
-        raise UsageError("--gallery: none of the candidates is a model")
+        raise UsageError("--gallery: none of the candidates is a model of this zoo")
     labels = [candidate.ways[0].label for candidate in candidates]
     for label in labels:
         if labels.count(label) > 1:
-            raise UsageError(f"two of the candidates are called {label!r}: rename one")
+            raise UsageError(f"two of the candidates are called {label!r}: rename one, as NAME=onnx:FILE can")
     if arguments.decode and not any(isinstance(each, Model) and each.classifies for each in candidates):
         raise UsageError(no_classifier)
 
@@ -182,6 +190,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         runs={each.way.label: each.run for each in models if each.run},
         ideal_indices=ideal_results() if dataset.splits[arguments.split].read_maps else None,
         candidates=evaluation.results(),
+        foreign={each.ways[0].title: each.about for each in foreign.values()},
     )
     if arguments.out:
         from zoo.evaluation.pictures import save_gallery, save_sheet
@@ -236,6 +245,7 @@ def with_hints(arguments: argparse.Namespace) -> None:
         raise UsageError("--gallery is not of hints: leave one of them out")
     from zoo.data.dataset import open_dataset
     from zoo.evaluation.candidates import BASELINES, check
+    from zoo.evaluation.foreign import is_foreign
     from zoo.evaluation.oracles import ORACLES, PALETTES
     from zoo.support.console import say, scanning, stderr_console
     from zoo.support.files import write_text
@@ -243,9 +253,9 @@ def with_hints(arguments: argparse.Namespace) -> None:
     if not arguments.candidates:
         raise UsageError("--hints: give the models that are to take them")
     for spec in arguments.candidates:
+        if spec in (*BASELINES, *ORACLES) or is_foreign(spec):
+            raise UsageError(f"{spec} takes no hints: give models of this zoo")
         check(spec)
-        if spec in (*BASELINES, *ORACLES):
-            raise UsageError(f"{spec} takes no hints: give models")
     if arguments.decode and all(answers_with(spec) == "uv" for spec in arguments.candidates):
         raise UsageError(f"--decode {arguments.decode}: none of the candidates is a classifier")
     console = stderr_console()

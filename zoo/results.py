@@ -30,11 +30,11 @@ FOUND = ("value", "low", "high", "values")
 
 @dataclass(frozen=True)
 class Way:
-    """One way of colouring: a baseline, an oracle, or a model with a decoder and a gain.
+    """One way of colouring: a baseline, an oracle, a model with a decoder and a gain, or what is not of this zoo.
 
     Attributes:
         label: what the user calls the model, or the name of the baseline or oracle.
-        kind: `baseline`, `oracle` or `model`.
+        kind: `baseline`, `oracle`, `model`, or `foreign`, which competes as models do and is marked everywhere.
         model: the registered model's name; None where it is none, or not known.
         decoder: of a classifier, as `zoo.chroma.decoders` reads it, or None.
         gain: U and V are multiplied by it.
@@ -52,21 +52,31 @@ class Way:
         return cls(**{each.name: details[each.name] for each in fields(cls)})
 
     @property
+    def name(self) -> str:
+        """The label, marked if it is not of this zoo."""
+        return f"{self.label} (foreign)" if self.kind == "foreign" else self.label
+
+    @property
     def title(self) -> str:
         """What tables call it, and rows `variant`."""
         if self.decoder:
             return f"{self.label}, {self.decoder}"
-        return self.label if self.gain == 1 else f"{self.label} × {self.gain:.2f}"
+        return self.name if self.gain == 1 else f"{self.label} × {self.gain:.2f}"
 
     @property
     def form(self) -> str:
-        """What is done with the model's answer: its decoder, `gain-matched`, or nothing."""
-        return self.decoder or ("" if self.gain == 1 else "gain-matched")
+        """What is done with the model's answer: its decoder, `gain-matched`, or nothing; `foreign` of what is so."""
+        return "foreign" if self.kind == "foreign" else self.decoder or ("" if self.gain == 1 else "gain-matched")
+
+    @property
+    def contends(self) -> bool:
+        """Whether it is a model, of this zoo or not."""
+        return self.kind in ("model", "foreign")
 
     @property
     def control(self) -> bool:
         """Whether it competes with nobody: no model, or a regression made as colourful as the truth."""
-        return self.kind != "model" or self.gain != 1
+        return not self.contends or self.gain != 1
 
 
 MEASURES = {

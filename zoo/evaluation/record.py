@@ -1,6 +1,6 @@
 """An evaluation as a result file: its metrics are rows, everything else is details."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,8 @@ class Evaluated:
         runs: `config`, `environment` and `images_per_second` of the training runs among the candidates, by label.
         ideal_indices: of every oracle without noise and chance; None without maps.
         candidates: in the order of the tables.
+        foreign: of those that are not of this zoo, by title: where they are `from`, and of a file its `sha256`,
+            `licence` and `source`, as its card says.
     """
 
     data: str
@@ -98,6 +100,7 @@ class Evaluated:
     runs: dict[str, dict[str, Any]]
     ideal_indices: dict[str, dict[str, float | None]] | None
     candidates: list[Measured]
+    foreign: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def groups(self) -> int:

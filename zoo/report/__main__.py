@@ -10,7 +10,7 @@ from typing import Any
 from zoo.errors import RegressionError, UsageError
 from zoo.evaluation.task import get_task, list_tasks
 from zoo.support.command import Parser, run
-from zoo.support.names import suggestion
+from zoo.support.names import printable, suggestion
 
 
 def parser() -> Parser:
@@ -81,10 +81,12 @@ def say_written(written: Sequence[Path], broken: Sequence[str], *, check: bool =
     Raises:
         UsageError: there are broken files.
     """
+    from zoo.support.console import say
+
     if not written:
         print("everything follows from the results", file=sys.stderr)
     elif not check:
-        print(f"written: {', '.join(map(str, written))}", file=sys.stderr)
+        say(f"written: {', '.join(map(str, written))}")
     if broken:
         lines = "\n  ".join(broken)
         raise UsageError(f"left out, the rest is {'checked' if check else 'built'}:\n  {lines}")
@@ -156,7 +158,7 @@ def check_command(parsed: argparse.Namespace) -> None:
         faults = task.faults(result, as_evaluation(result, file))
         other += [f"{path}: {fault}" for fault in faults]
         if not faults:
-            print(f"{path} is a result of {task.name}")
+            print(printable(f"{path} is a result of {task.name}"))
     if other:
         raise RegressionError("no result of {}:\n  {}".format(task.name, "\n  ".join(other)))
 

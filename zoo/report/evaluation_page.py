@@ -37,6 +37,8 @@ def evaluation_page(title: str, result: Evaluated, figures: Sequence[str]) -> st
         f" {result.max_side}² of larger ones){intervals}. Sampling seed {result.seed}.\n\nEvaluated on:"
         f" {here['cpu']}, {versions}, Python {here['python']}.\n",
     ]
+    if result.foreign:
+        parts.append(f"{foreign_text(result)}\n")
     if result.runs:
         parts.append(f"## Training\n\n{runs_table(result.runs).markdown()}")
     if result.ideal_indices:
@@ -56,6 +58,15 @@ def evaluation_page(title: str, result: Evaluated, figures: Sequence[str]) -> st
     for name in figures:
         parts.append(f"![{FIGURES[name]}](figures/evaluation-{title}-{name}.png)\n\n*{FIGURES[name]}*\n")
     return "\n".join(parts)
+
+
+def foreign_text(result: Evaluated) -> str:
+    """Of each candidate that is not of this zoo where it is from, and its licence and source as its card says."""
+    said = (
+        "; ".join([f"{title}: {about['from']}", *filter(None, (about.get("licence"), about.get("source")))])
+        for title, about in result.foreign.items()
+    )
+    return f"Not of this zoo: {'. '.join(said)}."
 
 
 def runs_table(runs: dict[str, Any]) -> Table:

@@ -16,7 +16,7 @@ from zoo.metrics import INDICES, names_of
 from zoo.metrics.images import GROUPS
 from zoo.models.registry import get_card, list_models
 from zoo.report.collected import Run, Sources
-from zoo.report.evaluation_page import FIGURES
+from zoo.report.evaluation_page import FIGURES, foreign_text
 from zoo.report.figures import PLOTS
 from zoo.report.markdown import changes, conditions, value_cell
 from zoo.report.page_figures import curves_figure, svg, tradeoff_figure
@@ -191,7 +191,8 @@ def _evaluation(name: str, sources: Sources, drawn: Mapping[str, str]) -> Shown:
         f" in {plural(result.groups, 'group')}; larger ones cut to the middle"
         f" {result.max_side}²; sampling seed {result.seed}. Evaluated on {here['cpu']},"
         f" keras {here['libraries']['keras']}, tensorflow {here['libraries']['tensorflow']}"
-        f"{', commit ' + here['commit'][:7] if here['commit'] else ''}.",
+        f"{', commit ' + here['commit'][:7] if here['commit'] else ''}."
+        f"{' ' + foreign_text(result) if result.foreign else ''}",
         "groups": list(dict.fromkeys(group for _, group in columns)),
         "table": Table([Column("candidate"), *titled], lines, name=f"evaluation-{slug(name)}"),
         "figures": [figure for figure in figures if figure],
