@@ -218,7 +218,7 @@ def test_older_files_are_migrated_and_newer_ones_stay(tmp_path: Path) -> None:
     titles = ("truth", "grey", "mode", "residual", "conditional, mode+coherent")
     found = evaluation(dict.fromkeys(titles, 0.5))
     found.candidates.append(replace(found.candidates[3], way=Way("residual", "model", "residual", gain=1.35)))
-    found.candidates[4] = replace(found.candidates[4], calibration=[[[0.5]]])
+    found.candidates[4] = replace(found.candidates[4], calibration=[[[0.5] * 15] * 3] * 2)
     for name, result in (("run", run_result()), ("evaluation", evaluation_result(found))):
         path = tmp_path / f"{name}.json"
         save_result(path, result)
