@@ -127,7 +127,7 @@ def test_odd_recipes_are_refused_by_the_setting(tmp_path, text, message):
     [
         ("x = " + "[" * 5000, "odd.toml is not a TOML file"),
         ("x = " + "9" * 5000, "odd.toml is not a TOML file"),
-        ("#" * (MAX_BYTES + 1), "odd.toml: larger than 1 MiB"),
+        ("#" * (MAX_BYTES + 1), "odd.toml: larger than 32 KiB"),
         ("a" * 30_000 + " = 1", "odd.toml: unknown key 'aaa"),
         ("[model]\nstride = 1979-05-27", "odd.toml: 'stride' is to be a number of 64 bits or a text, not"),
         ("[model]\nstride = nan", "odd.toml: 'stride' is to be a number of 64 bits or a text, not nan"),

@@ -59,7 +59,9 @@ def regular(path: Path, most: int = MOST_BYTES) -> Path:
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.ENOTSUP, "not a regular file", str(path))
     if found.st_size > most:
-        raise OSError(errno.EFBIG, f"larger than {most >> 20} MiB", str(path))
+        raise OSError(
+            errno.EFBIG, f"larger than {f'{most >> 20} MiB' if most >> 20 else f'{most >> 10} KiB'}", str(path)
+        )
     return path
 
 

@@ -24,7 +24,7 @@ OPTIMIZERS = ("sgd", "adam", "adamw")
 SCHEDULES = ("constant", "cosine")
 REBALANCED = "cross_entropy"  # the loss that weighs colours
 BATCH_NORMS = ("sync", "local")
-MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 15
 """A larger file is no recipe."""
 
 
@@ -239,7 +239,8 @@ def _checked(config: RunConfig, output: str) -> RunConfig:
     if config.encoder and not get_card(config.model).encoder:
         raise UsageError(f"--encoder {config.encoder}: {config.model} has no encoder to choose")
     if config.encoder and not config.encoder.startswith(APPLICATION):
-        ENCODERS[config.encoder]  # an unknown one is refused
+        with naming("--encoder"):
+            ENCODERS[config.encoder]  # an unknown one is refused
     if config.overfit and config.overfit < config.batch_size:
         raise UsageError(f"--overfit {config.overfit} is fewer crops than a batch of {config.batch_size}")
     if config.views and config.zoom > 1:
