@@ -30,6 +30,7 @@ ALL = [
     ("classifier", "none"),
 ]
 SOME = [case for case in ALL if case[1] in (None, "mode", "mean", "sample", "none")]
+SMALL = {"pix2pix": {"width": 32, "depth": 4}}
 OTHERS = {
     "residual-uv": ("residual", {"head": "uv"}),
     "hypercolumn-residual_uv": ("hypercolumn", {"head": "residual_uv"}),
@@ -60,7 +61,7 @@ def networks():
     """Every trunk with every head, random, with logits far enough apart that a colour is chosen."""
     made = {}
     rng = np.random.default_rng(1)
-    for name, (model, options) in ({name: (name, {}) for name in zoo.list_models()} | OTHERS).items():
+    for name, (model, options) in ({name: (name, SMALL.get(name, {})) for name in zoo.list_models()} | OTHERS).items():
         made[name] = zoo.create(model, encoder_weights="none", initializer="he_normal", **options)
         for layer in made[name].layers:
             if layer.name in ("head_logits", "head_u", "head_v_given_u"):

@@ -6,10 +6,12 @@ Papers are cited by author and year, here and everywhere:
 |---|---|
 | Meda 2016 | R. Meda, Colorize Black and White Images: the paper whose three models this zoo builds |
 | Dahl 2016 | R. Dahl, Automatic Colorization |
+| Isola 2017 | P. Isola et al., Image-to-Image Translation with Conditional Adversarial Networks, CVPR 2017 |
 | Zhang 2016 | R. Zhang, P. Isola, A. A. Efros, Colorful Image Colorization, ECCV 2016 |
 """
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from zoo.errors import UsageError
@@ -24,14 +26,20 @@ ELSEWHERE = ("name", "encoder", "encoder_weights", "train_encoder", "seed")
 def _colorizer(card: ModelCard, options: dict[str, Any]) -> Any:
     from zoo.models.build import colorizer
 
-    known = inspect.signature(colorizer).parameters
+    own = {"trunk": card.trunk, "head": card.head, "name": card.name, "encoder": card.encoder}
+    return _built(colorizer, own | options)
+
+
+def _built(build: Callable[..., Any], options: dict[str, Any]) -> Any:
+    """What a builder makes of options; one that it does not take is refused."""
+    known = inspect.signature(build).parameters
     for option in options:
         if option not in known:
             own = [each for each in known if each not in ELSEWHERE]
             raise UsageError(
                 f"unknown model option {option!r}.{suggestion(option, own)} Known options: {', '.join(own)}."
             )
-    return colorizer(**({"trunk": card.trunk, "head": card.head, "name": card.name, "encoder": card.encoder} | options))
+    return build(**options)
 
 
 HYPERCOLUMN = ModelCard(
@@ -118,6 +126,20 @@ GUIDED = ModelCard(
 )
 
 
+PIX2PIX = ModelCard(
+    name="pix2pix",
+    summary="A U-Net of 4×4 convolutions of stride 2 without a pretrained encoder; regression to UV.",
+    source="Isola 2017",
+    trunk="",
+    head="",
+    output="uv",
+    parameters=29_246_274,
+    citation="P. Isola et al., Image-to-Image Translation with Conditional Adversarial Networks, CVPR 2017",
+    notes="The paper trains it against a discriminator: --recipe pix2pix. depth=8 is its network for 256².",
+    loss="l1",
+)
+
+
 @register_model(HYPERCOLUMN)
 def hypercolumn(**options: Any) -> Any:
     """The hypercolumn network."""
@@ -152,3 +174,11 @@ def context(**options: Any) -> Any:
 def guided(**options: Any) -> Any:
     """The model that takes hints."""
     return _colorizer(GUIDED, options)
+
+
+@register_model(PIX2PIX)
+def pix2pix(**options: Any) -> Any:
+    """The U-Net of Isola 2017."""
+    from zoo.models.field.pix2pix import pix2pix as build
+
+    return _built(build, options)
