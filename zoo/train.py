@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from zoo.data.dataset import Dataset
     from zoo.training.devices import Devices
     from zoo.training.rundir import RunDirectory
+    from zoo.training.trainer import Trainer
 
 
 def parser() -> Parser:
@@ -136,7 +137,27 @@ def parser() -> Parser:
         const=False,
         help="leave the encoder as it is",
     )
-    p.add_argument("--loss", help="euclidean, dahl or mse for UV; cross_entropy for logits")
+    p.add_argument("--loss", help="euclidean, dahl, mse or l1 for UV; cross_entropy for logits")
+    p.add_argument(
+        "--perceptual",
+        type=float,
+        metavar="WEIGHT",
+        help="add this much of a loss that compares the coloured picture with the true one as a network that knows"
+        " photos sees them (default: 0)",
+    )
+    p.add_argument(
+        "--colorfulness",
+        type=float,
+        metavar="WEIGHT",
+        help="add this much of a loss that asks for more colour, whatever the true colours are (default: 0)",
+    )
+    p.add_argument(
+        "--adversarial",
+        type=float,
+        metavar="WEIGHT",
+        help="add this much of a loss that asks for colours which a second network, trained beside the model, takes for"
+        " true (default: 0)",
+    )
     p.add_argument(
         "--rebalance",
         type=float,
@@ -425,7 +446,7 @@ def _train(
     say(
         f"{config.model}: {trainer.model.count_params():,} weights,{how}"
         f" recipe {config.recipe}: {config.steps} steps of {config.batch_size} crops of {config.crop}²,"
-        f" {config.loss}, {config.optimizer} at {config.learning_rate:g}, {trainer.precision}{shared}"
+        f" {config.loss}{_added(trainer)}, {config.optimizer} at {config.learning_rate:g}, {trainer.precision}{shared}"
     )
     if arguments.dry_run:
         done = held and (run_dir.path / "result.json").exists()
@@ -439,6 +460,8 @@ def _train(
         if (run_dir.check(identity) is not None, run_dir.checkpoints.steps()) != before:
             raise UsageError(f"another process has just trained in {run_dir.path}: give the same command again")
         here = machine.describe(trainer.precision) | {"replicas": devices.replicas, "workers": devices.workers}
+        if trainer.added:
+            here |= {"added_losses": trainer.added.as_json()}
         run_dir.create(identity, here)
         trackers = (
             partial(open_trackers, arguments.log, run_dir, identity, partial(say, console=console))
@@ -450,6 +473,14 @@ def _train(
         result = training_result(identity, here, scores, run_dir.records())
         run_dir.save_result(result)
     return result
+
+
+def _added(trainer: "Trainer") -> str:
+    """The losses that are added to the main one, in words."""
+    if not trainer.added:
+        return ""
+    by = {"perceptual": f" by {trainer.added.encoder}"}
+    return "".join(f" + {weight:g} {name}{by.get(name, '')}" for name, weight in trainer.added.weights.items())
 
 
 def main(arguments: list[str] | None = None) -> int:

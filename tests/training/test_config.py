@@ -1,7 +1,10 @@
 import dataclasses
 
+import numpy as np
 import pytest
 
+import zoo
+from zoo.chroma.yuv import UV_MAX
 from zoo.errors import UsageError
 from zoo.support.settings import differences
 from zoo.train import model_options
@@ -34,6 +37,23 @@ def test_recipe_beats_default_and_flag_beats_recipe(tmp_path):
 def test_the_head_decides_which_loss(tmp_path):
     assert resolve("residual", "quick", NO_FLAGS, {"head": "bins"}).loss == "cross_entropy"
     assert resolve("classifier", "quick", NO_FLAGS, {"head": "uv"}).loss == "mse"
+
+
+def test_a_model_s_own_loss_is_that_of_general_recipes(tmp_path):
+    assert zoo.get_card("pix2pix").loss == "l1"
+    assert resolve("pix2pix", "quick", NO_FLAGS, {}).loss == "l1"
+    assert resolve("pix2pix", "dahl", NO_FLAGS, {}).loss == "dahl"
+    assert resolve("pix2pix", "quick", {"loss": "mse"}, {}).loss == "mse"
+    file = tmp_path / "mine.toml"
+    file.write_text('[uv]\nloss = "mse"\n')
+    assert resolve("pix2pix", str(file), NO_FLAGS, {}).loss == "mse"
+
+
+def test_pix2pix_is_the_paper_s_training():
+    config = resolve("pix2pix", "pix2pix", NO_FLAGS, {})
+    assert (config.optimizer, config.learning_rate, config.loss) == ("adam", 2e-4, "l1")
+    # 100 of L1 on UV stretched to −1 … 1, by the mean of both channels.
+    assert config.adversarial == pytest.approx(np.mean(UV_MAX) / 100, rel=1e-3)
 
 
 def test_paper_is_the_report_s_training():
@@ -71,6 +91,9 @@ def test_bad_recipe_files_are_named(tmp_path, text, message):
         ({"seed": -1}, "--seed must be in .0, 4611686018427387904., not -1"),
         ({"optimizer": "lion"}, "--optimizer must be one of sgd, adam, adamw, not 'lion'"),
         ({"encoder": "vgg61"}, "unknown encoder 'vgg61'. Did you mean 'vgg16'"),
+        ({"perceptual": -1.0}, "--perceptual must be at least 0, not -1.0"),
+        ({"colorfulness": float("nan")}, "--colorfulness must be at least 0, not nan"),
+        ({"adversarial": float("inf")}, "--adversarial must be at least 0, not inf"),
         ({"decode": "best"}, "--decode: unknown decoder 'best'"),
     ],
 )
@@ -108,6 +131,8 @@ def test_differences_name_the_key():
         ('[run]\nsteps = "abc"', "--steps must be a whole number, not 'abc'"),
         ("[run]\nsteps = 3.5", "--steps must be a whole number, not 3.5"),
         ("[run]\nlearning_rate = nan", "--learning-rate must be above 0, not nan"),
+        ('[run]\nperceptual = "much"', "--perceptual must be a number, not 'much'"),
+        ("[uv]\nadversarial = -0.1", "--adversarial must be at least 0, not -0.1"),
         ("[run]\nflip = 1", "--flip must be true or false, not 1"),
         ("[run]\nseed = 9223372036854775808", "--seed must be in"),
         ("[run]\nencoder = 3", "--encoder must be a text, not 3"),

@@ -25,6 +25,11 @@ def test_mse(pair):
     assert float(losses.mse(uv, predicted)) == pytest.approx(((predicted - uv) ** 2).mean(), rel=1e-5)
 
 
+def test_l1(pair):
+    uv, predicted = pair
+    assert float(losses.l1(uv, predicted)) == pytest.approx(np.abs(predicted - uv).mean(), rel=1e-5)
+
+
 @pytest.mark.parametrize("size", [3, 5])
 def test_blur_is_depthwise_gaussian(pair, size):
     uv, _ = pair

@@ -6,6 +6,7 @@ Papers are cited by author and year, here and everywhere:
 |---|---|
 | Meda 2016 | R. Meda, Colorize Black and White Images: the paper whose three models this zoo builds |
 | Dahl 2016 | R. Dahl, Automatic Colorization |
+| Isola 2017 | P. Isola et al., Image-to-Image Translation with Conditional Adversarial Networks, CVPR 2017 |
 | Zhang 2016 | R. Zhang, P. Isola, A. A. Efros, Colorful Image Colorization, ECCV 2016 |
 | Zhang 2017 | R. Zhang et al., Real-Time User-Guided Image Colorization with Learned Deep Priors, SIGGRAPH 2017 |
 """
@@ -29,8 +30,14 @@ OF_THE_PAPER = ("encoder_weights", "train_encoder", "activation", "output")
 def _colorizer(card: ModelCard, options: dict[str, Any]) -> Any:
     from zoo.models.build import colorizer
 
-    _check(options, inspect.signature(colorizer).parameters)
-    return colorizer(**({"trunk": card.trunk, "head": card.head, "name": card.name, "encoder": card.encoder} | options))
+    own = {"trunk": card.trunk, "head": card.head, "name": card.name, "encoder": card.encoder}
+    return _built(colorizer, own | options)
+
+
+def _built(build: Callable[..., Any], options: dict[str, Any]) -> Any:
+    """What a builder makes of options; one that it does not take is refused."""
+    _check(options, inspect.signature(build).parameters)
+    return build(**options)
 
 
 def _check(options: Iterable[str], known: Iterable[str]) -> None:
@@ -178,6 +185,19 @@ SIGGRAPH17 = ModelCard(
     inputs=(LUMA, "hints"),
 )
 
+PIX2PIX = ModelCard(
+    name="pix2pix",
+    summary="A U-Net of 4×4 convolutions of stride 2 without a pretrained encoder; regression to UV.",
+    source="Isola 2017",
+    trunk="",
+    head="",
+    output="uv",
+    parameters=29_246_274,
+    citation="P. Isola et al., Image-to-Image Translation with Conditional Adversarial Networks, CVPR 2017",
+    notes="The paper trains it against a discriminator: --recipe pix2pix. depth=8 is its network for 256².",
+    loss="l1",
+)
+
 
 @register_model(HYPERCOLUMN)
 def hypercolumn(**options: Any) -> Any:
@@ -235,3 +255,11 @@ def siggraph17(**options: Any) -> Any:
     from zoo.models.field.siggraph17 import network
 
     return _of_the_field(network, options)
+
+
+@register_model(PIX2PIX)
+def pix2pix(**options: Any) -> Any:
+    """The U-Net of Isola 2017."""
+    from zoo.models.field.pix2pix import pix2pix as build
+
+    return _built(build, options)

@@ -25,6 +25,7 @@ class ModelCard:
         encoder: the default encoder; empty of a model without one.
         inputs: what the model takes, `luma` first: see `zoo.models.inputs`.
         grows_from: a model whose weights it can begin from; they stay as they are, and what it has besides is trained.
+        loss: what its paper trains it by, where recipes that come with the package say `mse`; empty for theirs.
     """
 
     name: str
@@ -39,6 +40,7 @@ class ModelCard:
     encoder: str = ""
     inputs: tuple[str, ...] = (LUMA,)
     grows_from: str = ""
+    loss: str = ""
 
 
 Builder = Callable[..., Any]

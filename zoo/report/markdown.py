@@ -15,7 +15,8 @@ MEMORY = ("working_memory", "held_memory", "rss_growth")
 
 def changes(config: dict[str, Any]) -> str:
     """What a run's configuration does to its crops, loss and weights, as in ", zoom 2, ema 0.999, encoder trained"."""
-    plain = {"rebalance": 0, "zoom": 1, "contrast": 0, "scans": 0, "ema": 0}  # older runs lack some of these
+    names = ("rebalance", "perceptual", "colorfulness", "adversarial", "zoom", "contrast", "scans", "ema")
+    plain = dict.fromkeys(names, 0) | {"zoom": 1}  # older runs lack some of these
     found = "".join(f", {name} {config[name]:g}" for name, none in plain.items() if config.get(name, none) != none)
     return found + (", encoder trained" if config.get("train_encoder") else "")
 

@@ -1,9 +1,9 @@
 """Checkpoints: everything a run goes on from, written whole, verified by digest, the last few kept.
 
-A checkpoint is a `.npz` file that NumPy alone can read: the variables of model and optimizer in order, a JSON text that
-says which step they are of, and a SHA-256 over all of that. What else decides the next step needs no state: crops and
-their order follow from seed and step (see `zoo.data.pipeline`), and a layer that draws random numbers has the state of
-its generator among the model's variables.
+A checkpoint is a `.npz` file that NumPy alone can read: the variables of model and optimizer in order, then those of
+a discriminator and its optimizer if the run trains one, a JSON text that says which step they are of, and a SHA-256
+over all of that. What else decides the next step needs no state: crops and their order follow from seed and step (see
+`zoo.data.pipeline`), and a layer that draws random numbers has the state of its generator among the model's variables.
 """
 
 import hashlib

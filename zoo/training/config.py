@@ -22,6 +22,7 @@ RECIPES_DIR = Path(__file__).parent / "recipes"
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 OPTIMIZERS = ("sgd", "adam", "adamw")
 SCHEDULES = ("constant", "cosine")
+GENERAL = "mse"  # of regressions, unless a model has a loss of its own
 REBALANCED = "cross_entropy"  # the loss that weighs colours
 BATCH_NORMS = ("sync", "local")
 MAX_BYTES = 1 << 15
@@ -79,6 +80,10 @@ class RunConfig:
         train_encoder: train the encoder too.
         loss: see `zoo.training.losses`.
         rebalance: how much rare colours count in a classifier's loss, in [0, 1): `losses.rebalancing_weights`.
+        perceptual: weight of a loss added to that: the distance of an encoder's maps. 0 leaves it out, as the next two;
+            see `zoo.training.added` for all three.
+        colorfulness: weight of what a picture lacks in colourfulness.
+        adversarial: weight of what a discriminator makes of a picture; it is trained beside the model.
         optimizer: `sgd`, `adam` or `adamw`.
         learning_rate: its peak.
         ema: validate and save a moving average of the weights, of this decay; 0 for the weights themselves.
@@ -116,6 +121,9 @@ class RunConfig:
     train_encoder: bool = setting(False)
     loss: str = setting("mse")
     rebalance: float = setting(0.0, least=0, below=1)
+    perceptual: float = setting(0.0, least=0)
+    colorfulness: float = setting(0.0, least=0)
+    adversarial: float = setting(0.0, least=0)
     optimizer: str = setting("adam", choices=OPTIMIZERS)
     learning_rate: float = setting(1e-3, above=0)
     schedule: str = setting("constant", choices=SCHEDULES)
@@ -209,6 +217,8 @@ def resolve(
         output = HEADS[Range().check("head", model_options["head"], str)].answer
     of_output = recipe.outputs[output]
     settings = recipe.run | {key: value for key, value in of_output.items() if key in SETTINGS}
+    if card.loss and settings.get("loss") == GENERAL and recipe_name in list_recipes():
+        settings["loss"] = card.loss
     fixed = start.settings(flags, model_options) if start else {}
     settings = {"encoder": card.encoder} | settings | fixed | {k: v for k, v in flags.items() if v is not None}
     options = recipe.model | {key: value for key, value in of_output.items() if key not in SETTINGS} | model_options

@@ -5,6 +5,7 @@
 | `euclidean` | UV | squared distance summed over pixels and channels, mean over the batch: Meda 2016 |
 | `dahl` | UV | mean of `mse` on the UV planes as they are and blurred at 3 and 5 pixels |
 | `mse` | UV | squared error, mean over everything |
+| `l1` | UV | absolute error, mean over everything: Isola 2017 |
 | `expectation` | logits | squared error of the expected U and V, mean over everything |
 | `cross_entropy` | logits | cross-entropy of U plus that of V against two-hot labels, mean over pixels, in nats |
 """
@@ -62,6 +63,11 @@ def mse(uv: Any, predicted: Any) -> Any:
     return ops.mean(ops.square(predicted - uv))
 
 
+def l1(uv: Any, predicted: Any) -> Any:
+    """Absolute error, mean over batch, pixels and channels: the main loss of Isola 2017."""
+    return ops.mean(ops.abs(predicted - uv))
+
+
 def expectation(uv: Any, logits: Any) -> Any:
     """Squared error of the expected UV, mean over batch, pixels and channels: for what chooses between given colours.
 
@@ -113,7 +119,7 @@ def rebalancing_weights(prior: np.ndarray, rebalance: float) -> np.ndarray:
 
 
 LOSSES: dict[str, dict[str, Callable[[Any, Any], Any]]] = {
-    "uv": {"euclidean": euclidean, "dahl": dahl, "mse": mse},
+    "uv": {"euclidean": euclidean, "dahl": dahl, "mse": mse, "l1": l1},
     "logits": {"cross_entropy": cross_entropy, "expectation": expectation},
 }
 

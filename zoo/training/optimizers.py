@@ -58,6 +58,11 @@ def make_optimizer(config: RunConfig, precision: str) -> keras.optimizers.Optimi
     kinds = {"sgd": keras.optimizers.SGD, "adam": FusedAdam, "adamw": FusedAdamW}
     averaging = {"use_ema": True, "ema_momentum": config.ema} if config.ema else {}
     optimizer = kinds[config.optimizer](learning_rate=rate, **averaging)
+    return scaling(optimizer, precision)
+
+
+def scaling(optimizer: keras.optimizers.Optimizer, precision: str) -> keras.optimizers.Optimizer:
+    """The optimizer; under float16 one that scales the loss, so that small gradients are not rounded to zero."""
     return keras.optimizers.LossScaleOptimizer(optimizer) if precision == "float16" else optimizer
 
 

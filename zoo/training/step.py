@@ -10,6 +10,7 @@ import tensorflow as tf
 from zoo.chroma.yuv import split_luma
 from zoo.models.contract import contract_of
 from zoo.models.model import call
+from zoo.training.added import DISCRIMINATOR, AddedLosses
 
 LossFunction = Callable[[Any, Any], Any]
 """Of (uv, output), the mean over the batch: the mean of micro-batches' losses is then the batch's."""
@@ -25,10 +26,14 @@ def build_step(
     *,
     micro_batch: int | None = None,
     augment: Augmentation | None = None,
+    added: AddedLosses | None = None,
     seed: int = 0,
     jit: bool = False,
 ) -> Callable[[Any], Any]:
     """The training step: uint8 RGB (B, H, W, 3) in, the loss before the update out.
+
+    With `added` losses a vector comes out: the main loss, then those of `added.names`, not weighted. A discriminator is
+    updated with the model, from the same forward pass.
 
     Under a `tf.distribute.Strategy` it takes what the strategy's data sets give, a batch for each replica, sums the
     gradients over replicas, and returns the loss of the global batch. It has to be built in the strategy's scope, as
@@ -42,37 +47,53 @@ def build_step(
             are those of the whole batch but for batch normalisation, which sees a micro-batch at a time. None
             computes a replica's batch in one piece.
         augment: changes the luma that the network sees.
+        added: losses added to `loss_function`; they look at the luma that the crops have.
         seed: of what the model's further inputs draw at random.
         jit: compile the step with XLA; on a CPU that makes it slower.
     """
     contract = contract_of(model)
     strategy = tf.distribute.get_strategy()
     replicas = strategy.num_replicas_in_sync
-    variables = [variable.value for variable in model.trainable_variables]
+    adversary = added.adversary if added else None
+    trained = [(optimizer, model.trainable_variables)]
+    if adversary:
+        trained.append((adversary.optimizer, adversary.network.trainable_variables))
+    groups = [[variable.value for variable in each] for _, each in trained]
+    variables = [variable for group in groups for variable in group]
 
     def gradients(rgb: tf.Tensor, share: float, crops: int, start: Any) -> tuple[Any, Any]:
         """Loss, and gradients of it (scaled under float16), times `share`, of crops from `start` on of a replica's."""
         luma, uv = split_luma(tf.cast(rgb, tf.float32) / 255.0)
+        seen = luma
         first = tf.distribute.get_replica_context().replica_id_in_sync_group * crops + start
         step = tf.convert_to_tensor(optimizer.iterations)
         if augment:
-            luma = augment(luma, step, first, crops * replicas)
+            seen = augment(luma, step, first, crops * replicas)
         # Of what a model's further inputs draw at random: other for every step and crop.
         draw = tf.stack([tf.constant(seed), tf.cast(step, tf.int32) * (crops * replicas) + first])
         # Watching no more than what is trained keeps a frozen encoder out of the backward pass.
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
+        with tf.GradientTape(persistent=len(trained) > 1, watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            answer = call(model, contract, contract.with_truth(luma, uv, draw), training=True)
-            loss = loss_function(contract.reduced(uv), answer)
+            answer = call(model, contract, contract.with_truth(seen, uv, draw), training=True)
+            truth = contract.reduced(uv)
+            loss = loss_function(truth, answer)
+            found = added(contract.reduced(luma), truth, answer) if added else {}
+            reported = tf.stack([loss, *(found[name] for name in added.names)]) if added else loss
+            objectives = [loss + added.weighted(found)] if added else [loss]
+            if adversary:
+                objectives.append(found[DISCRIMINATOR])
             if share != 1:
-                loss = loss * share
-            scaled = optimizer.scale_loss(loss)
-        return loss, tape.gradient(scaled, variables)
+                objectives = [each * share for each in objectives]
+            scaled = [each.scale_loss(value) for (each, _), value in zip(trained, objectives, strict=True)]
+        gradient = [each for value, group in zip(scaled, groups, strict=True) for each in tape.gradient(value, group)]
+        return reported * share, gradient
 
     def apply_gradients(gradient: Any) -> None:
-        if replicas > 1 and isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-            gradient = _finite_everywhere(gradient)
-        optimizer.apply(gradient, model.trainable_variables)
+        for each, weights in trained:
+            part, gradient = gradient[: len(weights)], gradient[len(weights) :]
+            if replicas > 1 and isinstance(each, keras.optimizers.LossScaleOptimizer):
+                part = _finite_everywhere(part)
+            each.apply(part, weights)
 
     def total(losses: Any) -> Any:
         return strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)

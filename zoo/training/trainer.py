@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -34,6 +35,7 @@ from zoo.models.prediction import Predictor
 from zoo.models.registry import get_card
 from zoo.support import machine
 from zoo.support.console import TrainingProgress, say
+from zoo.training.added import ADDED, AddedLosses
 from zoo.training.augment import augmentation
 from zoo.training.config import RunConfig
 from zoo.training.devices import Devices
@@ -104,6 +106,12 @@ class Trainer:
             self.optimizer.build(self.model.trainable_variables)
         self._predictor = Predictor(self.model)
         check_answer(self.model, self._predictor.contract, config.crop)
+        weights = {name: getattr(config, name) for name in ADDED}
+        self.added: AddedLosses | None = None
+        if any(weights.values()):
+            with devices.strategy.scope(), policy(self.precision):
+                about: dict[str, Any] = {"crop": config.crop, "seed": config.seed, "precision": self.precision}
+                self.added = AddedLosses(weights, self.contract, **about)
         self._loss = get_loss(config.loss, self._predictor.contract.answer)
         if config.rebalance:
             self._loss = self._rebalanced()
@@ -118,13 +126,9 @@ class Trainer:
         return self._predictor.contract
 
     def _build_model(self) -> keras.Model:
-        before = keras.config.dtype_policy()
-        if self.config.model_options is not None:  # or the model's file says it
-            keras.config.set_dtype_policy(machine.policy_name(self.precision))
-        try:
+        # Or the model's file says it.
+        with policy(self.precision) if self.config.model_options is not None else nullcontext():
             model = self._model_begun() if self.config.start else self._model_anew()
-        finally:
-            keras.config.set_dtype_policy(before)
         # The smallest views are of half of a picture's shorter side.
         side = round(self.config.crop / VIEW_PARTS[0]) if self.config.views else 0
         if contract_of(model).side != side:
@@ -236,6 +240,7 @@ class Trainer:
                 self._loss,
                 micro_batch=micro_batch,
                 augment=augmentation(config),
+                added=self.added,
                 seed=config.seed,
             )
         fetcher = Fetcher(self._batches(start), start, self._image_names, self._say)
@@ -310,17 +315,21 @@ class Trainer:
 
     def _check(self, step: int, losses: list[Any], progress: TrainingProgress) -> None:
         """Looks at the losses of the last steps, and records them."""
-        values = np.array([float(value) for value in losses])
+        # The main loss, then the added ones.
+        values = np.array([np.ravel(value) for value in losses], np.float64)
+        finite = np.isfinite(values).all(axis=1)
         saved = self.run_dir.checkpoints.steps()
         kept = (
             f"the checkpoint of step {saved[0]} is intact in {self.run_dir.path}" if saved else "nothing was saved yet"
         )
-        check_losses(values, step, self._untrained, self._image_names, kept)
-        loss = float(values.mean())
+        main = np.where(finite, values[:, 0], np.nan)
+        check_losses(main, step, self._untrained, self._image_names, kept)
+        loss, *parts = map(float, values.mean(axis=0))
         progress.update(step, loss)
         self._log(
             step=step,
             loss=loss,
+            **dict(zip(self.added.names if self.added else (), parts, strict=True)),
             images_per_second=progress.images_per_second(step),
             learning_rate=float(np.asarray(self.optimizer.learning_rate)),  # of the step that comes next
         )
@@ -460,7 +469,19 @@ class Trainer:
         say(text, self._console)
 
     def _variables(self) -> list[Any]:
-        return [*self.model.variables, *self.optimizer.variables]
+        added = self.added.variables if self.added else []
+        return [*self.model.variables, *self.optimizer.variables, *added]
+
+
+@contextmanager
+def policy(precision: str) -> Iterator[None]:
+    """Inside, layers are made that compute in a resolved precision."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(machine.policy_name(precision))
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def check_answer(model: keras.Model, contract: Contract, crop: int) -> None:

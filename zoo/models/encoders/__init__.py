@@ -39,6 +39,7 @@ class EncoderCard:
         licence: of the weights.
         citation: what to cite.
         parameters: number of weights.
+        channels: the order of red, green and blue in the image it sees.
     """
 
     name: str
@@ -50,6 +51,7 @@ class EncoderCard:
     licence: str
     citation: str
     parameters: int
+    channels: str = "rgb"
 
     @property
     def multiple(self) -> int:

@@ -28,6 +28,7 @@ CARD = EncoderCard(
     licence="CC BY 4.0, Visual Geometry Group, University of Oxford",
     citation="K. Simonyan and A. Zisserman, Very Deep Convolutional Networks, ICLR 2015",
     parameters=7_635_264,
+    channels="bgr",
 )
 
 
