@@ -14,6 +14,9 @@ Importing this package does not import Keras or TensorFlow; building a model doe
 when it is first asked for.
 """
 
+from zoo.support import interrupts as _interrupts  # the first: a signal may come any time
+
+# isort: split
 import pkgutil
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +47,7 @@ __all__ = [
     "training_pairs",
 ]
 
-del _catalogue
+del _catalogue, _interrupts
 
 _ELSEWHERE = {
     "Colorizer": "zoo.pages.colorizer:Colorizer",

@@ -19,6 +19,7 @@ from zoo.models.registry import get_card, list_models
 from zoo.results import Result
 from zoo.support.command import Parser, import_tensorflow, run
 from zoo.support.files import real
+from zoo.support.interrupts import at_once
 from zoo.training.checkpoints import KEEP
 from zoo.training.config import (
     BATCH_NORMS,
@@ -319,10 +320,10 @@ def train(arguments: argparse.Namespace) -> None:
     if together:
         others = ", ".join(address for address in workers if address != workers[worker])
         say(f"worker {worker} of {len(workers)}, {workers[worker]}: waiting for {others}, for as long as it takes")
-        devices = import_tensorflow(lambda: open_devices(arguments.distribute))
+        devices = _open_devices(arguments.distribute)
     held, result = _agreed(devices, identity, lambda: _look(run_dir, config, identity))
     if result is None or arguments.dry_run:
-        devices = devices or import_tensorflow(lambda: open_devices(arguments.distribute))
+        devices = devices or _open_devices(arguments.distribute)
         try:
             found = _train(arguments, config, dataset, run_dir, identity, devices, held, console)
         except OSError as error:
@@ -349,6 +350,11 @@ def train(arguments: argparse.Namespace) -> None:
         print_scores(config, scores_of(result))
     compared = f"before and after: {run_dir.path / 'before-after.png'}   " if config.start else ""
     say(f"{compared}summary image: {run_dir.path / 'summary.png'}   model: {run_dir.path / 'best.keras'}")
+
+
+def _open_devices(distribute: str | None) -> "Devices":
+    with at_once():
+        return import_tensorflow(lambda: open_devices(distribute))
 
 
 def _look(run_dir: "RunDirectory", config: RunConfig, identity: dict[str, Any]) -> "tuple[bool, Result | None]":
@@ -430,13 +436,15 @@ def _train(
 
     if config.deterministic:
         machine.compute_deterministically()
-    from zoo.training.outcome import training_result
-    from zoo.training.trackers import Trackers
-    from zoo.training.trainer import Trainer
+    with at_once():
+        from zoo.training.outcome import training_result
+        from zoo.training.trackers import Trackers
+        from zoo.training.trainer import Trainer
 
     before = (held, run_dir.checkpoints.steps())
     say("building the model")
-    trainer = Trainer(config, dataset, run_dir, console, devices, cache=arguments.cache)
+    with at_once():
+        trainer = Trainer(config, dataset, run_dir, console, devices, cache=arguments.cache)
     shared = f" on each of {devices.replicas} devices" if devices.replicas > 1 else ""
     encoder = trainer.contract.encoder
     trained = "trained" if config.train_encoder else "frozen"

@@ -4,6 +4,7 @@ They are forked from a server that has imported TensorFlow once: a run of a few 
 """
 
 import io
+import json
 import multiprocessing
 import os
 import signal
@@ -14,6 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from zoo.results import load_result
+from zoo.training.checkpoints import Checkpoints, read_checkpoint
+from zoo.training.outcome import scores_of
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["zoo.training.trainer", "zoo.train", "scipy.stats", "skimage.color"])
@@ -91,6 +96,31 @@ def run_child(arguments: list[Any], moment: Moment | None = None, **options: Any
     return Child(arguments, moment=moment, **options).end()
 
 
+def arrays(folder: Path, step: int) -> list[bytes]:
+    """The variables of model and optimizer in a run's checkpoint."""
+    return [array.tobytes() for array in read_checkpoint(Checkpoints(folder / "checkpoints").path(step))[1]]
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    """What a run recorded, but for how fast it was."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "images_per_second"} for line in lines]
+
+
+def differences(folder: Path, whole: Path) -> list[str]:
+    """In what a run that is done differs from one that nothing happened to: for runs that repeat to the last bit."""
+    last = max(Checkpoints(whole / "checkpoints").steps())
+    pairs = {
+        "weights or optimizer": [arrays(each, last) for each in (folder, whole)],
+        "metrics.jsonl": [records(each) for each in (folder, whole)],
+        "scores": [scores_of(load_result(each / "result.json")) for each in (folder, whole)],
+        "summary.png": [(each / "summary.png").read_bytes() for each in (folder, whole)],
+        "files": [sorted(path.name for path in each.iterdir()) for each in (folder, whole)],
+        "temporary files": [sorted(path.name for path in each.rglob(".*-*")) for each in (folder, whole)],
+    }
+    return [f"{name} differ" for name, (one, other) in pairs.items() if one != other]
+
+
 def _child(
     arguments: list[str],
     moment: Moment | None,
@@ -128,7 +158,6 @@ def _die() -> None:
 def _arm(moment: Moment, folder: Path) -> None:
     import numpy as np
 
-    from zoo.training.checkpoints import Checkpoints
     from zoo.training.rundir import RunDirectory
 
     places = {

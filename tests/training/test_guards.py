@@ -125,6 +125,37 @@ def test_what_a_library_makes_of_a_signal_is_still_one(number, code):
         raise RunError("diverged")
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_no_library_keeps_a_signal_to_itself(number, code, capsys):
+    class Last:
+        def __del__(self) -> None:
+            signal.raise_signal(number)
+
+    def met_by_a_destructor() -> None:
+        Last()  # where Python prints what is raised, and goes on
+        for _ in range(100):
+            time.sleep(0.1)
+        pytest.fail("the signal was lost")
+
+    def caught() -> None:
+        try:
+            signal.raise_signal(number)
+        except KeyboardInterrupt:
+            return
+
+    def taken_for_a_failure() -> None:
+        try:  # as AutoGraph does, which then calls the function as it is
+            signal.raise_signal(number)
+        except Exception:
+            pytest.fail("the signal was lost")
+
+    for work in (met_by_a_destructor, caught, taken_for_a_failure):
+        with pytest.raises(InterruptError) as found, Stop().listening():
+            work()
+        assert found.value.exit_code == code
+    assert capsys.readouterr().err == ""
+
+
 def test_a_signal_does_not_wait_for_the_end_of_a_validation(data, tmp_path):
     command = ["tiny", "--data", data, *COMMON, "--steps", 8, "--run-dir", tmp_path / "run"]
     child = Child(command, setup=never_ending_validation)

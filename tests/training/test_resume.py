@@ -1,17 +1,17 @@
 """A run that is killed goes on to the same weights, to the last bit, whatever it was doing and whatever was damaged."""
 
-import json
+import itertools
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
-from children import Moment, run_child
+import signals
+from children import Moment, arrays, differences, run_child
 from images import make_images
 
-from zoo.results import load_result
 from zoo.training.checkpoints import Checkpoints, DamagedError, read_checkpoint
-from zoo.training.outcome import scores_of
 
 STEPS = 8
 FAST = ["--encoder-weights", "none", "--crop", 16, "--batch-size", 2, "--validation-crops", 2, "--flip"]
@@ -46,23 +46,6 @@ def whole(data, tmp_path_factory) -> Path:
     return folder
 
 
-def arrays(folder: Path, step: int = STEPS) -> list[bytes]:
-    return [array.tobytes() for array in read_checkpoint(Checkpoints(folder / "checkpoints").path(step))[1]]
-
-
-def records(folder: Path) -> list[dict]:
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key != "images_per_second"} for line in lines]
-
-
-def assert_same(folder: Path, whole: Path) -> None:
-    assert arrays(folder) == arrays(whole)
-    assert records(folder) == records(whole)
-    assert {p.name for p in folder.iterdir()} == {p.name for p in whole.iterdir()}  # no file half-written stays
-    best = [scores_of(load_result(each / "result.json")) for each in (folder, whole)]
-    assert best[0] == best[1]
-
-
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda m: f"{m.of}-{m.nth}-{m.when}")
 def test_a_killed_run_ends_where_it_would_have(data, whole, tmp_path, moment):
     command = ["tiny", "--data", data, *COMMON, "--run-dir", tmp_path / "run"]
@@ -73,7 +56,55 @@ def test_a_killed_run_ends_where_it_would_have(data, whole, tmp_path, moment):
     code, log = run_child(command)
     assert code == 0, log
     assert f"going on from step {max(steps)}" in log
-    assert_same(tmp_path / "run", whole)
+    assert differences(tmp_path / "run", whole) == []
+
+
+def signal_in_step_3() -> None:
+    _signal_in_step(3, signal.SIGINT)
+
+
+def signal_in_step_4() -> None:
+    _signal_in_step(4, signal.SIGTERM)
+
+
+def signal_in_the_last_step() -> None:
+    _signal_in_step(STEPS, signal.SIGINT)
+
+
+def _signal_in_step(step: int, number: int) -> None:
+    from zoo.training import trainer
+
+    following, steps = trainer.Fetcher.next, itertools.count(1)
+
+    def batch(self: object) -> object:
+        if next(steps) == step:
+            signal.raise_signal(number)
+        return following(self)
+
+    trainer.Fetcher.next = batch
+
+
+@pytest.mark.parametrize(
+    ("setup", "step", "code"),
+    [(signal_in_step_3, 3, 130), (signal_in_step_4, 4, 143), (signal_in_the_last_step, STEPS, 130)],
+)
+def test_a_stopped_run_ends_where_it_would_have(data, whole, tmp_path, setup, step, code):
+    """After a step whose loss is not recorded, one before a validation, and one that no other comes after."""
+    command = ["tiny", "--data", data, *COMMON, "--run-dir", tmp_path / "run"]
+    found, log = run_child(command, setup=setup)
+    assert found == code, log
+    assert f"stopped at step {step} of {STEPS}, saved in" in log
+    found, log = run_child(command)
+    assert found == 0, log
+    assert f"going on from step {step}" in log
+    assert differences(tmp_path / "run", whole) == []
+
+
+@pytest.mark.slow
+def test_signals_at_random_moments(tmp_path):
+    """A few of those of `python tests/helpers/signals.py`."""
+    for case in signals.trial(tmp_path, early=4, late=2, seed=0, steps=200, jobs=2):
+        assert case.faults == (), case.row()
 
 
 def test_a_real_model_too(data, tmp_path):
@@ -121,7 +152,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before_it(data, whole, tmp_p
     for step in (6, 4)[:damaged]:
         assert f"{store.path(step)} is damaged" in log
     assert f"going on from step {(4, 2)[damaged - 1]}" in log
-    assert_same(folder, whole)
+    assert differences(folder, whole) == []
 
 
 def test_a_checkpoint_of_another_run_is_refused(data, whole, tmp_path):
@@ -136,7 +167,7 @@ def test_a_checkpoint_of_another_run_is_refused(data, whole, tmp_path):
     assert f"{foreign} is of another run" in log
     foreign.unlink()
     assert run_child(["tiny", "--data", data, *COMMON, "--run-dir", folder])[0] == 0
-    assert_same(folder, whole)
+    assert differences(folder, whole) == []
 
 
 def test_when_all_are_damaged_nothing_is_touched(data, whole, tmp_path):

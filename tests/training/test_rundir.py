@@ -24,6 +24,26 @@ def held(tmp_path) -> RunDirectory:
     return run
 
 
+@pytest.mark.parametrize("left", [".environment-k3_x.json", "environment.json", ".config-k3_x.json"])
+def test_a_start_that_was_cut_before_its_config_is_begun_again(tmp_path, left):
+    run = RunDirectory(tmp_path / "run")
+    run.path.mkdir()
+    for name in (".lock", "environment.json", left):
+        (run.path / name).write_text("[]")
+    assert run.check(IDENTITY) is None
+    run.create(IDENTITY, {})
+    assert {path.name for path in run.path.iterdir()} == {".lock", "environment.json", "config.json"}
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    run.path.mkdir()
+    for name in ("environment.json", ".notes-1.json"):
+        (run.path / name).write_text("[]")
+    with pytest.raises(UsageError, match="is not empty and holds no run"):
+        run.check(IDENTITY)
+
+
 @pytest.mark.parametrize("text", ["[]", "3", "null", '"x"', "{", "[" * 100_000, "\x00"])
 def test_a_config_that_is_none_is_named(held, text):
     (held.path / "config.json").write_text(text)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from zoo.errors import InterruptError, StallError, UsageError, ZooError
+from zoo.support.interrupts import ENDS, Interrupt, heard
 from zoo.support.names import printable_lines, suggestion
 
 _OF_THE_USER = (
@@ -96,38 +97,34 @@ class _Help(argparse.HelpFormatter):
 
 def run(command: Callable[[], None]) -> int:
     """Runs a command; an error made on purpose becomes a message on standard error and its exit code."""
-    asked: list[int] = []
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a file's name may be no text
-
-    def interrupt(number: int, frame: Any) -> None:
-        asked.append(number)
-        raise KeyboardInterrupt
-
-    replaced = (
-        threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    interrupt = Interrupt(signal.getsignal(signal.SIGINT))
+    replaced = threading.current_thread() is threading.main_thread() and interrupt.before in (
+        signal.default_int_handler,
+        ENDS,
     )
-    if replaced:
-        signal.signal(signal.SIGINT, interrupt)
+    if not replaced:
+        return _run(command, interrupt)
     try:
-        return _run(command, asked)
-    except Exception:
+        signal.signal(signal.SIGINT, interrupt)
+        with heard(lambda: signal.raise_signal(signal.SIGINT)):
+            return _run(command, interrupt)
+    except (Exception, KeyboardInterrupt):
         # Libraries make errors of their own of a Ctrl-C that meets them at work.
-        if not asked:
+        if not interrupt.asked:
             raise
         print("interrupted", file=sys.stderr)
         return 130
     finally:
-        if replaced:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, interrupt.before)
 
 
-def _run(command: Callable[[], None], asked: list[int]) -> int:
+def _run(command: Callable[[], None], interrupt: Interrupt) -> int:
     try:
         command()
     except ZooError as error:
-        if asked and not isinstance(error, InterruptError):  # made of a Ctrl-C by what caught it
+        if interrupt.asked and not isinstance(error, InterruptError):  # made of a Ctrl-C by what caught it
             print("interrupted", file=sys.stderr)
             return 130
         text = printable_lines(str(error))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import InterruptError, RunError, StallError
+from zoo.support.interrupts import heard
 
 SILENT_SECONDS = 60.0
 """How long the loader may take for a batch before it is said."""
@@ -37,6 +38,11 @@ class Stop:
         """Whether a signal has come."""
         return self.number is not None
 
+    def check(self) -> None:
+        """Raises InterruptError if a signal has come."""
+        if self.asked:
+            raise self.error("stopped")
+
     def ask(self) -> None:
         """Stops as if SIGTERM had come, if nothing has: another worker was told to stop."""
         self.number = self.number or signal.SIGTERM
@@ -59,19 +65,21 @@ class Stop:
                 signal.signal(number, handler)
 
         def handle(number: int, frame: Any) -> None:
-            self.number = number
-            restore()
+            self.number = self.number or number
             if not self._deferred:
                 self._acted = True
-                raise self.error("stopped")
+                raise KeyboardInterrupt  # which passes where libraries catch every Exception
+            restore()
             # A signal handler must not print through a buffer that it may have interrupted.
             os.write(2, b"\nstopping after this step, and saving; a second Ctrl-C ends it at once, without\n")
 
-        for number in before:
-            signal.signal(number, handle)
         try:
-            yield
-        except Exception:
+            for number in before:
+                signal.signal(number, handle)
+            with heard(lambda: signal.raise_signal(self.number or signal.SIGINT)):
+                yield
+            self.check()  # whoever caught what was raised went on
+        except (Exception, KeyboardInterrupt):
             if self._acted:  # libraries make errors of their own of what is raised while they trace a model
                 raise self.error("stopped") from None
             raise

@@ -17,6 +17,7 @@ wandb/, wandb-id  Weights & Biases's files, and the run's id there, of a run wit
 import errno
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,9 @@ from zoo.training.outcome import scores_of
 
 LENGTH = ("steps", "patience")
 """Settings that decide how long a run goes on, and nothing else of it."""
+
+_BEGUN = re.compile(rf"{re.escape(LOCK)}|environment\.json|\.(environment|config)-.*\.json")
+"""The files of a start that was cut before it wrote config.json."""
 
 
 class RunDirectory:
@@ -57,7 +61,7 @@ class RunDirectory:
             raise UsageError(f"--run-dir {self.path} is a file: give a directory")
         file = self.path / "config.json"
         if not file.exists():
-            if self.path.is_dir() and any(path.name != LOCK for path in self.path.iterdir()):
+            if self.path.is_dir() and not all(_BEGUN.fullmatch(path.name) for path in self.path.iterdir()):
                 raise UsageError(f"{self.path} is not empty and holds no run: choose another --run-dir")
             return None
         held = _read(file, dict, "choose another --run-dir")

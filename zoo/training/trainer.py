@@ -116,6 +116,7 @@ class Trainer:
         if config.rebalance:
             self._loss = self._rebalanced()
         self._best, self._untrained = math.inf, math.nan
+        self._unrecorded: list[list[float]] = []  # losses of the last steps before the one to begin after
         self._run = ""
         self._trackers = Trackers()
         self._stop = Stop()
@@ -198,12 +199,13 @@ class Trainer:
 
     def _start(self) -> int:
         """The step to begin after, with the weights of then in every worker."""
-        start = 0
+        start, self._unrecorded = 0, []
         if self.devices.chief:
             self._run = self.run_dir.digest()
         if self.devices.chief and self.run_dir.checkpoints.steps():
             state = self.run_dir.checkpoints.load(self._variables(), self._say, self._run)
             start, self._micro_batch = state["step"], min(self._micro_batch, state["micro_batch"] or self._micro_batch)
+            self._unrecorded = state.get("losses", [])
         start, self._micro_batch = (
             int(value[0]) for value in self.devices.from_chief([np.array([start]), np.array([self._micro_batch])])
         )
@@ -226,10 +228,10 @@ class Trainer:
         scores: Scores | None = None
         if validation:
             if not self.run_dir.checkpoints.steps():
-                self._save(0)
+                self._save(0, [])
             recorded = any(r["step"] == start and "validation" in r for r in self.run_dir.records())
             if not recorded and (start == config.steps or start % config.validate_every == 0):
-                self._say("scoring the model as it is before the first step")
+                self._say(f"scoring the model as it is {f'at step {start}' if start else 'before the first step'}")
                 scores = self._validate(start, validation)
         (self._untrained,) = map(float, self.devices.from_chief([np.float32(self._untrained)]))
         with self.devices.strategy.scope():
@@ -244,7 +246,7 @@ class Trainer:
                 seed=config.seed,
             )
         fetcher = Fetcher(self._batches(start), start, self._image_names, self._say)
-        losses: list[Any] = []
+        losses: list[Any] = [*self._unrecorded]
         step, ended = start, self._patience_is_over()
         try:
             with TrainingProgress(config.steps, start, config.batch_size, self._console) as progress:
@@ -256,19 +258,21 @@ class Trainer:
                         except tf.errors.ResourceExhaustedError as error:
                             raise _OutOfMemoryError from error
                         step += 1
-                        # Asked once a step: a signal that comes after this line is for the next step, which saves.
-                        stopping = self._stop_now(step) and step < config.steps
                         due = step == config.steps or step % config.validate_every == 0
-                        saving = due or step % config.checkpoint_every == 0 or stopping
+                        saving = due or step % config.checkpoint_every == 0
                         if step % CHECK_EVERY == 0 or saving:
-                            self._check(step, losses, progress)
+                            self._record(step, losses, progress)
                             losses.clear()
-                        if saving:
-                            self._save(step)
+                        # Asked once a step: a signal that comes after this line is for the next step, which saves.
+                        stopping = self._stop_now(step)
+                        if saving or stopping:
+                            self._save(step, losses)
                     if stopping:
                         raise self._stop.error(
                             f"stopped at step {step} of {config.steps}, saved in {self.run_dir.path}"
                         )
+                    if due and self.devices.workers == 1:
+                        self._stop.check()  # a validation comes before the next step, or there is none
                     if due and validation:
                         began = time.monotonic()
                         scores = self._validate(step, validation)
@@ -276,9 +280,7 @@ class Trainer:
                         progress.pause(time.monotonic() - began)
                     ended = due and self._patience_is_over()
         except StallError:
-            if losses:
-                self._check(step, losses, progress)
-            self._save(step)
+            self._save(step, losses)
             raise
         finally:
             fetcher.close()
@@ -313,18 +315,21 @@ class Trainer:
         self._stop.ask()
         return True
 
-    def _check(self, step: int, losses: list[Any], progress: TrainingProgress) -> None:
-        """Looks at the losses of the last steps, and records them."""
-        # The main loss, then the added ones.
+    def _check(self, step: int, losses: list[Any]) -> np.ndarray:
+        """The losses of the last steps, (n, 1 and the added ones); raises RunError if training diverged."""
         values = np.array([np.ravel(value) for value in losses], np.float64)
-        finite = np.isfinite(values).all(axis=1)
         saved = self.run_dir.checkpoints.steps()
         kept = (
             f"the checkpoint of step {saved[0]} is intact in {self.run_dir.path}" if saved else "nothing was saved yet"
         )
-        main = np.where(finite, values[:, 0], np.nan)
-        check_losses(main, step, self._untrained, self._image_names, kept)
-        loss, *parts = map(float, values.mean(axis=0))
+        if losses:
+            main = np.where(np.isfinite(values).all(axis=1), values[:, 0], np.nan)
+            check_losses(main, step, self._untrained, self._image_names, kept)
+        return values
+
+    def _record(self, step: int, losses: list[Any], progress: TrainingProgress) -> None:
+        """Records the mean losses of the last steps."""
+        loss, *parts = map(float, self._check(step, losses).mean(axis=0))
         progress.update(step, loss)
         self._log(
             step=step,
@@ -334,7 +339,9 @@ class Trainer:
             learning_rate=float(np.asarray(self.optimizer.learning_rate)),  # of the step that comes next
         )
 
-    def _save(self, step: int) -> None:
+    def _save(self, step: int, losses: list[Any]) -> None:
+        """Saves the run as it is after a step, with losses that are not recorded yet."""
+        unrecorded = self._check(step, losses).tolist()
         if self.devices.chief:
             self.run_dir.checkpoints.save(
                 self._variables(),
@@ -343,6 +350,7 @@ class Trainer:
                     "step": step,
                     "examples": step * self.config.batch_size,
                     "micro_batch": self._micro_batch if self._micro_batch < self._share else 0,
+                    "losses": unrecorded,
                 },
             )
 
