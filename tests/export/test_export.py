@@ -43,6 +43,9 @@ SOME += [
     *((name, None) for name in ("residual-uv", "hypercolumn-residual_uv")),
     *((name, d) for name in ("hypercolumn-bins", "hypercolumn-v_given_u") for d in ("mode", "mean", "sample")),
 ]
+FAR = {"head_logits": 0.05, "head_u": 0.05, "head_v_given_u": 0.05, "head_joint": 0.05, "head_tanh": 0.5}
+"""By last layer, how much is added to its weights."""
+
 LUMA = np.random.default_rng(0).random((1, 11, 18, 1), dtype=np.float32)
 
 
@@ -64,8 +67,8 @@ def networks():
     for name, (model, options) in ({name: (name, SMALL.get(name, {})) for name in zoo.list_models()} | OTHERS).items():
         made[name] = zoo.create(model, encoder_weights="none", initializer="he_normal", **options)
         for layer in made[name].layers:
-            if layer.name in ("head_logits", "head_u", "head_v_given_u", "head_joint", "head_tanh"):
-                layer.set_weights([w + rng.normal(0, 0.05, w.shape) for w in layer.get_weights()])
+            if layer.name in FAR:
+                layer.set_weights([w + rng.normal(0, FAR[layer.name], w.shape) for w in layer.get_weights()])
     return {name: (model, Predictor(model)) for name, model in made.items()}
 
 
