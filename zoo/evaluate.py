@@ -10,6 +10,7 @@ from zoo.chroma.decoders import DECODERS, PAGE_DECODER
 from zoo.errors import UsageError
 from zoo.evaluation.gallery import DEFAULT_DECODERS as GALLERY_DECODERS
 from zoo.evaluation.gallery import OPTIONS, Gallery, add_options, decoders_of
+from zoo.evaluation.task import SETTLED, Task, get_task, list_tasks
 from zoo.models.kinds import answers_with
 from zoo.support.command import Parser, import_tensorflow, run
 
@@ -31,13 +32,21 @@ def parser() -> Parser:
         "candidates",
         nargs="*",
         metavar="CANDIDATE",
-        help="a run directory, a .keras file, the name of a model with released weights, or of an oracle",
+        help="a run directory, a .keras file, the name of a model with released weights, or of an oracle; or what is"
+        " not of this zoo, as onnx:FILE, files:DIR of coloured pictures, or python:MODULE:FUNCTION, which runs that"
+        " code; NAME=onnx:FILE and so on give it a name",
     )
     p.add_argument(
         "--data",
         default="procedural",
         metavar="NAME|PATH",
         help="a data set's name, tfds:NAME, a folder of images, or a .zip/.cbz",
+    )
+    p.add_argument(
+        "--task",
+        metavar="NAME@VERSION",
+        help="what to evaluate on, written down once: data, split, sizes, decoders and seed, of"
+        f" {', '.join(list_tasks())}; with --data PATH where the images lie elsewhere",
     )
     p.add_argument("--split", choices=SPLITS, default="test", help="of the data set")
     p.add_argument(
@@ -82,12 +91,15 @@ def parser() -> Parser:
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """Runs the command."""
-    decoders = decoders_of(arguments, DEFAULT_DECODERS)
+    task = settled(arguments) if arguments.task else None
+    decoders = decoders_of(arguments, ",".join(task.decoders) if task else DEFAULT_DECODERS)
     for option, value in (("--limit", arguments.limit), ("--max-side", arguments.max_side)):
         if value is not None and value < 1:
             raise UsageError(f"{option} must be at least 1, not {value}")
     if arguments.out and arguments.out.exists() and not arguments.out.is_dir():
         raise UsageError(f"--out: {arguments.out} is a file; give a directory")
+    if arguments.out and (arguments.out / "gallery").exists() and not (arguments.out / "gallery").is_dir():
+        raise UsageError(f"--out: {arguments.out / 'gallery'} is a file where pictures are to go: move it away")
     shown = {name: getattr(arguments, name) for name in OPTIONS}
     changed = [name for name, value in shown.items() if value != parser().get_default(name)]
     if changed and not arguments.gallery:
@@ -103,6 +115,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     from zoo.data.drawn.procedural import CLASSES
     from zoo.data.pipeline import fixed_crops
     from zoo.evaluation.candidates import BASELINES, Model, check, parse
+    from zoo.evaluation.foreign import PictureFolder, is_foreign, open_foreign
     from zoo.evaluation.oracles import ORACLES, PALETTES
     from zoo.evaluation.record import Evaluated, evaluation_result
     from zoo.evaluation.scoring import GAIN_SUBJECTS, Evaluation, ideal_results, matched_gain, subjects
@@ -110,8 +123,10 @@ def evaluate(arguments: argparse.Namespace) -> None:
     from zoo.support.console import say, scanning, stderr_console
 
     for spec in arguments.candidates:
-        check(spec)
-    models = [spec for spec in arguments.candidates if spec not in (*BASELINES, *ORACLES)]
+        if not is_foreign(spec):
+            check(spec)
+    foreign = {spec: open_foreign(spec, arguments.seed) for spec in arguments.candidates if is_foreign(spec)}
+    models = [spec for spec in arguments.candidates if spec not in (*BASELINES, *ORACLES, *foreign)]
     no_classifier = f"--decode {arguments.decode}: none of the candidates is a classifier"
     if arguments.decode and all(answers_with(spec) == "uv" for spec in models):
         raise UsageError(no_classifier)
@@ -119,6 +134,11 @@ def evaluate(arguments: argparse.Namespace) -> None:
     with scanning(console) as progress:
         dataset = open_dataset(arguments.data, crop=CROP, progress=progress)
     say(dataset.summary())
+    if task:
+        task.check_data(dataset.fingerprint, arguments.data)
+    for each in foreign.values():
+        if isinstance(each, PictureFolder):
+            each.find(dataset.splits[arguments.split].images[: arguments.limit])
     import_tensorflow()
     from zoo.support import machine
     from zoo.training.validation import mean_chroma
@@ -127,14 +147,14 @@ def evaluate(arguments: argparse.Namespace) -> None:
     specs = [*BASELINES, *(spec for spec in arguments.candidates if spec not in BASELINES)]
     if models:
         say("loading the models")
-    candidates = [parse(spec, decoders, mean_uv, arguments.seed) for spec in specs]
+    candidates = [foreign.get(spec) or parse(spec, decoders, mean_uv, arguments.seed) for spec in specs]
     to_show = [spec for spec, candidate in zip(specs, candidates, strict=True) if isinstance(candidate, Model)]
     if gallery and not to_show:
-        raise UsageError("--gallery: none of the candidates is a model")
+        raise UsageError("--gallery: none of the candidates is a model of this zoo")
     labels = [candidate.ways[0].label for candidate in candidates]
     for label in labels:
         if labels.count(label) > 1:
-            raise UsageError(f"two of the candidates are called {label!r}: rename one")
+            raise UsageError(f"two of the candidates are called {label!r}: rename one, as NAME=onnx:FILE can")
     if arguments.decode and not any(isinstance(each, Model) and each.classifies for each in candidates):
         raise UsageError(no_classifier)
 
@@ -170,6 +190,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         runs={each.way.label: each.run for each in models if each.run},
         ideal_indices=ideal_results() if dataset.splits[arguments.split].read_maps else None,
         candidates=evaluation.results(),
+        foreign={each.ways[0].title: each.about for each in foreign.values()},
     )
     if arguments.out:
         from zoo.evaluation.pictures import save_gallery, save_sheet
@@ -197,12 +218,34 @@ def evaluate(arguments: argparse.Namespace) -> None:
         print_tables(result)
 
 
+def settled(arguments: argparse.Namespace) -> Task:
+    """The task that was asked for; its settings become the command's.
+
+    Raises:
+        UsageError: there is none, it wants other versions of metrics, or an option that it decides was given.
+    """
+    task, defaults = get_task(arguments.task), parser()
+    task.check_versions()
+    if arguments.hints is not None:
+        raise UsageError("--hints is of no task: leave --task out")
+    for option in SETTLED:
+        if getattr(arguments, option) != defaults.get_default(option):
+            flag = f"--{option.replace('_', '-')}"
+            raise UsageError(f"{flag} is the task's to decide: leave it out, or --task")
+    if arguments.data == defaults.get_default("data"):
+        arguments.data = task.data
+    for option, value in task.settings().items():
+        setattr(arguments, option, value)
+    return task
+
+
 def with_hints(arguments: argparse.Namespace) -> None:
     """Runs `--hints`."""
     if arguments.gallery is not None:
         raise UsageError("--gallery is not of hints: leave one of them out")
     from zoo.data.dataset import open_dataset
     from zoo.evaluation.candidates import BASELINES, check
+    from zoo.evaluation.foreign import is_foreign
     from zoo.evaluation.oracles import ORACLES, PALETTES
     from zoo.support.console import say, scanning, stderr_console
     from zoo.support.files import write_text
@@ -210,9 +253,9 @@ def with_hints(arguments: argparse.Namespace) -> None:
     if not arguments.candidates:
         raise UsageError("--hints: give the models that are to take them")
     for spec in arguments.candidates:
+        if spec in (*BASELINES, *ORACLES) or is_foreign(spec):
+            raise UsageError(f"{spec} takes no hints: give models of this zoo")
         check(spec)
-        if spec in (*BASELINES, *ORACLES):
-            raise UsageError(f"{spec} takes no hints: give models")
     if arguments.decode and all(answers_with(spec) == "uv" for spec in arguments.candidates):
         raise UsageError(f"--decode {arguments.decode}: none of the candidates is a classifier")
     console = stderr_console()

@@ -5,6 +5,7 @@ a kind has beyond numbers that can be compared: a run's configuration and histor
 """
 
 import json
+import math
 import re
 import types
 import typing
@@ -15,7 +16,8 @@ from typing import Any, NoReturn
 
 from zoo.errors import UsageError
 from zoo.metrics import IMAGE_METRICS, INDICES, Metric
-from zoo.support.files import write_text
+from zoo.support.files import regular, write_text
+from zoo.support.names import brief
 
 SCHEMA = 3
 KINDS = ("training", "evaluation", "benchmark")
@@ -28,11 +30,11 @@ FOUND = ("value", "low", "high", "values")
 
 @dataclass(frozen=True)
 class Way:
-    """One way of colouring: a baseline, an oracle, or a model with a decoder and a gain.
+    """One way of colouring: a baseline, an oracle, a model with a decoder and a gain, or what is not of this zoo.
 
     Attributes:
         label: what the user calls the model, or the name of the baseline or oracle.
-        kind: `baseline`, `oracle` or `model`.
+        kind: `baseline`, `oracle`, `model`, or `foreign`, which competes as models do and is marked everywhere.
         model: the registered model's name; None where it is none, or not known.
         decoder: of a classifier, as `zoo.chroma.decoders` reads it, or None.
         gain: U and V are multiplied by it.
@@ -50,21 +52,31 @@ class Way:
         return cls(**{each.name: details[each.name] for each in fields(cls)})
 
     @property
+    def name(self) -> str:
+        """The label, marked if it is not of this zoo."""
+        return f"{self.label} (foreign)" if self.kind == "foreign" else self.label
+
+    @property
     def title(self) -> str:
         """What tables call it, and rows `variant`."""
         if self.decoder:
             return f"{self.label}, {self.decoder}"
-        return self.label if self.gain == 1 else f"{self.label} × {self.gain:.2f}"
+        return self.name if self.gain == 1 else f"{self.label} × {self.gain:.2f}"
 
     @property
     def form(self) -> str:
-        """What is done with the model's answer: its decoder, `gain-matched`, or nothing."""
-        return self.decoder or ("" if self.gain == 1 else "gain-matched")
+        """What is done with the model's answer: its decoder, `gain-matched`, or nothing; `foreign` of what is so."""
+        return "foreign" if self.kind == "foreign" else self.decoder or ("" if self.gain == 1 else "gain-matched")
+
+    @property
+    def contends(self) -> bool:
+        """Whether it is a model, of this zoo or not."""
+        return self.kind in ("model", "foreign")
 
     @property
     def control(self) -> bool:
         """Whether it competes with nobody: no model, or a regression made as colourful as the truth."""
-        return self.kind != "model" or self.gain != 1
+        return not self.contends or self.gain != 1
 
 
 MEASURES = {
@@ -283,7 +295,10 @@ def load_result(path: Path, kind: str | None = None) -> Result:
             does not read; the message names the file and, where it is one, the row and column.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        text = regular(path).read_text(encoding="utf-8")
+        found = json.loads(text, parse_constant=_refuse_constant)
+        if "\\u" in text:  # a half of a pair is no text that could be written
+            json.dumps(found, ensure_ascii=False).encode()
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
@@ -294,9 +309,10 @@ def load_result(path: Path, kind: str | None = None) -> Result:
     if schema != SCHEMA:
         older = "an older version wrote it: python tools/migrate_results.py FILE, of the project's sources, renews it"
         what = "a newer version wrote it: upgrade" if schema > SCHEMA else older
-        raise UsageError(f"{path} is of schema {schema}, and this version reads {SCHEMA}; {what}")
+        raise UsageError(f"{path} is of schema {brief(schema)}, and this version reads {SCHEMA}; {what}")
     if found.get("kind") not in KINDS:
-        raise UsageError(f"{path} holds a result of kind {found.get('kind')!r}, which is none of {', '.join(KINDS)}")
+        known = ", ".join(KINDS)
+        raise UsageError(f"{path} holds a result of kind {brief(found.get('kind'))}, which is none of {known}")
     if kind not in (None, found["kind"]):
         raise UsageError(f"{path} holds a result of kind {found['kind']!r}, not {kind!r}")
     rows, details = found.get("rows"), found.get("details")
@@ -345,27 +361,54 @@ def _refuse_constant(name: str) -> NoReturn:
 def _check(path: Path, index: int, row: Any) -> None:
     if not isinstance(row, dict) or set(row) != set(COLUMNS):
         odd = sorted(set(row) ^ set(COLUMNS)) if isinstance(row, dict) else COLUMNS
-        raise UsageError(f"{path} is not a result file: row {index} lacks or adds {', '.join(odd)}")
+        raise UsageError(f"{path} is not a result file: row {index} lacks or adds {brief(', '.join(odd))}")
     for name, wanted in _TYPES.items():
-        if not _fits(row[name], wanted):
-            raise UsageError(f"{path}: {name} of row {index} is {row[name]!r}, not {_name_of(wanted)}")
+        if not fits(row[name], wanted):
+            raise UsageError(f"{path}: {name} of row {index} is {brief(row[name])}, not {_name_of(wanted)}")
     if row["metric"] not in METRICS:
         raise UsageError(
-            f"{path}: row {index} is of the metric {row['metric']!r}, which is not known here; if it is one of yours,"
-            " import the file that registers it"
+            f"{path}: row {index} is of the metric {brief(row['metric'])}, which is not known here; if it is one of"
+            " yours, import the file that registers it"
         )
     if row["schema"] != SCHEMA:
         raise UsageError(f"{path}: row {index} is of schema {row['schema']}, the file of {SCHEMA}")
 
 
-def _fits(value: Any, wanted: Any) -> bool:
+def fits(value: Any, wanted: Any) -> bool:
+    """Whether a value from JSON is of a type, such as `list[float | None]`; numbers are to fit into 64 bits.
+
+    Args:
+        value: the value.
+        wanted: the type; of an object also a dictionary: the type of each of its keys that is needed.
+    """
+    origin, parts = typing.get_origin(wanted), typing.get_args(wanted)
+    if wanted is Any:
+        return True
+    if isinstance(wanted, dict):
+        return isinstance(value, dict) and all(key in value and fits(value[key], each) for key, each in wanted.items())
     if isinstance(wanted, types.UnionType):
-        return any(_fits(value, each) for each in typing.get_args(wanted))
-    if typing.get_origin(wanted) is list:
-        return isinstance(value, list) and all(_fits(each, typing.get_args(wanted)[0]) for each in value)
+        return any(fits(value, each) for each in parts)
+    if origin is list:
+        return isinstance(value, (list, tuple)) and all(fits(each, parts[0]) for each in value)
+    if origin is tuple:  # a list of so many
+        return len(value) == len(parts) and all(map(fits, value, parts)) if isinstance(value, (list, tuple)) else False
+    if origin is dict:
+        return isinstance(value, dict) and all(fits(each, parts[1]) for each in value.values())
     if wanted in (int, float):
-        return isinstance(value, int if wanted is int else (int, float)) and not isinstance(value, bool)
+        number = isinstance(value, int) or (isinstance(value, float) and wanted is float and math.isfinite(value))
+        return number and not isinstance(value, bool) and (isinstance(value, float) or abs(value) < 2**63)
     return isinstance(value, wanted)
+
+
+def misfit(value: dict[str, Any], wanted: dict[str, Any]) -> str | None:
+    """The first key of an object that is missing or of another type, with its value; None if there is none."""
+    for name, each in wanted.items():
+        if name not in value:
+            return f"{name} is missing"
+        if not fits(value[name], each):
+            inner = misfit(value[name], each) if isinstance(each, dict) and isinstance(value[name], dict) else None
+            return f"{name}: {inner}" if inner else f"{name} is {brief(value[name])}"
+    return None
 
 
 def _name_of(wanted: Any) -> str:

@@ -31,7 +31,7 @@ from zoo.training.config import (
     load_recipe,
     resolve,
 )
-from zoo.training.devices import DISTRIBUTE, open_devices, read_tf_config
+from zoo.training.devices import DISTRIBUTE, check_port, open_devices, read_tf_config
 from zoo.training.start import read_start
 from zoo.training.trackers import TRACKERS, check_trackers, open_trackers
 
@@ -247,7 +247,7 @@ def model_options(pairs: list[str]) -> dict[str, Any]:
             raise UsageError(f"--option takes KEY=VALUE, not {pair!r}")
         try:
             options[key] = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             options[key] = text
     return options
 
@@ -273,7 +273,8 @@ def train(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--keep-checkpoints must be at least 1, not {arguments.keep_checkpoints}")
     together = arguments.distribute == "multiworker"
     if together:
-        read_tf_config()
+        workers, worker = read_tf_config()
+        check_port(workers[worker])
 
     from zoo.data.dataset import open_dataset, with_panels
     from zoo.data.pipeline import VIEW_LEAST
@@ -295,7 +296,6 @@ def train(arguments: argparse.Namespace) -> None:
         identity |= {"start_digest": start.digest}
     devices = None
     if together:
-        workers, worker = read_tf_config()
         others = ", ".join(address for address in workers if address != workers[worker])
         say(f"worker {worker} of {len(workers)}, {workers[worker]}: waiting for {others}, for as long as it takes")
         devices = import_tensorflow(lambda: open_devices(arguments.distribute))

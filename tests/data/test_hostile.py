@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fuzz import KINDS, MEMORY_BOUND, fuzz, good_files, mutants, peak_memory
+from fuzz import KINDS, MEMORY_BOUND, SUBJECTS, fuzz, good_files, mutants, peak_memory
 from PIL import Image
 
 import zoo
@@ -244,9 +244,9 @@ def test_mutants_do_not_depend_on_the_machine():
 
 
 def test_fuzz():
-    found = fuzz(100, seed=100)
-    assert found["problems"] == []
-    counts = found["counts"]
+    found = fuzz("images", 100, seed=100)
+    assert found.problems == {}
+    counts = found.counts
     for kind in KINDS:
         assert counts[kind] >= 16
         assert counts[f"{kind} refused"]
@@ -254,7 +254,17 @@ def test_fuzz():
     assert counts["coloured"] > 25
 
 
+@pytest.mark.parametrize("subject", [each for each in SUBJECTS if each != "images"])
+def test_fuzz_of_all_that_is_given(subject):
+    found = fuzz(subject, 40, seed=100)
+    assert found.problems == {}
+    assert found.counts["cases"] == 40
+    assert found.counts["refused"] >= 5
+    assert found.counts["done"] >= 2
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_fuzz_long():
-    assert fuzz(6000, seed=1)["problems"] == []
+@pytest.mark.parametrize(("subject", "count"), [(each, 6000 if each == "images" else 5000) for each in SUBJECTS])
+def test_fuzz_long(subject, count):
+    assert fuzz(subject, count, seed=1).problems == {}

@@ -210,3 +210,9 @@ def test_a_manifest_without_groups_is_named(folder, tmp_path, capsys):
     (tmp_path / "manifest.csv").write_text("file,book\nx.png,1\n")
     assert evaluate.main(["--data", str(tmp_path)]) == 2
     assert "manifest.csv has no column 'group'" in capsys.readouterr().err
+
+
+def test_a_file_where_the_pictures_are_to_go_is_named_at_once(tmp_path, capsys):
+    (tmp_path / "gallery").touch()
+    assert evaluate.main(["--data", "nowhere", "-o", str(tmp_path)]) == 2
+    assert f"--out: {tmp_path / 'gallery'} is a file where pictures are to go" in capsys.readouterr().err

@@ -161,3 +161,16 @@ def test_a_damaged_record_is_named(text: str, tmp_path: Path) -> None:
     (tmp_path / "gallery.json").write_text(text)
     with pytest.raises(zoo.errors.UsageError, match=r"gallery\.json"):
         load_gallery(tmp_path)
+
+
+@pytest.mark.parametrize("stray", ["holiday.png", "25.webp", "album"])
+def test_a_stray_in_a_gallery_is_not_thrown_away(stray, pages, models, tmp_path, capsys) -> None:
+    (tmp_path / "gallery.json").write_text('{"pages": [{"picture": "01.webp"}]}')
+    (tmp_path / "01.webp").touch()
+    (tmp_path / stray).mkdir() if stray == "album" else (tmp_path / stray).write_bytes(b"x")
+    assert gallery.main([f"{models}/residual.keras", "--data", str(pages), "--out", str(tmp_path)]) == 2
+    assert f"{tmp_path / stray} is no part of the gallery there" in capsys.readouterr().err
+    assert (tmp_path / stray).exists()
+    (tmp_path / "gallery.json").write_text("[]")
+    assert gallery.main([f"{models}/residual.keras", "--data", str(pages), "--out", str(tmp_path)]) == 2
+    assert "gallery.json is damaged" in capsys.readouterr().err

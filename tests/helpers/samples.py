@@ -6,8 +6,7 @@ from typing import Any
 
 from zoo.evaluation.candidates import BASELINES
 from zoo.evaluation.oracles import ORACLES
-from zoo.evaluation.record import Evaluated, Measured, evaluation_result
-from zoo.evaluation.scoring import CHROMA_EDGES
+from zoo.evaluation.record import CHROMA_EDGES, Evaluated, Measured, evaluation_result
 from zoo.metrics import IMAGE_METRICS, INDICES
 from zoo.results import Environment, Record, Result, Row, Way, as_record, save_result
 from zoo.training.outcome import Scores, ValidationRow, speed_of, training_result

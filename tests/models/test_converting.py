@@ -369,7 +369,7 @@ def test_eccv16_answers_as_the_authors_network_does(saved, colorizers):
 
     theirs = colorizers["eccv16"]
     model = convert(read_weights("eccv16", saved / "eccv16-zip.pth"))
-    ours = keras.Model(model.input, model.get_layer("head_joint").output)
+    ours = keras.Model(model.inputs[0], model.get_layer("head_joint").output)
     for size in SIZES:
         luma, lightness = luma_and_lab(*size)
         found = []

@@ -16,7 +16,6 @@ from zoo.chroma.yuv import split_luma
 from zoo.errors import UsageError
 from zoo.models.field.eccv16 import PUBLISHED as ECCV16
 from zoo.models.field.siggraph17 import PUBLISHED as SIGGRAPH17
-from zoo.models.layers import AnnealedAb
 from zoo.models.layers.lab import ab_to_uv, lightness, uv_to_ab
 from zoo.models.prediction import Predictor
 
@@ -62,17 +61,18 @@ def test_grey_stays_grey():
     np.testing.assert_allclose(numpy(ab_to_uv, nothing, luma), 0, atol=1e-6)
 
 
-def test_an_annealed_mean_lies_between_mean_and_mode():
-    rng = np.random.default_rng(0)
-    logits = rng.normal(0, 2, (4, 3, 5, 313)).astype(np.float32)
-    shares = np.exp(logits)
-    shares /= shares.sum(-1, keepdims=True)
-    mean = keras.ops.convert_to_numpy(AnnealedAb(1.0)(logits))
-    np.testing.assert_allclose(mean, shares @ AB_CENTERS, atol=1e-3)
-    mode = AB_CENTERS[logits.argmax(-1)]
-    np.testing.assert_allclose(AnnealedAb(1e-4)(logits), mode, atol=1e-3)
-    annealed = AnnealedAb.from_config(AnnealedAb().get_config())(logits)
-    assert np.abs(annealed - mode).mean() < np.abs(mean - mode).mean()
+def test_the_mean_of_the_bins_is_their_colours_mean():
+    """As the release answers, but averaged in UV: of few bins that are near each other, the two are alike."""
+    model = zoo.create("eccv16", **small("eccv16"))
+    bias = np.full(313, -12.0, np.float32)
+    near = [AB_CENTERS.tolist().index(each) for each in ([20, 20], [30, 20], [20, 30])]
+    bias[near] = 1, 0.5, 0
+    layer = model.get_layer("head_joint")
+    layer.set_weights([np.zeros(layer.kernel.shape, np.float32), bias])
+    luma = np.full((1, 16, 24, 1), 0.5, np.float32)
+    share = np.exp(bias) / np.exp(bias).sum()
+    expected = numpy(ab_to_uv, (share @ AB_CENTERS)[None], luma[0, :1, 0])[0]
+    np.testing.assert_allclose(Predictor(model)(luma).decode("mean")[0, 8, 8], expected, atol=0.01)
 
 
 @pytest.mark.parametrize(("name", "published"), [("eccv16", ECCV16), ("siggraph17", SIGGRAPH17)])
@@ -106,7 +106,8 @@ def test_a_hint_changes_the_answer_and_a_colour_that_is_not_given_does_not():
         ({"initializer": "zeros"}, "initializer must be one of truncated_normal, he_normal, glorot_uniform, not"),
         ({"seed": 0.5}, "seed must be a whole number, not 0.5"),
         ({"widht": 0.5}, "unknown model option 'widht'. Did you mean 'width'?"),
-        ({"trunk": "residual"}, "unknown model option 'trunk'"),
+        ({"trunk": "residual"}, "unknown model option 'trunk'. Known options: width, initializer, momentum, seed."),
+        ({"encoder": "vgg16"}, "unknown model option 'encoder'"),
     ],
 )
 def test_odd_options_are_refused(options, message):

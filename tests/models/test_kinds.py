@@ -45,11 +45,21 @@ def test_a_release_tells():
         answers_with("residul")
 
 
-@pytest.mark.parametrize("config", [{}, [], {"config": {"input_layers": [], "output_layers": []}}, "x"])
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        [],
+        {"config": {"input_layers": [], "output_layers": []}},
+        "x",
+        *({"config": {"contract": c}} for c in ([3], "x")),
+    ],
+)
 def test_what_cannot_be_told_is_left_to_keras(tmp_path, config):
     with zipfile.ZipFile(tmp_path / "x.keras", "w") as archive:
         archive.writestr("config.json", json.dumps(config))
     assert answers_with(tmp_path / "x.keras") is None
+    assert trained_side(tmp_path / "x.keras") == 0
     assert answers_with("hf://USER/MODEL") is None
     assert weights_digest("hf://USER/MODEL") is None
 

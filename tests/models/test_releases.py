@@ -188,3 +188,12 @@ def test_what_comes_with_the_package_is_whole():
         assert card.attribution
         assert card.licence
         assert card.commit != "unknown"
+
+
+def test_a_release_needs_a_record_and_lines_of_text(runs):
+    model, about = zoo.load(runs / "run"), {"data": "patches", "attribution": "nobody"}
+    with pytest.raises(UsageError, match="--licence must be one line of text"):
+        releasing.release(model, runs / "run", "comics", **about, licence="CC0\n1.0")
+    (runs / "run" / "metrics.jsonl").write_text("")
+    with pytest.raises(UsageError, match="metrics.jsonl does not hold the last model's scores"):
+        releasing.release(model, runs / "run", "comics", **about, licence="CC0", last=True, folder=releases.FOLDER)

@@ -6,11 +6,13 @@ from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 import report as tools
 from PIL import Image
 from samples import benchmark_rows, evaluation, run_result, save_evaluation
 
+from zoo.evaluation.pictures import save_gallery
 from zoo.report import __main__ as report
 from zoo.report.collected import load_run_file
 from zoo.report.figures import averaging_figure
@@ -287,3 +289,34 @@ def test_targets_that_cannot_be_read_are_named(root: Path, capsys: pytest.Captur
 
 def test_the_committed_tables_follow_from_the_committed_results() -> None:
     assert tools.build(ROOT, check=True) == ([], [])
+
+
+def test_strays_in_an_evaluations_gallery_are_named_and_not_shown(tmp_path, capsys) -> None:
+    found, folder = evaluation(), tmp_path / "evaluated"
+    save_evaluation(folder / "results.json", found)
+    shade = [np.full((8, 8, 3), value, np.uint8) for value in (10, 200)]
+    save_gallery(folder / "gallery", {each.way.title: shade for each in found.candidates})
+    command = ["build", str(folder), "-o", str(tmp_path / "out"), "--root", str(tmp_path)]
+    assert report.main(command) == 0
+    (folder / "gallery" / "holiday.png").write_bytes((folder / "gallery" / "00-00.webp").read_bytes())
+    (folder / "gallery" / "7-99.webp").write_bytes((folder / "gallery" / "00-00.webp").read_bytes())
+    (folder / "gallery" / "album.webp").mkdir()
+    (folder / "gallery" / "01-01.webp").write_bytes(b"RIFF")
+    (folder / "gallery" / "00-02.webp").unlink()
+    (folder / "gallery" / "00-02.webp").mkdir()
+    (folder / "gallery" / ".hidden").touch()
+    capsys.readouterr()
+    assert report.main(command) == 2
+    message = capsys.readouterr().err
+    for name in ("holiday.png", "7-99.webp", "album.webp"):
+        assert f"{folder / 'gallery' / name}: no picture of this evaluation; move it away" in message
+    for name in ("01-01.webp", "00-02.webp"):
+        assert f"{folder / 'gallery' / name}: " in message
+    assert "hidden" not in message
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "data:image/webp" not in page  # neither page has a picture of every candidate
+    assert "holiday.png: no picture" in page
+    assert str(tmp_path) not in page
+    save_gallery(folder / "gallery" / "x", {"truth": shade, "grey": shade})
+    save_gallery(folder / "gallery" / "x", {"truth": shade[:1]})  # of fewer pictures: the older ones go
+    assert [path.name for path in (folder / "gallery" / "x").iterdir()] == ["00-00.webp"]

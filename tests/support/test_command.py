@@ -4,7 +4,8 @@ import errno
 
 import pytest
 
-from zoo.support.command import run
+from zoo.errors import UsageError
+from zoo.support.command import Parser, run
 
 
 def failing(error: Exception):
@@ -33,3 +34,23 @@ def test_a_mistake_of_the_program_is_a_traceback():
         run(failing(OSError("no file")))
     with pytest.raises(ValueError, match="a mistake"):
         run(failing(ValueError("a mistake")))
+
+
+def test_a_value_that_argparse_would_drop_is_refused(capsys):
+    parser = Parser()
+    parser.add_argument("--pages", type=int)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--pages=--"])
+    assert "--pages: expected one argument" in capsys.readouterr().err
+
+
+def test_a_name_that_is_no_text_is_printed(capfd):
+    assert run(lambda: print("a\udcff.png")) == 0
+    assert capfd.readouterr().out == "a?.png\n"
+
+
+def test_a_message_that_no_screen_would_hold_is_cut(capsys):
+    assert run(failing(UsageError(f"{'x' * 60_000}: there is no such file"))) == 2
+    message = capsys.readouterr().err
+    assert len(message) < 3000
+    assert message.endswith("there is no such file\n")

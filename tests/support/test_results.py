@@ -25,6 +25,7 @@ from zoo.results import (
     machine_name,
     machine_of,
     merge_rows,
+    misfit,
     save_result,
     slug,
 )
@@ -217,7 +218,7 @@ def test_older_files_are_migrated_and_newer_ones_stay(tmp_path: Path) -> None:
     titles = ("truth", "grey", "mode", "residual", "conditional, mode+coherent")
     found = evaluation(dict.fromkeys(titles, 0.5))
     found.candidates.append(replace(found.candidates[3], way=Way("residual", "model", "residual", gain=1.35)))
-    found.candidates[4] = replace(found.candidates[4], calibration=[[[0.5]]])
+    found.candidates[4] = replace(found.candidates[4], calibration=[[[0.5] * 15] * 3] * 2)
     for name, result in (("run", run_result()), ("evaluation", evaluation_result(found))):
         path = tmp_path / f"{name}.json"
         save_result(path, result)
@@ -259,3 +260,37 @@ def test_the_committed_results_can_be_read() -> None:
         result = load_result(path)
         assert result.rows
         assert all(tuple(record) == COLUMNS for record in result.rows)
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted", "message"),
+    [
+        ({"a": 1}, {"a": int}, None),
+        ({"a": 1, "b": ""}, {"a": float}, None),
+        ({"a": [1, None]}, {"a": list[float | None]}, None),
+        ({}, {"a": int}, "a is missing"),
+        ({"a": True}, {"a": int}, "a is True"),
+        ({"a": 10**30}, {"a": float}, f"a is {10**30}"),
+        ({"a": {"b": []}}, {"a": {"b": str}}, "a: b is []"),
+        ({"a": {"b": {"c": "x"}}}, {"a": dict[str, dict[str, int]]}, "a is {'b': {'c': 'x'}}"),
+    ],
+)
+def test_what_does_not_fit_is_named(value: dict[str, Any], wanted: dict[str, Any], message: str | None) -> None:
+    assert misfit(value, wanted) == message
+
+
+def test_half_a_character_is_no_text(tmp_path: Path) -> None:
+    path = save_evaluation(tmp_path / "evaluation-x.json")
+    path.write_text(path.read_text(encoding="utf-8").replace("a processor", "\\udcff"), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"evaluation-x.json is not a result file"):
+        load_result(path)
+
+
+@pytest.mark.parametrize("part", ["data", "environment", "images", "candidates"])
+def test_an_evaluation_without_a_part_is_named(tmp_path: Path, part: str) -> None:
+    path = save_evaluation(tmp_path / "evaluation-x.json")
+    for value in (None, 3, [3], {"x": 3}):
+        details = json.loads(path.read_text(encoding="utf-8"))["details"] | {part: value}
+        changed(path, details=details)
+        with pytest.raises(UsageError, match=rf"evaluation-x.json is not a whole evaluation: .*{part}|label"):
+            load_evaluation(path)

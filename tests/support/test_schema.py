@@ -53,3 +53,10 @@ def test_what_a_setting_may_be_is_of_its_type():
     assert found == Settings(steps=9, share=0.0, rate=2.0, free="anything")
     assert [type(each) for each in (found.steps, found.share, found.rate)] == [int, float, float]
     assert Range().check("here", -1e300, float) == -1e300
+
+
+def test_a_value_that_is_too_large_to_show_is_cut():
+    for value in ("x" * 10**6, 10**5000, [1] * 10**6):
+        with pytest.raises(UsageError) as error:
+            Range().check("--flip", value, bool)
+        assert len(str(error.value)) < 300

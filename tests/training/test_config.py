@@ -4,7 +4,8 @@ import pytest
 
 from zoo.errors import UsageError
 from zoo.support.settings import differences
-from zoo.training.config import RunConfig, list_recipes, load_recipe, resolve
+from zoo.train import model_options
+from zoo.training.config import MAX_BYTES, RunConfig, list_recipes, load_recipe, resolve
 
 NO_FLAGS: dict = {}
 
@@ -119,3 +120,30 @@ def test_odd_recipes_are_refused_by_the_setting(tmp_path, text, message):
     with pytest.raises(UsageError) as error:
         resolve("residual", str(recipe), NO_FLAGS, {})
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x = " + "[" * 5000, "odd.toml is not a TOML file"),
+        ("x = " + "9" * 5000, "odd.toml is not a TOML file"),
+        ("#" * (MAX_BYTES + 1), "odd.toml: larger than 32 KiB"),
+        ("a" * 30_000 + " = 1", "odd.toml: unknown key 'aaa"),
+        ("[model]\nstride = 1979-05-27", "odd.toml: 'stride' is to be a number of 64 bits or a text, not"),
+        ("[model]\nstride = nan", "odd.toml: 'stride' is to be a number of 64 bits or a text, not nan"),
+    ],
+)
+def test_recipes_that_json_could_not_keep_are_refused(tmp_path, text, message):
+    recipe = tmp_path / "odd.toml"
+    recipe.write_text(text)
+    with pytest.raises(UsageError) as error:
+        resolve("residual", str(recipe), NO_FLAGS, {})
+    assert message in str(error.value)
+    assert len(str(error.value)) < 500
+
+
+def test_options_of_the_command_line_are_kept_or_refused():
+    assert model_options(["x=" + "[" * 100_000])["x"] == "[" * 100_000
+    for text in ("x=NaN", "x=[Infinity]", "x=" + "9" * 30):
+        with pytest.raises(UsageError, match="--option: 'x' is to be a number of 64 bits"):
+            resolve("residual", "quick", NO_FLAGS, model_options([text]))

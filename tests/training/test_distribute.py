@@ -9,9 +9,10 @@ import pytest
 from children import Child, Moment, run_child
 from images import make_images
 
+from zoo import train
 from zoo.errors import UsageError
 from zoo.training.checkpoints import Checkpoints, read_checkpoint
-from zoo.training.devices import read_tf_config
+from zoo.training.devices import check_port, read_tf_config
 
 FAST = ["--encoder-weights", "none", "--crop", 16, "--batch-size", 6, "--validation-crops", 2, "--flip"]
 COMMON = [
@@ -282,3 +283,18 @@ def test_a_wrong_tf_config_is_explained(monkeypatch, text, message):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(UsageError, match=message):
         read_tf_config()
+
+
+def test_a_port_that_is_taken_is_named(data, tmp_path, monkeypatch, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        workers = [f"127.0.0.1:{port}", "127.0.0.1:1"]
+        config = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": 0}}
+        monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+        words = ["residual", "--data", str(data), "--distribute", "multiworker", "--run-dir", str(tmp_path / "run")]
+        assert train.main(words) == 2
+        message = capsys.readouterr().err
+        assert f"this worker is to listen at port {port}, of 127.0.0.1:{port}" in message
+        assert "end what uses the port, or give the worker another one" in message
+    check_port(workers[0])  # it is free again
+    assert not (tmp_path / "run").exists()

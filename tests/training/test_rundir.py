@@ -1,12 +1,15 @@
 """Files of a run directory that are not what a run writes."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
+from samples import DESCRIBED, run_result
 
 from zoo.errors import UsageError
-from zoo.results import SCHEMA
+from zoo.report.collected import load_run_directory
+from zoo.results import SCHEMA, save_result
 from zoo.training.config import RunConfig
 from zoo.training.rundir import RunDirectory
 
@@ -64,3 +67,56 @@ def test_the_digest_is_of_what_decides_a_step(tmp_path):
     assert digest(steps=900) == first  # a longer run is the same run
     assert digest(seed=1) != first
     assert digest(younger=None) != first
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_pipe_is_never_waited_for(held):
+    for name in ("config.json", "metrics.jsonl"):
+        (held.path / name).unlink(missing_ok=True)
+        os.mkfifo(held.path / name)
+    with pytest.raises(UsageError, match="config.json cannot be read .*not a regular file"):
+        held.check(IDENTITY)
+    with pytest.raises(OSError, match="not a regular file"):
+        held.records()
+    held.checkpoints.folder.mkdir()
+    os.mkfifo(held.checkpoints.path(1))
+    with pytest.raises(UsageError, match="every checkpoint"):
+        held.checkpoints.load([], lambda line: None)
+
+
+def test_records_end_before_what_no_reader_could_nest(held):
+    (held.path / "metrics.jsonl").write_text('{"step": 1}\n' + "[" * 200_000 + "\n")
+    assert held.records() == [{"step": 1}]
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [("config", {}), ("environment", {"cpu": 3}), ("history", {"training": [["x"]], "validation": []}), ("step", None)],
+)
+def test_a_result_with_odd_parts_is_named(held, part, value):
+    result = run_result()
+    result.details[part] = value
+    save_result(held.path / "result.json", result)
+    with pytest.raises(UsageError, match=rf"result.json lacks a part of a training's scores \({part}"):
+        held.result()
+    with pytest.raises(UsageError, match=rf"result.json is not a whole run: {part}"):
+        load_run_directory(held.path)
+
+
+def test_a_run_that_is_not_done_is_shown_whole_or_not_at_all(held):
+    environment = {**DESCRIBED, "replicas": 1}
+    (held.path / "environment.json").write_text(json.dumps([environment]))
+    assert load_run_directory(held.path).step == 0
+    for name, text in (
+        ("metrics.jsonl", '{"step": 1, "validation": {"rows": []}}'),
+        ("metrics.jsonl", '{"step": 1, "validation": 3}'),
+        ("metrics.jsonl", '{"step": 1, "loss": "x"}'),
+        ("environment.json", "[{}]"),
+        ("environment.json", "[]"),
+        ("config.json", '{"model": 3}'),
+    ):
+        before = (held.path / name).read_text() if (held.path / name).exists() else ""
+        (held.path / name).write_text(text)
+        with pytest.raises(UsageError, match="holds no run that can be read"):
+            load_run_directory(held.path)
+        (held.path / name).write_text(before)

@@ -23,6 +23,8 @@ from zoo.training.outcome import speed_of
 from zoo.training.rundir import RunDirectory
 
 BASELINES = ("truth", "grey", "mean colour")
+FOREIGN = {"onnx": "onnx:FILE", "python": "python:MODULE:FUNCTION", "files": "files:DIR"}
+"""How the command line names what is not of this zoo: see `zoo.evaluation.foreign`."""
 
 
 @dataclass(frozen=True)
@@ -206,8 +208,10 @@ def check(spec: str) -> None:
         model_file(spec)
     else:
         raise UsageError(
-            f"no run directory, .keras file or model {spec!r}.{suggestion(spec, (*known, *list_models()))} Models, for"
+            f"no run directory, .keras file or model {spec!r}."
+            f"{suggestion(spec, (*known, *list_models())) or suggestion(spec.partition(':')[0], FOREIGN)} Models, for"
             f" their released weights: {', '.join(list_models())}; baselines: {', '.join(BASELINES)};"
+            f" what is not of this zoo: {', '.join(FOREIGN.values())};"
             f" oracles, for drawn pages: {', '.join(name for name in ORACLES if name not in BASELINES)}"
         )
 

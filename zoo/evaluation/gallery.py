@@ -17,6 +17,7 @@ from zoo.data.prepared.manifest import read_facts
 from zoo.errors import UsageError
 from zoo.results import Way
 from zoo.support.command import naming
+from zoo.support.files import regular
 
 RULE = "the images of the split by the SHA-256 of their files, one of every group in turn"
 DEFAULT_DECODERS = f"annealed,{PAGE_DECODER}"
@@ -140,6 +141,8 @@ class Gallery:
             raise UsageError(f"{out} is a file; give a directory for the gallery")
         if out.is_dir() and any(out.iterdir()) and not (out / RECORD).is_file():
             raise UsageError(f"{out} holds something else than a gallery; give a new directory")
+        if others := _others(out):
+            raise UsageError(f"{out / others[0]} is no part of the gallery there, which is written anew: move it away")
         self._scans = _scans(scans) if scans else []
         self._out, self._pages, self._headroom, self._strip = out, pages, headroom, strip
 
@@ -202,6 +205,18 @@ class Gallery:
             }
             write_text(folder / RECORD, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
         return len(pages)
+
+
+def _others(out: Path) -> list[str]:
+    """The names of what lies in a gallery's folder and was not put there by an earlier call, but for hidden files."""
+    if not (out / RECORD).exists():
+        return []
+    try:
+        pages = json.loads(regular(out / RECORD).read_text(encoding="utf-8"))["pages"]
+        own = {RECORD, "strip.webp", *(page["picture"] for page in pages)}
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise UsageError(f"{out / RECORD} is damaged ({error}): give a new directory") from None
+    return sorted(path.name for path in out.iterdir() if path.name not in own and not path.name.startswith("."))
 
 
 def held_out(dataset: Any, split: str, count: int) -> list[GalleryPage]:

@@ -1,11 +1,42 @@
 """An evaluation as a result file: its metrics are rows, everything else is details."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from zoo.errors import UsageError
-from zoo.results import Environment, Found, Result, Row, Way, as_record, data_digest, found_of, load_result
+from zoo.metrics.classification import CONFIDENCE_BINS
+from zoo.results import Environment, Found, Result, Row, Way, as_record, data_digest, found_of, load_result, misfit
+from zoo.training.outcome import CONFIG, ENVIRONMENT
+
+CHROMA_EDGES = np.arange(0, 132, 4)  # C* of the histogram's bins
+_DETAILS: dict[str, Any] = {
+    **dict.fromkeys(("data", "data_fingerprint", "split"), str),
+    **dict.fromkeys(("max_side", "seed"), int),
+    "environment": {"cpu": str, "python": str, "commit": str | None, "libraries": dict[str, str | None]},
+    "palettes": dict[str, list[tuple[float, float]]],
+    "images": list[dict[str, str]],
+    "runs": dict[str, dict[str, Any]],
+    "ideal_indices": dict[str, dict[str, float | None]] | None,
+    "candidates": list[dict[str, Any]],
+}
+_CANDIDATE: dict[str, Any] = {
+    **dict.fromkeys(("label", "kind"), str),
+    **dict.fromkeys(("model", "decoder"), str | None),
+    "gain": float,
+    "per_image": dict[str, list[float | None]],
+    "squeezed": float | None,
+    "chroma_histogram": tuple[(float,) * (len(CHROMA_EDGES) - 1)],  # type: ignore[misc]
+}
+_BINS: Any = tuple[(float | None,) * CONFIDENCE_BINS]  # type: ignore[misc]
+_OF_SOME: dict[str, Any] = {
+    "object_uv": dict[str, list[tuple[float, float]]] | None,
+    "calibration": tuple[(tuple[_BINS, _BINS, _BINS],) * 2] | None,  # type: ignore[misc]
+}
+_RUN: dict[str, Any] = {"config": CONFIG, "environment": ENVIRONMENT, "images_per_second": float | None}
+"""What is needed of an evaluation's details, of each candidate and of each run there: see `zoo.results.fits`."""
 
 CLASSIFICATION = ("nll_bits", "ece_u", "ece_v")
 
@@ -20,7 +51,7 @@ class Measured:
             `CLASSIFICATION`. By metric, and each as `zoo.metrics.bootstrap.scored` answers.
         per_image: each image metric's value for each image, None where it is not defined.
         squeezed: share of the pixels whose chroma was reduced to fit into RGB.
-        chroma_histogram: share of the pixels in each bin of `zoo.evaluation.scoring.CHROMA_EDGES`.
+        chroma_histogram: share of the pixels in each bin of `CHROMA_EDGES`.
         object_uv: mean U and V of each object, by class; None without maps.
         calibration: count, confidence and accuracy by bin, of U and of V; of a classifier's first decoder, or None.
     """
@@ -54,6 +85,8 @@ class Evaluated:
         runs: `config`, `environment` and `images_per_second` of the training runs among the candidates, by label.
         ideal_indices: of every oracle without noise and chance; None without maps.
         candidates: in the order of the tables.
+        foreign: of those that are not of this zoo, by title: where they are `from`, and of a file its `sha256`,
+            `licence` and `source`, as its card says.
     """
 
     data: str
@@ -67,6 +100,7 @@ class Evaluated:
     runs: dict[str, dict[str, Any]]
     ideal_indices: dict[str, dict[str, float | None]] | None
     candidates: list[Measured]
+    foreign: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def groups(self) -> int:
@@ -114,6 +148,15 @@ def load_evaluation(path: Path) -> Evaluated:
 def as_evaluation(result: Result, path: Path) -> Evaluated:
     """The same from a result that is read already; `path` is for the error."""
     found = found_of(result.rows)
+    wrong = misfit(result.details, _DETAILS)
+    if not wrong:
+        details = result.details
+        checks = [(dict.fromkeys(_OF_SOME) | each, _CANDIDATE | _OF_SOME) for each in details["candidates"]]
+        checks += [(each, {"name": str, "group": str}) for each in details["images"]]
+        checks += [(each, _RUN) for each in details["runs"].values()]
+        wrong = next(filter(None, (misfit(*check) for check in checks)), None)
+    if wrong:
+        raise UsageError(f"{path} is not a whole evaluation: {wrong}")
     names = {each.name for each in fields(Way)}
     try:
         candidates = [

@@ -11,7 +11,7 @@ from zoo.chroma.yuv import split_luma
 from zoo.data.dataset import Dataset, Split
 from zoo.errors import UsageError
 from zoo.evaluation.candidates import Candidate, Model, Subject, answer_of
-from zoo.evaluation.record import Measured
+from zoo.evaluation.record import CHROMA_EDGES, Measured
 from zoo.metrics import (
     IMAGE_METRICS,
     INDICES,
@@ -32,7 +32,6 @@ INDEX_RESAMPLES = 500
 GAIN_SUBJECTS, GAIN_SIDE = 24, 256  # how many images, and how much of their middle, a gain is matched on
 LARGEST_GAIN = 8.0
 SHEET_SUBJECTS = 6
-CHROMA_EDGES = np.arange(0, 132, 4)  # C* of the histogram's bins
 
 
 @dataclass

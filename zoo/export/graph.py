@@ -45,6 +45,18 @@ class ExportedGraph(tf.Module):
             self.signature += (NOISE,)
         self.serve = tf.function(self._answer, input_signature=self.signature)
 
+    @property
+    def card(self) -> str:
+        """What `zoo.evaluate` has to know of it, as TOML: see `zoo.evaluation.foreign`."""
+        zeros = ", ".join(
+            f"{item.name} = {self.contract.stride if item.at_answer else 1}" for item in self.contract.given
+        )
+        taken = [f'name = "{LUMA}"', f"zeros = {{ {zeros} }}"]
+        taken += [f"side = {self.contract.side}"] if self.contract.side else []
+        taken += [f'noise = "{NOISE.name}"'] if NOISE in self.signature else []
+        given = ["[output]", f'color = "{self.output}"', 'layout = "NHWC"']
+        return "\n".join(["[input]", 'color = "luma"', 'layout = "NHWC"', *taken, *given, ""])
+
     def _answer(self, *tensors: Any) -> dict[str, Any]:
         inputs, noise = list(tensors[: self._inputs]), tensors[self._inputs :]
         return {self.output: self._colors(inputs, *noise)}

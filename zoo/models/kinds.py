@@ -3,6 +3,7 @@
 import hashlib
 import json
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,8 @@ def trained_side(model: str | Path) -> int:
     """
     file = model_file(model)
     if file:
-        return int((_config(file).get("contract") or {}).get("side", 0))
+        side = (_config(file).get("contract") or {}).get("side", 0)
+        return side if isinstance(side, int) else 0
     card = _release(model)
     return card.side if card else 0
 
@@ -66,8 +68,10 @@ def _config(file: Path) -> dict[str, Any]:
     """What a `.keras` file says of its model; nothing if it is of another kind, or damaged: Keras will say so."""
     try:
         with zipfile.ZipFile(file) as archive:
-            return dict(json.loads(archive.read("config.json"))["config"])
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, LookupError, TypeError):
+            found = dict(json.loads(archive.read("config.json"))["config"])
+            return found | {"contract": dict(found["contract"])} if found.get("contract") else found
+    # RecursionError is a RuntimeError.
+    except (OSError, zlib.error, zipfile.BadZipFile, RuntimeError, ValueError, LookupError, TypeError):
         return {}
 
 

@@ -130,9 +130,8 @@ def find_pages(inputs: Sequence[str], renderers: Renderers) -> list[Page]:
     names: dict[PurePosixPath, Page] = {}
     for page in pages:
         if page.name in names:
-            raise UsageError(
-                f"{page.label} and {names[page.name].label} would both become {page.name}: colour them apart"
-            )
+            apart = f"in {page.source.path}, unpack it and rename one" if page.source.archive else "colour them apart"
+            raise UsageError(f"{page.label} and {names[page.name].label} would both become {page.name}: {apart}")
         names[page.name] = page
     return pages
 

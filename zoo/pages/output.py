@@ -15,7 +15,7 @@ from PIL import Image
 from zoo.data.image_files import is_image
 from zoo.errors import UsageError
 from zoo.pages.input import BOOKS, Page
-from zoo.support.files import LOCK, atomic_path, locked, real, write_text
+from zoo.support.files import LOCK, atomic_path, locked, real, regular, write_text
 from zoo.support.settings import differences
 
 FORMATS = ("png", "jpg", "webp")
@@ -245,8 +245,8 @@ def _text(value: dict[str, Any]) -> str:
 def _read(file: Path) -> dict[str, Any]:
     """A JSON object; an empty one if there is none, or what is there is something else."""
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = json.loads(regular(file).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -16,7 +16,7 @@ from zoo.pages.hint import hint_files, read_hints
 from zoo.pages.input import Page
 from zoo.pages.palette import read_palette
 from zoo.pages.scan import Scan, read_scan
-from zoo.support.files import user_path
+from zoo.support.files import regular, user_path
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Said:
         own = {}
         for page, file in self.files.items():
             try:
-                own[page] = file.read_bytes()
+                own[page] = regular(file).read_bytes()
             except OSError:
                 own[page] = b""
         shared = self.sheet.encode() + b"".join(own.values()) * self.carried

@@ -15,7 +15,7 @@ from zoo.chroma.yuv import compose, rgb_to_yuv, to_uint8
 from zoo.errors import UsageError
 from zoo.pages.asking import ROOM, uncertainty
 from zoo.pages.hint import color_of, hex_of
-from zoo.support.files import atomic_path, write_text
+from zoo.support.files import atomic_path, regular, write_text
 
 if TYPE_CHECKING:
     from zoo.pages.colorizer import Examined
@@ -238,9 +238,7 @@ def read_sheet(path: Path, weights: str | None) -> list[SheetEntry]:
         UsageError: it cannot be read, is no sheet, is of another model, or an entry's colour is none.
     """
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise UsageError(f"--sheet {path}: it is larger than {MOST_BYTES >> 20} MiB")
-        held = json.loads(path.read_text(encoding="utf-8"))
+        held = json.loads(regular(path, MOST_BYTES).read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"--sheet {path}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:

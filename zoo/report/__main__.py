@@ -1,4 +1,4 @@
-"""`python -m zoo.report build | compare`: a report made of results, and two results side by side."""
+"""`python -m zoo.report build | check | compare`: reports made of results, results of tasks, and two side by side."""
 
 import argparse
 import json
@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import RegressionError, UsageError
+from zoo.evaluation.task import get_task, list_tasks
 from zoo.support.command import Parser, run
-from zoo.support.names import suggestion
+from zoo.support.names import printable, suggestion
 
 
 def parser() -> Parser:
@@ -26,6 +27,12 @@ def parser() -> Parser:
     build.add_argument(
         "--root", type=Path, default=Path(), help="where reports/results/ is, to show as well (default: here)"
     )
+
+    check = command("check", "say whether results are of a task")
+    check.add_argument(
+        "results", nargs="+", type=Path, metavar="RESULT", help="a result file, or an evaluation's --out"
+    )
+    check.add_argument("--task", required=True, metavar="NAME@VERSION", help=f"of {', '.join(list_tasks())}")
 
     compare = command("compare", "put two results side by side, and say what differs by more than chance")
     for letter in "ab":
@@ -74,10 +81,12 @@ def say_written(written: Sequence[Path], broken: Sequence[str], *, check: bool =
     Raises:
         UsageError: there are broken files.
     """
+    from zoo.support.console import say
+
     if not written:
         print("everything follows from the results", file=sys.stderr)
     elif not check:
-        print(f"written: {', '.join(map(str, written))}", file=sys.stderr)
+        say(f"written: {', '.join(map(str, written))}")
     if broken:
         lines = "\n  ".join(broken)
         raise UsageError(f"left out, the rest is {'checked' if check else 'built'}:\n  {lines}")
@@ -137,7 +146,24 @@ def compare_command(parsed: argparse.Namespace) -> None:
         raise RegressionError(f"worse than --fail-on allows:\n  {lines}")
 
 
-COMMANDS = {"build": build_command, "compare": compare_command}
+def check_command(parsed: argparse.Namespace) -> None:
+    """Runs `check`."""
+    from zoo.evaluation.record import as_evaluation
+    from zoo.results import load_result
+
+    task, other = get_task(parsed.task), []
+    for path in parsed.results:
+        file = path / "results.json" if path.is_dir() else path
+        result = load_result(file, "evaluation")
+        faults = task.faults(result, as_evaluation(result, file))
+        other += [f"{path}: {fault}" for fault in faults]
+        if not faults:
+            print(printable(f"{path} is a result of {task.name}"))
+    if other:
+        raise RegressionError("no result of {}:\n  {}".format(task.name, "\n  ".join(other)))
+
+
+COMMANDS = {"build": build_command, "check": check_command, "compare": compare_command}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from zoo.errors import UsageError
+from zoo.evaluation.pictures import read_gallery
 from zoo.evaluation.record import Evaluated, as_evaluation
-from zoo.results import Record, load_result
-from zoo.support.files import real
-from zoo.training.outcome import Scores, history, last_speed, scores_of, speed_of
+from zoo.results import Record, load_result, misfit
+from zoo.support.files import real, regular
+from zoo.support.names import printable
+from zoo.training.outcome import CONFIG, ENVIRONMENT, RECORDED, Scores, history, last_speed, scores_of, speed_of
 from zoo.training.rundir import RunDirectory
 
 T = TypeVar("T")
@@ -50,7 +52,7 @@ class Sources:
         runs: training runs.
         evaluations: what was evaluated.
         evaluation_rows: rows of the evaluations.
-        pictures: of an evaluation, the directory of its gallery, where there is one.
+        pictures: of an evaluation with a gallery, as `zoo.evaluation.pictures.read_gallery` finds it.
         broken: what is wrong with the files that were left out.
     """
 
@@ -58,7 +60,7 @@ class Sources:
     runs: dict[str, Run] = field(default_factory=dict)
     evaluations: dict[str, Evaluated] = field(default_factory=dict)
     evaluation_rows: list[Record] = field(default_factory=list)
-    pictures: dict[str, Path] = field(default_factory=dict)
+    pictures: dict[str, list[tuple[int, list[bytes]]]] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
 
 
@@ -84,7 +86,7 @@ def collect(results: Path, runs: Sequence[Path] = ()) -> Sources:
         if benchmark and benchmark.rows:
             sources.benchmarks[path.stem.removeprefix("bench-")] = benchmark.rows
     found = [(path.stem.removeprefix("run-"), path, load_run_file) for path in sorted(results.glob("run-*.json"))]
-    found += [(path.name, path, load_run_directory) for path in runs if not (path / "results.json").exists()]
+    found += [(printable(path.name), path, load_run_directory) for path in runs if not (path / "results.json").exists()]
     for name, path, load in found:
         run = read(load, path)
         if run:
@@ -92,14 +94,16 @@ def collect(results: Path, runs: Sequence[Path] = ()) -> Sources:
     kept = sorted(results.glob("evaluation-*.json"))
     evaluated = [(path.stem.removeprefix("evaluation-"), path, path.with_suffix("")) for path in kept]
     others = [path for path in runs if (path / "results.json").exists()]
-    evaluated += [(real(path).name, path / "results.json", path / "gallery") for path in others]
+    evaluated += [(printable(real(path).name), path / "results.json", path / "gallery") for path in others]
     for name, path, pictures in evaluated:
         evaluation = read(load_evaluation_file, path)
         if evaluation:
             sources.evaluations[name], rows = evaluation
             sources.evaluation_rows += rows
             if pictures.is_dir():
-                sources.pictures[name] = pictures
+                sizes = len(evaluation[0].images), len(evaluation[0].candidates)
+                sources.pictures[name], wrong = read_gallery(pictures, *sizes)
+                sources.broken += wrong
     return sources
 
 
@@ -133,8 +137,8 @@ def load_run_file(path: Path) -> Run:
             scores=scores,
             rows=result.rows,
         )
-    except (KeyError, TypeError, ValueError, StopIteration) as error:
-        raise UsageError(f"{path} is not a whole run: {error!r} is missing") from None
+    except (KeyError, TypeError, ValueError, StopIteration, IndexError) as error:
+        raise UsageError(f"{path} is not a whole run: {error}") from None
 
 
 def load_run_directory(path: Path) -> Run:
@@ -146,12 +150,19 @@ def load_run_directory(path: Path) -> Run:
     if (path / "result.json").exists():
         return load_run_file(path / "result.json")
     try:
-        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-        environment = json.loads((path / "environment.json").read_text(encoding="utf-8"))[-1]
-    except (OSError, ValueError, LookupError) as error:
+        config, starts = (
+            json.loads(regular(path / name).read_text(encoding="utf-8")) for name in ("config.json", "environment.json")
+        )
+        for name, value, wanted in (("config.json", config, CONFIG), ("environment.json", starts[-1], ENVIRONMENT)):
+            if wrong := misfit(value, wanted):
+                raise ValueError(f"{name}: {wrong}")
+        records = RunDirectory(path).records()
+        step = max((record["step"] for record in records), default=0)
+        baselines = [record["validation"]["baselines"] for record in records if "validation" in record]
+        mean = baselines[-1][1]["rmse_ab"] if baselines else None
+        curves, speed = history(records), last_speed(records)
+        if wrong := misfit({"history": curves, "speed": speed, "mean": mean}, RECORDED):
+            raise ValueError(f"metrics.jsonl: {wrong}")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"{path} holds no run that can be read: {error}") from None
-    records = RunDirectory(path).records()
-    step = max((record["step"] for record in records), default=0)
-    baselines = [record["validation"]["baselines"] for record in records if "validation" in record]
-    mean = baselines[-1][1]["rmse_ab"] if baselines else None
-    return Run(config, environment, last_speed(records), history(records), step, mean)
+    return Run(config, starts[-1], speed, curves, step, mean)

@@ -1,5 +1,6 @@
 """The page of an evaluation: every number in Markdown tables, and the plots."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,6 +37,8 @@ def evaluation_page(title: str, result: Evaluated, figures: Sequence[str]) -> st
         f" {result.max_side}² of larger ones){intervals}. Sampling seed {result.seed}.\n\nEvaluated on:"
         f" {here['cpu']}, {versions}, Python {here['python']}.\n",
     ]
+    if result.foreign:
+        parts.append(f"{foreign_text(result)}\n")
     if result.runs:
         parts.append(f"## Training\n\n{runs_table(result.runs).markdown()}")
     if result.ideal_indices:
@@ -57,12 +60,21 @@ def evaluation_page(title: str, result: Evaluated, figures: Sequence[str]) -> st
     return "\n".join(parts)
 
 
+def foreign_text(result: Evaluated) -> str:
+    """Of each candidate that is not of this zoo where it is from, and its licence and source as its card says."""
+    said = (
+        "; ".join([f"{title}: {about['from']}", *filter(None, (about.get("licence"), about.get("source")))])
+        for title, about in result.foreign.items()
+    )
+    return f"Not of this zoo: {'. '.join(said)}."
+
+
 def runs_table(runs: dict[str, Any]) -> Table:
     """What each candidate was trained with."""
     rows = []
     for label, run in sorted(runs.items()):
         config, here = run["config"], run["environment"]
-        minutes = config["steps"] * config["batch_size"] / run["images_per_second"] / 60
+        minutes = config["steps"] * config["batch_size"] / (run["images_per_second"] or math.nan) / 60
         device = ", ".join(here["gpus"]) or f"{plural(here['cores'], 'core')} of {here['cpu']}"
         rows.append(
             (

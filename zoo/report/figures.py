@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from zoo.chroma.yuv import UV_MAX, compose
-from zoo.evaluation.record import Evaluated, Measured
-from zoo.evaluation.scoring import CHROMA_EDGES
+from zoo.evaluation.record import CHROMA_EDGES, Evaluated, Measured
 from zoo.metrics.classification import CONFIDENCE_BINS
 
 GREY = "#888888"  # readable on white and on black
@@ -24,8 +23,8 @@ class Palette:
     """One colour a model and one marker a decoder, in the order of the candidates."""
 
     def __init__(self, candidates: list[Measured]) -> None:
-        ways = [each.way for each in candidates if each.way.kind == "model"]
-        self.labels = list(dict.fromkeys(way.label for way in ways))
+        ways = [each.way for each in candidates if each.way.contends]
+        self.labels = list(dict.fromkeys(way.name for way in ways))
         self.forms = list(dict.fromkeys(way.form for way in ways))
 
     def color(self, label: str) -> str:
@@ -65,7 +64,7 @@ def averaging_figure(result: Evaluated) -> Figure | None:
     taken: list[tuple[float, float]] = []
     for way, a_star, bvr in points:
         x, y = a_star["value"], bvr["value"]
-        if way.kind != "model":
+        if not way.contends:
             axes.plot(x, y, "o", markersize=9, color="none", markeredgecolor=GREY)
             near = sum(abs(x - u) < 0.12 and abs(y - v) < 0.08 for u, v in taken)
             taken.append((x, y))
@@ -81,7 +80,7 @@ def averaging_figure(result: Evaluated) -> Figure | None:
             xerr=_error(a_star),
             yerr=_error(bvr),
             fmt=palette.marker(way.form),
-            color=palette.color(way.label),
+            color=palette.color(way.name),
             elinewidth=0.7,
             markersize=7,
         )
@@ -145,7 +144,7 @@ def chroma_figure(result: Evaluated) -> Figure | None:
     for axes, label in zip(grid, palette.labels, strict=True):
         if truth:
             axes.fill_between(middles, truth, color=GREY, alpha=0.35, linewidth=0, label="truth")
-        lines = [each for each in result.candidates if (each.way.kind, each.way.label) == ("model", label)]
+        lines = [each for each in result.candidates if (each.way.contends, each.way.name) == (True, label)]
         for color, each in zip(cycle(COLORS), lines, strict=False):
             axes.plot(middles, each.chroma_histogram, color=color, linewidth=1.2, label=each.way.form or "answer")
         axes.set(yscale="log", ylim=(1e-5, 1), xlim=(0, CHROMA_EDGES[-1]))

@@ -16,7 +16,7 @@ from zoo.metrics import INDICES, names_of
 from zoo.metrics.images import GROUPS
 from zoo.models.registry import get_card, list_models
 from zoo.report.collected import Run, Sources
-from zoo.report.evaluation_page import FIGURES
+from zoo.report.evaluation_page import FIGURES, foreign_text
 from zoo.report.figures import PLOTS
 from zoo.report.markdown import changes, conditions, value_cell
 from zoo.report.page_figures import curves_figure, svg, tradeoff_figure
@@ -92,8 +92,9 @@ def figures_of(page: str) -> dict[str, str]:
 
 def _without_directory(message: str) -> str:
     """An error about a file without where that file lies: the page is for other machines."""
-    path, found, rest = message.partition(".json")
-    return f"{Path(path).name}.json{rest}" if found else message
+    end = ".json" if ".json" in message else ": "
+    path, found, rest = message.partition(end)
+    return f"{Path(path).name}{end}{rest}" if found else message
 
 
 def _ordered(sources: Sources) -> list[str]:
@@ -190,7 +191,8 @@ def _evaluation(name: str, sources: Sources, drawn: Mapping[str, str]) -> Shown:
         f" in {plural(result.groups, 'group')}; larger ones cut to the middle"
         f" {result.max_side}²; sampling seed {result.seed}. Evaluated on {here['cpu']},"
         f" keras {here['libraries']['keras']}, tensorflow {here['libraries']['tensorflow']}"
-        f"{', commit ' + here['commit'][:7] if here['commit'] else ''}.",
+        f"{', commit ' + here['commit'][:7] if here['commit'] else ''}."
+        f"{' ' + foreign_text(result) if result.foreign else ''}",
         "groups": list(dict.fromkeys(group for _, group in columns)),
         "table": Table([Column("candidate"), *titled], lines, name=f"evaluation-{slug(name)}"),
         "figures": [figure for figure in figures if figure],
@@ -214,16 +216,13 @@ def _best(metric: str, candidates: Iterable[Measured]) -> Measured | None:
 
 
 def _gallery(name: str, sources: Sources) -> Shown | None:
-    folder = sources.pictures.get(name)
-    if folder is None:
+    pictures = sources.pictures.get(name)
+    if not pictures:
         return None
     result = sources.evaluations[name]
     names = [each.way.title for each in result.candidates]
-    pictures: dict[int, dict[str, str]] = {}
-    for path in sorted(folder.glob("*.webp")):
-        row, column = (int(part) for part in path.stem.split("-"))
-        data = base64.b64encode(path.read_bytes()).decode()
-        pictures.setdefault(row, {})[names[column]] = f"data:image/webp;base64,{data}"
+    encoded = [[f"data:image/webp;base64,{base64.b64encode(data).decode()}" for data in row] for _, row in pictures]
+    shown_by_name = [dict(zip(names, row, strict=True)) for row in encoded]
     shown = [each.way for each in result.candidates if not each.way.control]
     # Two that differ: the first one, and the last one of another model.
     second = next((way.title for way in reversed(shown) if way.label != shown[0].label), "truth")
@@ -232,8 +231,8 @@ def _gallery(name: str, sources: Sources) -> Shown | None:
         "candidates": names,
         "first": shown[0].title if shown else "truth",
         "second": second,
-        "images": [result.images[row]["name"] for row in pictures],
-        "json": json.dumps([pictures[row] for row in pictures], ensure_ascii=False).replace("<", "\\u003c"),
+        "images": [result.images[row]["name"] for row, _ in pictures],
+        "json": json.dumps(shown_by_name, ensure_ascii=False).replace("<", "\\u003c"),
     }
 
 

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import errno
+import io
 import os
 import signal
 import sys
@@ -17,11 +18,14 @@ from zoo.support.names import printable_lines, suggestion
 
 _OF_THE_USER = (
     errno.EACCES,
+    errno.EEXIST,
+    errno.EFBIG,
     errno.EISDIR,
     errno.ELOOP,
     errno.ENAMETOOLONG,
     errno.ENOENT,
     errno.ENOTDIR,
+    errno.ENOTSUP,
     errno.EPERM,
     errno.EROFS,
 )
@@ -61,6 +65,11 @@ class Parser(argparse.ArgumentParser):
         """Says what is wrong, and ends with exit code 2."""
         super().error(printable_lines(message))
 
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        if action.option_strings and action.nargs is None and arg_strings == ["--"]:  # which argparse drops
+            raise argparse.ArgumentError(action, "expected one argument")
+        return super()._get_values(action, arg_strings)
+
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         try:
             super()._check_value(action, value)
@@ -88,6 +97,8 @@ class _Help(argparse.HelpFormatter):
 def run(command: Callable[[], None]) -> int:
     """Runs a command; an error made on purpose becomes a message on standard error and its exit code."""
     asked: list[int] = []
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a file's name may be no text
 
     def interrupt(number: int, frame: Any) -> None:
         asked.append(number)

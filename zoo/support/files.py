@@ -1,8 +1,10 @@
 """Where things lie on disk: the cache, and files that are written whole or not at all."""
 
 import contextlib
+import errno
 import os
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +15,9 @@ import filelock
 from zoo.errors import UsageError
 
 CACHE_VARIABLE = "COLORIZATION_ZOO_CACHE"
+
+MOST_BYTES = 1 << 28
+"""A larger file of text or of a run's records is not read."""
 
 LOCK = ".lock"
 """The file that is locked in a folder that one process at a time may change."""
@@ -40,6 +45,24 @@ def cache_dir() -> Path:
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
     return base / "colorization-zoo"
+
+
+def regular(path: Path, most: int = MOST_BYTES) -> Path:
+    """The path, once it is known to be of a file that ends: reading a pipe or a device might not.
+
+    Raises:
+        OSError: it is of no regular file, or of one of more than `most` bytes.
+    """
+    found = path.stat()
+    if stat.S_ISDIR(found.st_mode):
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.ENOTSUP, "not a regular file", str(path))
+    if found.st_size > most:
+        raise OSError(
+            errno.EFBIG, f"larger than {f'{most >> 20} MiB' if most >> 20 else f'{most >> 10} KiB'}", str(path)
+        )
+    return path
 
 
 @contextlib.contextmanager

@@ -17,14 +17,24 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
+def brief(value: object) -> str:
+    """A value as Python writes it, cut to what a message has room for."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, lists in lists without end
+        return "what is too large to show"
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
 def printable(name: str) -> str:
     """The name without control characters and undecodable bytes, which must not reach a terminal."""
     return "".join(character if character.isprintable() else "?" for character in name)
 
 
 def printable_lines(text: str) -> str:
-    """The same of a message of several lines."""
-    return "\n".join(map(printable, text.split("\n")))
+    """The same of a message of several lines; of one that no screen would hold, its beginning and its end."""
+    lines = map(printable, text.split("\n"))
+    return "\n".join(each if len(each) <= 3000 else f"{each[:2000]} … {each[-900:]}" for each in lines)
 
 
 class Registry(Generic[T]):

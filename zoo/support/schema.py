@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zoo.errors import UsageError
-from zoo.support.names import suggestion
+from zoo.support.names import brief, suggestion
 
 _ABSTRACT = {int: numbers.Integral, float: numbers.Real}  # NumPy's are among them
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
@@ -45,7 +45,7 @@ class Range:
             UsageError: it is of another type or out of range; the message says what it may be.
         """
         if not isinstance(value, _ABSTRACT.get(kind, kind)) or (kind is not bool and isinstance(value, bool)):
-            raise UsageError(f"{name} must be {_KINDS[kind]}, not {value!r}")
+            raise UsageError(f"{name} must be {_KINDS[kind]}, not {brief(value)}")
         try:
             value = kind(value)
         except OverflowError:  # an integer that is no float
@@ -53,9 +53,9 @@ class Range:
         if self.choices and value not in self.choices:
             known = ", ".join(self.choices)
             near = suggestion(value, self.choices)
-            raise UsageError(f"{name} must be one of {known}, not {value!r}{'.' * bool(near)}{near}")
+            raise UsageError(f"{name} must be one of {known}, not {brief(value)}{'.' * bool(near)}{near}")
         if kind in (int, float) and not self._holds(value):
-            raise UsageError(f"{name} must be {self}, not {value}")
+            raise UsageError(f"{name} must be {self}, not {brief(value)}")
         return value
 
     def _holds(self, value: float) -> bool:

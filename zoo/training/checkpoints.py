@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import RunError, UsageError
-from zoo.support.files import atomic_path
+from zoo.support.files import atomic_path, regular
 
 KEEP = 2
+MOST = 1 << 36
+"""Bytes: a larger file is no checkpoint."""
 
 
 class DamagedError(ValueError):
@@ -111,7 +113,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
     """
     try:
         # Opened here: np.load leaves the file of a damaged archive open.
-        with open(path, "rb") as file, np.load(file) as held:
+        with open(regular(path, MOST), "rb") as file, np.load(file) as held:
             text, digest = str(held["state"]), str(held["sha256"])
             arrays = [held[name] for name in sorted(held.files) if name.startswith("v")]
         if _digest(text, arrays) != digest:

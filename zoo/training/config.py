@@ -13,7 +13,8 @@ from zoo.models.encoders import ENCODERS
 from zoo.models.heads import HEADS
 from zoo.models.registry import get_card
 from zoo.support.command import naming
-from zoo.support.names import suggestion
+from zoo.support.files import regular
+from zoo.support.names import brief, suggestion
 from zoo.support.schema import Range, check_fields, setting
 from zoo.training.start import Start
 
@@ -23,6 +24,8 @@ OPTIMIZERS = ("sgd", "adam", "adamw")
 SCHEDULES = ("constant", "cosine")
 REBALANCED = "cross_entropy"  # the loss that weighs colours
 BATCH_NORMS = ("sync", "local")
+MAX_BYTES = 1 << 15
+"""A larger file is no recipe."""
 
 
 @dataclass(frozen=True)
@@ -163,22 +166,24 @@ def load_recipe(name: str) -> Recipe:
             f"unknown recipe {name!r}.{suggestion(name, known)} Known recipes: {', '.join(known)}, or a .toml file."
         )
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        content = tomllib.loads(regular(path, MAX_BYTES).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"--recipe {name}: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, an integer of thousands of digits
         raise UsageError(f"{path} is not a TOML file: {error}") from error
     tables = {key: content.pop(key, {}) for key in ("run", "model", "uv", "logits")}
     texts = {key: content.pop(key, "") for key in ("summary", "command", "expected_time", "expected_score")}
     for key, value in tables.items():
         if not isinstance(value, dict):
-            raise UsageError(f"{path}: {key} must be a table, written [{key}], not {value!r}")
+            raise UsageError(f"{path}: {key} must be a table, written [{key}], not {brief(value)}")
     for key, value in texts.items():
         Range().check(f"{path}: {key}", value, str)
     run, model, outputs = tables["run"], tables["model"], {kind: tables[kind] for kind in ("uv", "logits")}
     if content:
-        raise UsageError(f"{path}: unknown key {next(iter(content))!r}")
+        raise UsageError(f"{path}: unknown key {brief(next(iter(content)))}")
     for key in run:
         if key not in SETTINGS or key == "loss":
-            raise UsageError(f"{path}: unknown key {key!r} in [run]")
+            raise UsageError(f"{path}: unknown key {brief(key)} in [run]")
     return Recipe(name=name, **texts, run=run, model=model, outputs=outputs)
 
 
@@ -207,6 +212,10 @@ def resolve(
     fixed = start.settings(flags, model_options) if start else {}
     settings = {"encoder": card.encoder} | settings | fixed | {k: v for k, v in flags.items() if v is not None}
     options = recipe.model | {key: value for key, value in of_output.items() if key not in SETTINGS} | model_options
+    for key, value in options.items():
+        if not _is_plain(value):
+            source = "--option" if key in model_options else f"--recipe {recipe_name}"
+            raise UsageError(f"{source}: {brief(key)} is to be a number of 64 bits or a text, not {brief(value)}")
     built = {"model_options": start.options, "start": start.name} if start else {"model_options": options}
     config = _checked(RunConfig(model=model, recipe=recipe_name, **built, **settings), output)
     if flags.get("decode") is not None and output != "logits":
@@ -214,12 +223,24 @@ def resolve(
     return config
 
 
+def _is_plain(value: Any) -> bool:
+    """Whether JSON can hold a value, and gives it back as it was."""
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(each) for key, each in value.items())
+    if isinstance(value, (int, float)):
+        return -(2**63) <= value < 2**63  # nan is not
+    return value is None or isinstance(value, str)
+
+
 def _checked(config: RunConfig, output: str) -> RunConfig:
     config = check_fields(config)
     if config.encoder and not get_card(config.model).encoder:
         raise UsageError(f"--encoder {config.encoder}: {config.model} has no encoder to choose")
     if config.encoder and not config.encoder.startswith(APPLICATION):
-        ENCODERS[config.encoder]  # an unknown one is refused
+        with naming("--encoder"):
+            ENCODERS[config.encoder]  # an unknown one is refused
     if config.overfit and config.overfit < config.batch_size:
         raise UsageError(f"--overfit {config.overfit} is fewer crops than a batch of {config.batch_size}")
     if config.views and config.zoom > 1:

@@ -7,6 +7,7 @@ run directory.
 
 import json
 import os
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -104,12 +105,13 @@ def open_devices(distribute: str | None) -> Devices:
             devices), `multiworker` for those of all machines in `$TF_CONFIG`.
 
     Raises:
-        UsageError: `$TF_CONFIG` is missing or wrong.
+        UsageError: `$TF_CONFIG` is missing or wrong, or this worker's port is taken.
     """
     import tensorflow as tf
 
     if distribute == "multiworker":
         workers, worker = read_tf_config()
+        check_port(workers[worker])
         # Collectives over gRPC work on every device; NCCL, which TensorFlow picks for GPUs by itself, is faster there.
         return Devices(tf.distribute.MultiWorkerMirroredStrategy(), len(workers), worker)
     if distribute == "mirrored":
@@ -153,6 +155,25 @@ def read_tf_config() -> tuple[list[str], int]:
     if type(index) is not int or not 0 <= index < len(workers):
         raise wrong(f"task.index has to be a number in 0 … {len(workers) - 1}, not {index!r}")
     return workers, index
+
+
+def check_port(address: str) -> None:
+    """Makes sure that this worker can listen at its port: TensorFlow would end the process, or share the port.
+
+    Args:
+        address: this worker's, HOST:PORT.
+
+    Raises:
+        UsageError: the port is taken, or not for this user.
+    """
+    port = int(address.rpartition(":")[2])
+    try:
+        socket.create_server(("", port)).close()
+    except OSError as error:
+        raise UsageError(
+            f"$TF_CONFIG: this worker is to listen at port {port}, of {address}: {error.strerror or error}; end what"
+            " uses the port, or give the worker another one, in the $TF_CONFIG of every worker"
+        ) from None
 
 
 def _is_address(text: Any) -> bool:

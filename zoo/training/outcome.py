@@ -6,13 +6,42 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.results import Environment, Found, Record, Result, Row, Way, as_record, data_digest, found_of
+from zoo.results import Environment, Found, Record, Result, Row, Way, as_record, data_digest, found_of, misfit
 
 Difference = tuple[float, float | None, float | None]
 """A difference and the ends of its interval, None where there is none."""
 
 KEPT_BY = "annealed"
 """The decoder by whose colours the best model of a classifier is told."""
+
+CONFIG: dict[str, Any] = {
+    **dict.fromkeys(("model", "data", "recipe", "optimizer", "loss"), str),
+    **dict.fromkeys(("steps", "batch_size", "crop", "seed", "overfit"), int),
+    "learning_rate": float,
+}
+ENVIRONMENT: dict[str, Any] = {
+    **dict.fromkeys(("cpu", "python", "precision"), str),
+    **dict.fromkeys(("gpus", "cpu_flags"), list[str]),
+    "cores": int,
+    "libraries": {"keras": str, "tensorflow": str},
+}
+HISTORY: dict[str, Any] = {"training": list[tuple[float, float]], "validation": list[dict[str, float | None]]}
+RECORDED: dict[str, Any] = {"history": HISTORY, "speed": float | None, "mean": float | None}
+_DETAILS: dict[str, Any] = {
+    "config": CONFIG,
+    "environment": ENVIRONMENT,
+    "history": HISTORY,
+    "step": int,
+    "candidates": list[dict[str, Any]],
+}
+_CANDIDATE: dict[str, Any] = {
+    **dict.fromkeys(("label", "kind"), str),
+    **dict.fromkeys(("model", "decoder"), str | None),
+    **dict.fromkeys(("against_grey", "against_mean"), list[float | None]),
+    "gain": float,
+    "controls": dict[str, float],
+}
+"""What is needed of a run's settings, machine and learning curves, of its result and of each candidate there."""
 
 POINTS = 200  # of a learning curve: more than a figure can show
 
@@ -156,8 +185,15 @@ def scores_of(result: Result) -> Scores:
     """The scores of the best model, from the result of a run.
 
     Raises:
-        KeyError, TypeError: the result lacks some.
+        KeyError, TypeError, ValueError, StopIteration: the result lacks some.
     """
+    checks = [(result.details, _DETAILS), *((each, _CANDIDATE) for each in result.details.get("candidates", []))]
+    for value, wanted in checks:
+        if wrong := misfit(value, wanted):
+            raise ValueError(wrong)
+        for name in ("against_grey", "against_mean"):
+            if wanted is _CANDIDATE and len(value[name]) != 3:
+                raise ValueError(f"{name} has {len(value[name])} numbers, not 3")
     found = found_of(result.rows)
     names = ("against_grey", "against_mean", "controls")
     rows = [
@@ -165,6 +201,8 @@ def scores_of(result: Result) -> Scores:
         for each in result.details["candidates"]
         for way in (Way.of(each),)
     ]
+    if any(row.found["rmse_ab"]["value"] is None for row in rows):
+        raise ValueError("rmse_ab is unknown")
     crops = next(row["samples"] for row in result.rows if row["variant"])
     grey, mean, *models = rows
     details = result.details

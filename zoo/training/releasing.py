@@ -11,7 +11,6 @@ from zoo.models.contract import contract_of
 from zoo.models.encoders import ENCODERS
 from zoo.models.registry import build, get_card
 from zoo.models.releases import ENCODER, FOLDER, Release, named_variables
-from zoo.results import load_result
 from zoo.support.files import atomic_path, write_text
 from zoo.training.rundir import RunDirectory
 
@@ -52,9 +51,14 @@ def release(
 
     if not name.replace("-", "").isalnum():
         raise UsageError(f"a name of weights has letters, digits and hyphens: {name!r} has others")
-    result = load_result(run_dir / "result.json", "training")
+    for flag, text in (("--data", data), ("--attribution", attribution), ("--licence", licence)):
+        if not text.isprintable():
+            raise UsageError(f"{flag} must be one line of text, not {text!r}")
+    result = RunDirectory(run_dir).result()
+    if result is None:
+        raise UsageError(f"{run_dir} holds no run that is done: there is no result.json")
     config, environment = result.details["config"], result.details["environment"]
-    if config["model_options"] is None:
+    if not isinstance(config.get("model_options"), dict):
         raise UsageError(f"{run_dir}: it began from a .keras file that does not say which options its model has")
     encoder = config.get("encoder", get_card(config["model"]).encoder)
     variables = named_variables(network)
@@ -83,7 +87,10 @@ def release(
     scores = {row["variant"]: row["value"] for row in result.rows if row["metric"] == "rmse_ab" and row["model"]}
     if last:
         validations = [each["validation"] for each in RunDirectory(run_dir).records() if "validation" in each]
-        scores = {row["name"]: row["rmse_ab"] for row in validations[-1]["rows"]}
+        try:
+            scores = {row["name"]: row["rmse_ab"] for row in validations[-1]["rows"]}
+        except (LookupError, TypeError):
+            raise UsageError(f"{run_dir / 'metrics.jsonl'} does not hold the last model's scores") from None
     card = Release(
         model=config["model"],
         name=name,

@@ -25,7 +25,7 @@ from typing import Any
 from zoo.errors import RunError, UsageError
 from zoo.models.registry import MODELS, get_card
 from zoo.results import Result, load_result, save_result
-from zoo.support.files import LOCK, atomic_path, locked, write_text
+from zoo.support.files import LOCK, atomic_path, locked, regular, write_text
 from zoo.support.settings import differences
 from zoo.training.checkpoints import KEEP, Checkpoints
 from zoo.training.config import DEFAULTS
@@ -128,10 +128,10 @@ class RunDirectory:
         if not file.exists():
             return []
         records = []
-        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in regular(file).read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 record = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 break
             if not isinstance(record, dict) or not isinstance(record.get("step"), int):
                 break
@@ -183,7 +183,7 @@ def _read(file: Path, kind: type, advice: str) -> Any:
         UsageError: it cannot be read, or holds something that is not of this kind.
     """
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(regular(file).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{file} cannot be read ({error}): {advice}") from error
     if not isinstance(found, kind):

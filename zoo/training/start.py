@@ -11,6 +11,7 @@ from zoo.models.kinds import answers_with, weights_digest
 from zoo.models.loading import create, load, model_file, model_name
 from zoo.models.registry import MODELS, get_card
 from zoo.models.releases import get_release
+from zoo.support.files import regular
 
 KEPT = ("best.keras", "last.keras")
 """Models of a run directory, whose config.json says how they are built."""
@@ -150,9 +151,9 @@ def _described(file: Path, model: str | None) -> dict[str, Any]:
     beside = file.with_name("config.json")
     if file.name in KEPT and beside.exists():
         try:
-            held = json.loads(beside.read_text(encoding="utf-8"))
+            held = json.loads(regular(beside).read_text(encoding="utf-8"))
             return {"model": held["model"], "model_options": held["model_options"]} | held
-        except (OSError, ValueError, LookupError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             raise UsageError(f"--from {file}: {beside} beside it is not of a run ({error!r})") from None
     try:
         with zipfile.ZipFile(file) as archive:

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from zoo.errors import UsageError
-from zoo.support.files import write_text
+from zoo.support.files import regular, write_text
 from zoo.training.rundir import RunDirectory
 
 PROJECT = "keras-colorization-zoo"
@@ -115,7 +115,7 @@ class WeightsAndBiases:
         import wandb
 
         file = run_dir / "wandb-id"
-        known = file.read_text(encoding="utf-8").strip() if file.exists() else None
+        known = regular(file).read_text(encoding="utf-8").strip() if file.exists() else None
         self._run = wandb.init(
             dir=str(run_dir),
             id=known,

@@ -24,7 +24,7 @@ from zoo.data.decode import decode_rgb
 from zoo.data.image_files import ImageFile, Progress, files_below, is_image
 from zoo.data.prepared.near import near_pairs, perceptual_hash
 from zoo.errors import ImageError, UsageError
-from zoo.support.files import write_text
+from zoo.support.files import regular, write_text
 from zoo.support.machine import cores
 from zoo.support.names import printable
 
@@ -86,7 +86,7 @@ def read_manifest(root: Path) -> list[ManifestRow]:
     path = root / MANIFEST
     rows = []
     try:
-        with open(path, newline="", encoding="utf-8") as file:
+        with open(regular(path), newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
             if reader.fieldnames != COLUMNS:
                 raise UsageError(f"{path}: the columns must be {', '.join(COLUMNS)}, not {reader.fieldnames!r}")
@@ -116,8 +116,11 @@ def read_facts(root: Path, *columns: str) -> dict[str, dict[str, str]]:
     path = root / MANIFEST
     if not path.is_file():
         return {}
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        with open(regular(path), newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, csv.Error, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: {error}") from None
     for column in ("file", *columns):
         if any(row.get(column) is None for row in rows):
             raise UsageError(f"{path} has no column {column!r}: it needs {' and '.join(('file', *columns))}")
@@ -138,10 +141,10 @@ def read_record(root: Path) -> dict[str, Any] | None:
     """
     path = root / RECORD
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(regular(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: {error}") from None
     settings = record.get("settings") if isinstance(record, dict) and record.get("format") == FORMAT else None
     if not isinstance(settings, dict) or type(settings.get("near")) is not int:

@@ -39,7 +39,7 @@ from zoo.data.prepared.manifest import (
 from zoo.data.prepared.near import MAX_DISTANCE, SKETCH, cluster_near, drop_near
 from zoo.data.prepared.originals import check_source, convert, list_pages, source_name
 from zoo.errors import RunError, UsageError
-from zoo.support.files import LOCK, locked, real, write_text
+from zoo.support.files import LOCK, locked, real, regular, write_text
 from zoo.support.machine import cores
 from zoo.support.version import __version__
 
@@ -194,8 +194,8 @@ def _begin(target: Path, asked: dict[str, Any]) -> None:
     begun = target / WORK / "settings.json"
     if begun.exists():
         try:
-            there = json.loads(begun.read_text(encoding="utf-8"))
-        except ValueError:
+            there = json.loads(regular(begun).read_text(encoding="utf-8"))
+        except (ValueError, RecursionError):
             there = {}
         _require_same(target, there, asked)
         return
@@ -308,8 +308,8 @@ def _finish(
         some = [f"{row['page']}: {row['detail']}" for row in dropped if row["reason"] == "unreadable"][:3]
         shutil.rmtree(target / WORK)
         raise UsageError(
-            f"{len(kept)} of {len(pages)} pages are usable{f' ({counts})' * bool(counts)}: at least two pages in colour"
-            f" that do not look alike are needed{'; ' * bool(some)}{'; '.join(some)}"
+            f"{target}: {len(kept)} of {len(pages)} pages are usable{f' ({counts})' * bool(counts)}: at least two pages"
+            f" in colour that do not look alike are needed{'; ' * bool(some)}{'; '.join(some)}"
         )
     if given:
         splits = {group: page.work for page, _, group in kept}

@@ -12,6 +12,9 @@
 | conv7 | three 3×3; batch normalisation                          | 1/8  | 512      |
 | conv8 | transposed 4×4 of stride 2, two 3×3                     | 1/4  | 256      |
 | head  | 1×1: logits of 313 bins of a* and b*                    | 1/4  | 313      |
+
+The release answers with the mean of the bins' colours. Here `JointBins` makes of the same logits what every decoder of
+the zoo takes: `mean` is the release's, and `annealed` that of the paper's section 2.3 but for choosing U before V.
 """
 
 from typing import Any
@@ -20,7 +23,6 @@ from zoo.models.field.stages import MULTIPLE, STAGES, Published, Stages, modules
 from zoo.models.inputs import LUMA
 
 STRIDE = 4  # of the answer
-TEMPERATURE = 0.38  # section 2.3 of the paper
 
 PUBLISHED = Published(
     file="colorization_release_v2-9b330a0b.pth",
@@ -34,16 +36,18 @@ PUBLISHED = Published(
 
 
 def network(*, width: float, initializer: str, momentum: float, seed: int) -> Any:
-    """The model: luma (B, H, W, 1) to UV (B, H/4, W/4, 2); see `zoo.models.field.stages.Stages` for the options."""
+    """The model: luma (B, H, W, 1) and U (B, H/4, W/4, 1) to logits (B, H/4, W/4, 2, 64); options are of `Stages`."""
     import keras
 
     from zoo.chroma.lab_bins import AB_CENTERS
     from zoo.models.contract import Contract
-    from zoo.models.layers import Lightness, PadToMultiple
+    from zoo.models.heads.v_given_u import U
+    from zoo.models.layers import CropLike, JointBins, Lightness, PadToMultiple
     from zoo.models.model import ColorizationModel
 
     stages = Stages(width=width, initializer=initializer, momentum=momentum, seed=seed)
     luma = keras.Input((None, None, 1), name=LUMA)
+    u = keras.Input((None, None, 1), name=U.name)
     padded = PadToMultiple(MULTIPLE, name="pad", dtype="float32")(luma)
     x = Lightness(name="lightness", dtype="float32")(padded)
     for index in range(len(STAGES)):
@@ -52,17 +56,11 @@ def network(*, width: float, initializer: str, momentum: float, seed: int) -> An
     for name in ("conv8_2", "conv8_3"):
         x = stages.conv(x, 256, name)
     logits = stages.last(x, len(AB_CENTERS), "head_joint")
-    contract = Contract(stride=STRIDE)
-    return ColorizationModel.of(luma, _answer(logits, padded, luma), "eccv16", contract)
-
-
-def _answer(logits: Any, padded: Any, luma: Any) -> Any:
-    """Logits of the bins (B, h, w, 313), padded, to UV of luma's size divided by `STRIDE`."""
-    import keras
-
-    from zoo.models.layers import AnnealedAb, CropLike, LabToUV
-
-    ab = AnnealedAb(TEMPERATURE, name="head_ab", dtype="float32")(logits)
     small = keras.layers.AveragePooling2D(STRIDE, name="head_luma", dtype="float32")(padded)
-    uv = LabToUV(name="head_uv", dtype="float32")([ab, small])
-    return CropLike(STRIDE, name="output", dtype="float32")([uv, luma])
+    seen = [
+        CropLike(STRIDE, name=f"{name}_crop", dtype="float32")([each, luma])
+        for name, each in (("head_joint", logits), ("head_luma", small))
+    ]
+    answer = JointBins("ab", name="head_bins", dtype="float32")([*seen, u])
+    contract = Contract((LUMA, U.name), "logits", STRIDE, head="joint")
+    return ColorizationModel.of([luma, u], answer, "eccv16", contract)

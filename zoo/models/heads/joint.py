@@ -19,22 +19,22 @@ from zoo.models.parts import Features, Parts
 
 
 def chain(model: Any) -> Chain:
-    """Takes a model with this head apart. Its features are the logits of the places."""
+    """Takes a model that ends with `JointBins` apart."""
     import keras
 
     from zoo.models.layers import JointBins
 
     (layer,) = (layer for layer in model.layers if isinstance(layer, JointBins))
-    logits, _ = layer.input
+    features = layer.features(layer.input[:-1])
     inputs = [each for each in model.inputs if each.name != U.name]
-    body = keras.Model(inputs, [layer.u_logits(logits), logits])
-    return Chain(body, layer.v_logits, logits.shape[-1], layer.marginal)
+    body = keras.Model(inputs, [layer.u_logits(features), features])
+    return Chain(body, layer.v_logits, features.shape[-1], layer.marginal)
 
 
 @register_head("joint", "logits of bins of U and V at once", answer="logits", inputs=(U.name,), chain=chain)
 def joint(features: Features, parts: Parts) -> Any:
     """The head: logits (B, h, w, 2, 64), float32."""
-    from zoo.chroma.joint import uv_places
+    from zoo.chroma.tents import uv_places
     from zoo.models.layers import CropLike, JointBins
 
     x = parts.blocks.block(features.map(), 64, 3, "head_conv1")

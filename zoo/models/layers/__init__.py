@@ -7,14 +7,13 @@ from zoo.models.layers.answers import ChromaRange, SplitChannels
 from zoo.models.layers.attention import HintAttention, WithHints
 from zoo.models.layers.chain_rule import VGivenU
 from zoo.models.layers.factored import HypercolumnConv, SumConv
-from zoo.models.layers.joint import JointBins
-from zoo.models.layers.lab import AnnealedAb, LabHints, LabToUV, Lightness
+from zoo.models.layers.joint_bins import JointBins
+from zoo.models.layers.lab import LabHints, LabToUV, Lightness
 from zoo.models.layers.normalization import FusedBatchNormalization, LeakyReLU, NormalizedConv2D
 from zoo.models.layers.preprocessing import ApplicationInput, ScaledImage, VGGInput
 from zoo.models.layers.sizes import BilinearUpsampling, CropLike, PadToMultiple
 
 __all__ = [
-    "AnnealedAb",
     "ApplicationInput",
     "BilinearUpsampling",
     "ChromaRange",

@@ -10,7 +10,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from zoo.chroma.lab_bins import AB_CENTERS
 from zoo.chroma.yuv import rgb_to_yuv, yuv_to_rgb
 from zoo.models.layers.switch import register
 
@@ -104,25 +103,3 @@ class LabToUV(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape[0]
-
-
-@register
-class AnnealedAb(keras.layers.Layer):
-    """Logits of the 313 bins (B, H, W, 313) to a* and b* (B, H, W, 2): the mean of their annealed distribution.
-
-    Args:
-        temperature: that the logits are divided by.
-    """
-
-    def __init__(self, temperature: float = 0.38, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.temperature = float(temperature)
-
-    def call(self, inputs: Any) -> Any:
-        return ops.tensordot(ops.softmax(inputs / self.temperature, axis=-1), AB_CENTERS, axes=1)
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return (*input_shape[:-1], 2)
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"temperature": self.temperature}

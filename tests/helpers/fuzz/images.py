@@ -1,35 +1,26 @@
-"""Hostile images and archives through the loader and the colouring path.
+"""Damaged images: mutants of good JPEG, PNG, WebP, GIF, TIFF and CBZ files.
 
-`python tests/helpers/fuzz.py --count 6000` makes that many mutants of good JPEG, PNG, WebP, GIF, TIFF and CBZ files. It
-reads them as a data set, takes training crops of what was accepted, colours it, and prints the counts. Each hundred is
-a process of its own, whose death, time and memory are watched.
+A batch is read as a data set, training crops are taken of what was accepted, and it is coloured.
 """
 
-import argparse
 import collections
 import io
-import json
-import multiprocessing
-import os
-import platform
-import resource
 import struct
-import sys
-import tempfile
-import time
 import zipfile
 import zlib
-from importlib import metadata
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-BATCH = 100
-MEMORY_BOUND = 3_500_000_000
-"""What reading and colouring a file may take at most beyond what the process had, bytes: see SECURITY.md."""
-BATCH_SECONDS = 300.0
+if TYPE_CHECKING:
+    from fuzz.runner import Batch, Found
+
+SECONDS = 300.0
+"""How long a batch may take."""
+
 KINDS = ("jpeg", "png", "webp", "gif", "tiff", "cbz")
 
 
@@ -168,8 +159,8 @@ def mutants(seed: int, count: int) -> list[tuple[str, bytes]]:
     return found
 
 
-def feed(folder: Path, seed: int, count: int) -> dict[str, Any]:
-    """Takes the mutants of a seed all the way; the counts of what became of them.
+def feed(batch: "Batch", folder: Path, found: "Found", begin: Callable[[str], None]) -> None:
+    """Takes the mutants of a batch all the way, and counts what became of them.
 
     Raises:
         AssertionError: a file vanished without a word, or was refused without its name.
@@ -177,7 +168,8 @@ def feed(folder: Path, seed: int, count: int) -> dict[str, Any]:
     from zoo.data.dataset import open_dataset
     from zoo.errors import UsageError
 
-    outcome: collections.Counter[str] = collections.Counter()
+    begin(f"the batch from {batch.first}")
+    seed, count, outcome = batch.seed * 1_000_003 + batch.first, batch.count, found.counts
     pages = folder / "pages"
     pages.mkdir()
     good = good_files(np.random.default_rng(0))
@@ -220,7 +212,6 @@ def feed(folder: Path, seed: int, count: int) -> dict[str, Any]:
                 outcome[f"{kinds[name]} {what}"] += 1
     _use(dataset, outcome)
     _color(pages, folder, outcome)
-    return dict(outcome)
 
 
 def _use(dataset: Any, outcome: collections.Counter[str]) -> None:
@@ -287,106 +278,19 @@ def _colorizer() -> Any:
     return _models[0]
 
 
-def peak_memory() -> int:
-    """The most memory that this process has had, bytes."""
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    # Unlike ru_maxrss it begins anew with the program, rather than at what its parent had.
-    return int(status.split("VmHWM:")[1].split()[0]) * 1024
-
-
-def _process(seed: int, count: int, sender: Any) -> None:
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    with tempfile.TemporaryDirectory() as warm:  # imports, and a network that has run
-        feed(Path(warm), 0, 4)
-    before = peak_memory()
-    with tempfile.TemporaryDirectory() as folder:
-        outcome = feed(Path(folder), seed, count)
-    outcome["peak memory"] = peak_memory() - before
-    sender.send(outcome)
-    sender.close()
-
-
-def fuzz(count: int, seed: int, jobs: int = 1) -> dict[str, Any]:
-    """Feeds `count` mutants; the counts, and under `problems` what must not be: deaths, hangs, exceptions, memory."""
-    context = multiprocessing.get_context("spawn")
-    total: collections.Counter[str] = collections.Counter()
-    problems: list[str] = []
-    peak, waiting = 0, [(seed * 1_000_003 + start, min(BATCH, count - start)) for start in range(0, count, BATCH)]
-    running: list[tuple[Any, Any, int, float]] = []
-    while waiting or running:
-        while waiting and len(running) < jobs:
-            batch_seed, size = waiting.pop(0)
-            receiver, sender = context.Pipe(duplex=False)
-            process = context.Process(target=_process, args=(batch_seed, size, sender))
-            process.start()
-            sender.close()
-            running.append((process, receiver, batch_seed, time.monotonic()))
-        for entry in list(running):
-            process, receiver, batch_seed, began = entry
-            if process.is_alive() and not receiver.poll(0.2) and time.monotonic() - began < BATCH_SECONDS:
-                continue
-            running.remove(entry)
-            late = False
-            try:
-                late = not receiver.poll(0)
-                outcome = None if late else receiver.recv()
-            except EOFError:
-                outcome = None
-                process.join(timeout=30)
-            if outcome is None:
-                process.kill()
-                process.join()
-                problems.append(f"seed {batch_seed}: {'hung' if late else f'exit code {process.exitcode}'}")
-                continue
-            process.join()
-            took = outcome.pop("peak memory")
-            peak = max(peak, took)
-            if took > MEMORY_BOUND:
-                problems.append(f"seed {batch_seed}: {took} bytes")
-            total.update(outcome)
-    return {"counts": dict(sorted(total.items())), "peak memory": peak, "problems": problems}
-
-
-def table(found: dict[str, Any], count: int, seed: int) -> str:
-    """The counts in Markdown, with what they were found with."""
-    counts = collections.Counter(found["counts"])
+def table(found: "Found") -> str:
+    """The counts in Markdown."""
+    counts = found.counts
     lines = ["| kind | mutants | read | refused by name | too small or grey |", "|---|---|---|---|---|"]
     for kind in KINDS:
         other = counts[f"{kind} too small"] + counts[f"{kind} grey"] + counts[f"{kind} duplicate"]
         lines.append(f"| {kind} | {counts[kind]} | {counts[f'{kind} read']} | {counts[f'{kind} refused']} | {other} |")
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("pillow", "tensorflow", "numpy"))
     lines += [
         "",
         f"{counts['crops']} training crops were made of what was read; {counts['crops refused by name']} splits were"
         f" refused by the name of a file, and {counts['pages of a cbz refused']} pages of readable archives. The way of"
         f" `zoo.colorize` coloured {counts['coloured']} pages and named {counts['not coloured, by name']} that it could"
-        f" not. Peak memory of a process that reads and"
-        f" colours {BATCH} of them: {found['peak memory'] / 1e6:.0f} MB more than before. Crashes, hangs and other"
-        f" problems: {len(found['problems'])}.",
-        "",
-        f"`python tests/helpers/fuzz.py --count {count} --seed {seed}`; {versions}, Python {platform.python_version()},"
-        f" {platform.machine()}.",
+        f" not. Peak memory of a process that reads and colours 100 of them: {found.peak / 1e6:.0f} MB more than"
+        f" before. Crashes, hangs and other problems: {len(found.problems)}.",
     ]
     return "\n".join(lines)
-
-
-def main() -> int:
-    """Entry point; the exit code is 1 if anything went wrong."""
-    parser = argparse.ArgumentParser(description="Feeds damaged images and archives to the loader and a network.")
-    parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--jobs", type=int, default=1, help="processes at a time")
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    found = fuzz(arguments.count, arguments.seed, arguments.jobs)
-    print(json.dumps(found, indent=2) if arguments.json else table(found, arguments.count, arguments.seed))
-    for problem in found["problems"]:
-        print(problem, file=sys.stderr)
-    return 1 if found["problems"] else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -6,14 +6,19 @@ V given a U, are mixtures of the same tents in one channel, exactly.
 """
 
 import functools
+import warnings
 
 import numpy as np
 
 from zoo.chroma.bins import BINS, NEUTRAL, bin_position
+from zoo.chroma.lab_bins import AB_CENTERS
 from zoo.chroma.yuv import rgb_to_yuv
 
 TENTS = (3, 2)
 """Half-widths of a tent, in bins of U and of V: 0.042 and 0.040, about as finely as the eye tells chroma apart."""
+
+LEVELS = 16
+"""Levels of luma, from 0 to 1, at which the places of bins of CIELAB are known; between them they are interpolated."""
 
 _SAMPLES = 48  # of each channel of RGB, from which the grid's places in the gamut are found
 
@@ -30,6 +35,25 @@ def uv_places() -> np.ndarray:
     numbers = np.unique([(below[0] + i) * BINS + below[1] + j + BINS // 2 for i in (0, 1) for j in (0, 1)])
     places = np.stack([numbers // BINS, numbers % BINS - BINS // 2], axis=-1) * TENTS + NEUTRAL
     return places[((places >= 0) & (places < BINS)).all(axis=-1)].astype(np.float32)
+
+
+@functools.cache
+def ab_places() -> np.ndarray:
+    """The 313 bins of a* and b* at each level of luma: real-valued bin positions of UV, (LEVELS, 313, 2).
+
+    The lightness L* is that of grey of the luma, as Zhang 2016 has it; what leaves sRGB there is clipped.
+    """
+    from skimage.color import lab2rgb, rgb2lab
+
+    found = []
+    for luma in np.linspace(0, 1, LEVELS):
+        lightness = rgb2lab(np.full((1, 3), luma))[0, 0]
+        lab = np.concatenate([np.full((len(AB_CENTERS), 1), lightness), AB_CENTERS], axis=-1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of colours that leave sRGB
+            uv = rgb_to_yuv(lab2rgb(lab))[:, 1:]
+        found.append(np.stack([bin_position(uv[:, channel], channel) for channel in range(2)], axis=-1))
+    return np.stack(found).astype(np.float32)
 
 
 def tents(positions: np.ndarray, channel: int) -> np.ndarray:
