@@ -1,4 +1,8 @@
-"""The networks of the field: CIELAB inside a model, hints, options."""
+"""The networks of the field: CIELAB inside a model, hints, options, other backends."""
+
+import os
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -102,10 +106,48 @@ def test_a_hint_changes_the_answer_and_a_colour_that_is_not_given_does_not():
         ({"initializer": "zeros"}, "initializer must be one of truncated_normal, he_normal, glorot_uniform, not"),
         ({"seed": 0.5}, "seed must be a whole number, not 0.5"),
         ({"widht": 0.5}, "unknown model option 'widht'. Did you mean 'width'?"),
-        ({"trunk": "residual"}, "unknown model option 'trunk'"),
+        ({"trunk": "residual"}, "unknown model option 'trunk'. Known options: width, initializer, momentum, seed."),
+        ({"encoder": "vgg16"}, "unknown model option 'encoder'"),
     ],
 )
 def test_odd_options_are_refused(options, message):
     with pytest.raises(UsageError) as error:
         zoo.create("eccv16", **options)
     assert message in str(error.value)
+
+
+CODE = """
+import sys
+import numpy as np
+import zoo
+from zoo.models.prediction import Predictor
+
+folder, found = sys.argv[1], {}
+with np.load(f"{folder}/inputs.npz") as held:
+    for name, given in (("eccv16", None), ("siggraph17", {"hints": held["hints"]})):
+        found[name] = Predictor(zoo.load(f"{folder}/{name}.keras"))(held["luma"], given).output
+assert "tensorflow" not in sys.modules, "TensorFlow was imported"
+np.savez(f"{folder}/found.npz", **found)
+"""
+
+
+@pytest.mark.parametrize("backend", [pytest.param(each, marks=pytest.mark.needs(each)) for each in ("jax", "torch")])
+def test_another_backend_answers_the_same(tmp_path, backend):
+    rng = np.random.default_rng(0)
+    luma = rng.random((1, 19, 26, 1), dtype=np.float32)
+    hints = np.concatenate([rng.uniform(-0.1, 0.1, (1, 19, 26, 2)), rng.random((1, 19, 26, 1)) < 0.1], axis=-1)
+    np.savez(tmp_path / "inputs.npz", luma=luma, hints=hints.astype(np.float32))
+    expected = {}
+    for name, layer, given in (("eccv16", "head_joint", None), ("siggraph17", "head_tanh", {"hints": hints})):
+        model = zoo.create(name, **small(name))
+        model.get_layer(layer).set_weights([w * 30 for w in model.get_layer(layer).get_weights()])
+        model.save(tmp_path / f"{name}.keras")
+        expected[name] = Predictor(model)(luma, given).output
+        assert np.ptp(expected[name]) > 0.01
+    environment = os.environ | {"KERAS_BACKEND": backend}
+    command = [sys.executable, "-c", CODE, str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    with np.load(tmp_path / "found.npz") as found:
+        for name, answer in expected.items():
+            np.testing.assert_allclose(found[name], answer, atol=1e-4)

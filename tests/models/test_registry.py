@@ -56,6 +56,7 @@ def test_a_registered_builder_is_created_with_its_options(monkeypatch):
         "import zoo.gallery as g; assert g.main(['residual', '--data', 'x', '--decode', 'mode', '-o', 'nowhere']) == 2",
         "import zoo.released as r; assert r.main('add x y --data x --attribution x --licence x'.split()) == 2",
         "import zoo.train as t; assert t.main(['residual', '--decode', 'mode']) == 2",
+        "import zoo.convert as c; assert c.main(['eccv16', 'x.pth', '-o', 'x.keras']) == 2",
     ],
 )
 def test_tensorflow_is_not_imported(code):

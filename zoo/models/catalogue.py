@@ -12,7 +12,7 @@ Papers are cited by author and year, here and everywhere:
 """
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any
 
 from zoo.errors import UsageError
@@ -36,28 +36,28 @@ def _colorizer(card: ModelCard, options: dict[str, Any]) -> Any:
 
 def _built(build: Callable[..., Any], options: dict[str, Any]) -> Any:
     """What a builder makes of options; one that it does not take is refused."""
-    _check(options, inspect.signature(build).parameters)
+    known = inspect.signature(build).parameters
+    _check(options, known, [each for each in known if each not in ELSEWHERE])
     return build(**options)
 
 
-def _check(options: Iterable[str], known: Iterable[str]) -> None:
-    """Raises UsageError for an option that is not known."""
-    own = [each for each in known if each not in ELSEWHERE]
+def _check(options: Iterable[str], known: Container[str], shown: Sequence[str]) -> None:
+    """Raises UsageError for an option that is not known, and shows some that are."""
     for option in options:
-        if option not in (*own, *ELSEWHERE):
+        if option not in known:
             raise UsageError(
-                f"unknown model option {option!r}.{suggestion(option, own)} Known options: {', '.join(own)}."
+                f"unknown model option {option!r}.{suggestion(option, shown)} Known options: {', '.join(shown)}."
             )
 
 
 def _of_the_field(network: Callable[..., Any], options: dict[str, Any]) -> Any:
-    """A network of `zoo.models.field`: luma to UV, all of it trained.
+    """A network of `zoo.models.field`, all of it trained.
 
     Its options are `width`, a multiplier of its channels, `initializer`, `momentum` and `seed`. `OF_THE_PAPER` may be
     given and changes nothing: recipes set it for every model.
     """
     defaults = {"width": 1.0, "initializer": "he_normal", "momentum": 0.99, "seed": 0}
-    _check(options, (*defaults, *OF_THE_PAPER))
+    _check(options, (*defaults, *OF_THE_PAPER), list(defaults))
     return network(**(defaults | {name: options[name] for name in defaults if name in options}))
 
 
