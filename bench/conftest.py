@@ -34,7 +34,10 @@ rows: list[Row] = []
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("zoo")
-    group.addoption("--models", default=",".join(zoo.list_models()), help="comma-separated model names")
+    usual = [name for name in zoo.list_models() if zoo.get_card(name).encoder]
+    group.addoption(
+        "--models", default=",".join(usual), help=f"comma-separated model names (default: {','.join(usual)})"
+    )
     group.addoption("--crop", type=int, help="side of the square crops in pixels (default: 224)")
     group.addoption("--batch-sizes", help="comma-separated crops a step (default: 1,4)")
     group.addoption("--precisions", help="comma-separated auto, float32, bfloat16, float16 (default: auto)")
