@@ -22,6 +22,8 @@ SUBJECTS = ("images", "archives", "special", "recipes", "arguments", "runs")
 """Modules of this package, each with `feed`, with `SECONDS`, and with `prepare` where cases share files."""
 
 BATCH = 100
+"""Cases of a process; `LARGE_BATCH` where a case is not a file but all that becomes of it."""
+LARGE_BATCH = 250
 MEMORY_BOUND = 3_500_000_000
 """What a process may take at most beyond what it had, bytes: see SECURITY.md."""
 
@@ -143,15 +145,15 @@ class _Running:
 
 def fuzz(subject: str, count: int, seed: int, jobs: int = 1) -> Found:
     """Feeds `count` cases of a subject: the counts, and what must not be: deaths, hangs, tracebacks, memory."""
-    total, began = Found(), time.monotonic()
+    total, began, size = Found(), time.monotonic(), BATCH if subject == "images" else LARGE_BATCH
     with tempfile.TemporaryDirectory() as fixture:
         process = CONTEXT.Process(target=_prepare, args=(subject, Path(fixture)))
         process.start()
         process.join()
         if process.exitcode:
             raise RuntimeError(f"nothing could be prepared: exit code {process.exitcode}")
-        starts = range(0, count, BATCH)
-        waiting = [Batch(subject, seed, start, min(BATCH, count - start), Path(fixture)) for start in starts]
+        starts = range(0, count, size)
+        waiting = [Batch(subject, seed, start, min(size, count - start), Path(fixture)) for start in starts]
         running: list[_Running] = []
         while waiting or running:
             while waiting and len(running) < jobs:
@@ -165,6 +167,8 @@ def fuzz(subject: str, count: int, seed: int, jobs: int = 1) -> Found:
                 if found.peak > MEMORY_BOUND:
                     found.problem("memory", f"{found.peak} bytes from {each.batch.first} on")
                 total.add(found)
+                done, wrong = total.counts["cases"], sum(map(len, total.problems.values()))
+                print(f"{subject}: {done} cases done, {wrong} problems", file=sys.stderr)
     total.seconds = time.monotonic() - began
     return total
 
