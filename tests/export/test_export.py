@@ -43,7 +43,10 @@ SOME += [
     *((name, None) for name in ("residual-uv", "hypercolumn-residual_uv")),
     *((name, d) for name in ("hypercolumn-bins", "hypercolumn-v_given_u") for d in ("mode", "mean", "sample")),
 ]
-FAR = {"head_logits": 0.05, "head_u": 0.05, "head_v_given_u": 0.05, "head_joint": 0.05, "head_tanh": 0.5}
+FAR = {
+    **dict.fromkeys(("head_logits", "head_u", "head_v_given_u"), 0.05),
+    **dict.fromkeys(("head_joint", "head_tanh"), 0.5),
+}
 """By last layer, how much is added to its weights."""
 
 LUMA = np.random.default_rng(0).random((1, 11, 18, 1), dtype=np.float32)
@@ -119,7 +122,7 @@ def compared(networks, case, runner) -> Difference:
     reference = Reference(predictor, chosen)
     answer = reference(LUMA)
     assert len(np.unique(answer)) > (8 if predictor.contract.stride == 1 else 2)  # of a smaller answer, fewer
-    assert np.ptp(answer) > 0.1
+    assert np.ptp(answer) > 0.05  # fifty times what the two may differ by
     found = difference(runner(ExportedGraph(model, chosen)), reference)
     check(found, chosen)
     return found

@@ -328,6 +328,8 @@ class Prediction:
         """Log-probabilities of U and of V over all U, (B, h, w, 2, 64); of a plain classifier its logits."""
         if not self._predictor.chain:
             return self.output
+        if self._predictor.chain.direct:
+            return self._direct_marginals(self._predictor.chain.marginal)
         p_u = softmax(self.output[..., None, :])[..., 0, :].reshape(-1, BINS)
         p_v = np.zeros_like(p_u)
         features = ops.reshape(self._features, (-1, self._features.shape[-1]))
@@ -341,6 +343,16 @@ class Prediction:
         p_v /= p_v.sum(axis=-1, keepdims=True)
         both = np.stack([p_u, p_v], axis=-2).reshape(*self.output.shape[:-1], 2, BINS)
         return np.log(np.maximum(both, 1e-12))
+
+    def _direct_marginals(self, marginal: Callable[[Any, Any, float], Any]) -> np.ndarray:
+        """The same of a model that knows p(V) by itself."""
+
+        def both(logits: np.ndarray, features: Any) -> np.ndarray:
+            p_u = softmax(logits)
+            p_v = ops.convert_to_numpy(marginal(ops.convert_to_tensor(features), p_u, 0.0))
+            return np.log(np.maximum(np.stack([p_u, p_v], axis=-2), 1e-12))
+
+        return _in_bands(both, self.output, self._features)
 
 
 def _text(decoder: str | Decoder) -> str:

@@ -23,6 +23,7 @@ class Chain:
         channels: of the features.
         marginal: of features and p(U), (B, h, w, 64), p(V) over all U, a backend tensor of that shape; shares of U up
             to a least one count as none.
+        direct: whether `marginal` knows p(V) by itself, without a sum over U.
         embedding: how many of the features, before the last, say what a pixel is: pixels follow a hint as these are
             alike, and the last is the score of no hint (`zoo.models.layers.attention`); 0 of a head without.
     """
@@ -32,6 +33,7 @@ class Chain:
     channels: int
     marginal: Callable[[Any, Any, float], Any]
     embedding: int = 0
+    direct: bool = False
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def chain(model: Any) -> Chain:
     features = layer.features(layer.input[:-1])
     inputs = [each for each in model.inputs if each.name != U.name]
     body = keras.Model(inputs, [layer.u_logits(features), features])
-    return Chain(body, layer.v_logits, features.shape[-1], layer.marginal)
+    return Chain(body, layer.v_logits, features.shape[-1], layer.marginal, direct=True)
 
 
 @register_head("joint", "logits of bins of U and V at once", answer="logits", inputs=(U.name,), chain=chain)
