@@ -60,7 +60,16 @@ def test_an_environment_that_is_none_is_named_and_stays(held, text):
     assert (held.path / "environment.json").read_text() == text
 
 
-@pytest.mark.parametrize("line", ["3", "[]", "{}", '{"step": "x"}', '{"step": 2', "\x00"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"step": 2, "validation": 3}',
+        '{"step": 2, "validation": {"rows": [], "loss": 1}}',
+        '{"step": 2, "validation": {"rows": [{"name": "x", "rmse_ab": "y"}], "loss": 1}}',
+        '{"step": 2, "loss": "x"}',
+        *("3", "[]", "{}", '{"step": "x"}', '{"step": 2', "\x00"),
+    ],
+)
 def test_records_end_before_what_is_none(held, line):
     (held.path / "metrics.jsonl").write_text(f'{{"step": 1}}\n{line}\n{{"step": 3}}\n')
     assert held.records() == [{"step": 1}]
@@ -128,9 +137,7 @@ def test_a_run_that_is_not_done_is_shown_whole_or_not_at_all(held):
     (held.path / "environment.json").write_text(json.dumps([environment]))
     assert load_run_directory(held.path).step == 0
     for name, text in (
-        ("metrics.jsonl", '{"step": 1, "validation": {"rows": []}}'),
-        ("metrics.jsonl", '{"step": 1, "validation": 3}'),
-        ("metrics.jsonl", '{"step": 1, "loss": "x"}'),
+        ("metrics.jsonl", '{"step": 1, "validation": {"loss": 1, "rows": [{"name": "x", "rmse_ab": 1}]}}'),
         ("environment.json", "[{}]"),
         ("environment.json", "[]"),
         ("config.json", '{"model": 3}'),
@@ -140,3 +147,10 @@ def test_a_run_that_is_not_done_is_shown_whole_or_not_at_all(held):
         with pytest.raises(UsageError, match="holds no run that can be read"):
             load_run_directory(held.path)
         (held.path / name).write_text(before)
+
+
+@pytest.mark.parametrize("steps", [None, "400", True, 10**30])
+def test_a_length_that_is_none_is_named(held, steps):
+    (held.path / "config.json").write_text(json.dumps(IDENTITY | {"steps": steps}))
+    with pytest.raises(UsageError, match="config.json is damaged .steps is"):
+        held.check(IDENTITY)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -302,3 +303,25 @@ def test_a_cosine_is_lengthened_on_another_one(data, tmp_path):
     assert code == 0, log
     assert "its learning rate is from now on that of a cosine of 20 steps" in log
     assert re.search(r"going on from step 10 in .*, at a learning rate of 0\.05", log)
+
+
+@pytest.mark.parametrize(
+    ("settings", "contract"),
+    [
+        ({"model": ["tiny"]}, None),
+        ({"model_options": 3}, None),
+        ({"crop": "16", "views": True}, None),
+        ({"encoder": None}, None),
+        (None, {"side": "x"}),
+        (None, {"encoder": [1]}),
+    ],
+)
+def test_a_source_of_odd_values_is_named(tmp_path, settings, contract):
+    file = tmp_path / "best.keras"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("config.json", json.dumps({"config": {"name": "residual", "contract": contract}}))
+    if settings:
+        held = {"model": "residual", "model_options": {}, "crop": 16} | settings
+        (tmp_path / "config.json").write_text(json.dumps(held))
+    with pytest.raises(UsageError, match=rf"--from {file}: "):
+        read_start(str(file))

@@ -79,7 +79,8 @@ def _of_file(file: Path) -> str | None:
     config = _config(file)
     try:
         if "contract" in config:
-            return str(config["contract"]["answer"])
+            answer = config["contract"]["answer"]
+            return answer if answer in ("uv", "logits") else None
         name = config["output_layers"][0]
         (layer,) = (each for each in config["layers"] if each["name"] == (name if isinstance(name, str) else name[0]))
         shape = layer["build_config"]["input_shape"]  # what the last layer does changes no number of channels

@@ -114,6 +114,24 @@ class Scores:
         return head | {"baselines": [line(row) for row in self.baselines], "rows": [line(row) for row in self.rows]}
 
 
+def is_record(record: dict[str, Any]) -> bool:
+    """Whether an object is a line of metrics.jsonl: of a step and, if it has them, a loss, a speed and a validation."""
+    validation = record.get("validation", {"loss": None, "rows": [{"name": "", "rmse_ab": None}]})
+    try:
+        lines = [(line["name"], line["rmse_ab"]) for line in validation["rows"]]
+        numbers = [
+            record.get("loss"),
+            record.get("images_per_second"),
+            validation["loss"],
+            *(value for _, value in lines),
+        ]
+    except (LookupError, TypeError):
+        return False
+    texts = all(isinstance(name, str) for name, _ in lines)
+    known = all(value is None or isinstance(value, (int, float)) for value in numbers)
+    return isinstance(record.get("step"), int) and bool(lines) and texts and known
+
+
 def error_of(validation: dict[str, Any]) -> float:
     """RMSE-ab of the colours that a user would get: a regression's, or a classifier's annealed ones.
 

@@ -25,12 +25,12 @@ from typing import Any
 
 from zoo.errors import RunError, UsageError
 from zoo.models.registry import MODELS, get_card
-from zoo.results import Result, load_result, save_result
+from zoo.results import Result, load_result, misfit, save_result
 from zoo.support.files import LOCK, atomic_path, locked, regular, write_text
 from zoo.support.settings import differences
 from zoo.training.checkpoints import KEEP, Checkpoints
 from zoo.training.config import DEFAULTS
-from zoo.training.outcome import scores_of
+from zoo.training.outcome import is_record, scores_of
 
 LENGTH = ("steps", "patience")
 """Settings that decide how long a run goes on, and nothing else of it."""
@@ -69,6 +69,8 @@ class RunDirectory:
         model = str(held.get("model"))
         encoder = {"encoder": get_card(model).encoder} if model in MODELS else {}
         held = DEFAULTS | encoder | held
+        if wrong := misfit(held, dict.fromkeys(LENGTH, int)):
+            raise UsageError(f"{file} is damaged ({wrong}): choose another --run-dir")
         asked = json.loads(json.dumps(identity))
         changed = differences(held, asked)
         if changed and not _is_longer(held, asked):
@@ -137,7 +139,7 @@ class RunDirectory:
                 record = json.loads(line)
             except (ValueError, RecursionError):
                 break
-            if not isinstance(record, dict) or not isinstance(record.get("step"), int):
+            if not isinstance(record, dict) or not is_record(record):
                 break
             records.append(record)
         return records

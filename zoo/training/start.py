@@ -11,7 +11,12 @@ from zoo.models.kinds import answers_with, weights_digest
 from zoo.models.loading import create, load, model_file, model_name
 from zoo.models.registry import MODELS, get_card
 from zoo.models.releases import get_release
+from zoo.results import fits, misfit
 from zoo.support.files import regular
+
+ENCODED = {"encoder": "", "views": False}
+BUILT: dict[str, Any] = {"model": str, "model_options": dict | None, "encoder": str, "views": bool, "crop": int}
+"""What is needed of a run's settings, and those of them that older runs lack."""
 
 KEPT = ("best.keras", "last.keras")
 """Models of a run directory, whose config.json says how they are built."""
@@ -152,18 +157,23 @@ def _described(file: Path, model: str | None) -> dict[str, Any]:
     if file.name in KEPT and beside.exists():
         try:
             held = json.loads(regular(beside).read_text(encoding="utf-8"))
-            return {"model": held["model"], "model_options": held["model_options"]} | held
+            if wrong := misfit(ENCODED | held, BUILT):
+                raise ValueError(wrong)
+            return held
         except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             raise UsageError(f"--from {file}: {beside} beside it is not of a run ({error!r})") from None
     try:
         with zipfile.ZipFile(file) as archive:
             saved = json.loads(archive.read("config.json"))["config"]
-        name, contract = saved["name"], dict(saved.get("contract") or {})
+        name, contract = str(saved["name"]), dict(saved.get("contract") or {})
     # Of another kind, or damaged.
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, LookupError, TypeError):
         name, contract = "", {}
     if name not in MODELS and model is None:
         raise UsageError(f"--from {file} does not say which model it is of: give MODEL too")
-    side = contract.get("side", 0)  # of pictures, twice that of their smallest views
-    known = {"encoder": contract.get("encoder", ""), "views": side > 0, "crop": side // 2}
+    side, encoder = contract.get("side", 0), contract.get("encoder", "")
+    if not (fits(side, int) and fits(encoder, str)):
+        raise UsageError(f"--from {file}: it is damaged: its model has a contract of odd values")
+    # The side is of pictures, twice that of their smallest views.
+    known = {"encoder": encoder, "views": side > 0, "crop": side // 2}
     return {"model": name if name in MODELS else model, "model_options": None} | known

@@ -187,6 +187,7 @@ def outcome(words: Sequence[str], ran: Ran, more: Sequence[str] = ()) -> str:
     require(not odd, f"unprintable {odd}: {message[:300]!r}")
     named = [*more, *words, *(part for word in words for part in re.split("[=,]", word) if word.startswith("-"))]
     named += [str(path) for name in named for path in (Path(name), Path(name).parent)]
+    named = [name[:500] for name in named]  # a message is cut where it is longer than a screen
     named += [printable_lines(name) for name in named] + [repr(name) for name in named]
     plain = message.replace("\\\\", "\\")
     known = any(
