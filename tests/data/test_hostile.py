@@ -260,7 +260,7 @@ def test_fuzz_of_all_that_is_given(subject):
     assert found.problems == {}
     assert found.counts["cases"] == 24
     assert found.counts["refused"] >= 5
-    assert found.counts["done"] >= 2
+    assert found.counts["done"] >= 1
 
 
 @pytest.mark.slow

@@ -85,7 +85,7 @@ def line(command: str, words: dict[str, list[str]], parser: argparse.ArgumentPar
 
 
 def _case(here: Path, rng: np.random.Generator) -> tuple[str, Callable[[], str]]:
-    parsers = fixture.commands()
+    parsers, there = fixture.commands(), sorted(path.name for path in here.iterdir())
     command = one_of(rng, sorted(parsers))
     parser = parsers[command]
     words = fixture.good_words(command, parser)
@@ -107,4 +107,4 @@ def _case(here: Path, rng: np.random.Generator) -> tuple[str, Callable[[], str]]
         asked.insert(
             int(rng.integers(1, len(asked) + 1)), one_of(rng, ["--odd", "-x", "--", "--js", "--help=x", "x", "-o"])
         )
-    return repr(asked), lambda: sandbox.outcome(asked, sandbox.run(asked))
+    return repr(asked), lambda: sandbox.outcome(asked, sandbox.run(asked), there)

@@ -24,7 +24,7 @@ SUBJECTS = ("images", "archives", "special", "recipes", "arguments", "runs")
 BATCH = 100
 """Cases of a process; `LARGE_BATCH` where a case is not a file but all that becomes of it."""
 LARGE_BATCH = 250
-MEMORY_BOUND = 3_500_000_000
+MEMORY_BOUND = 2_500_000_000
 """What a process may take at most beyond what it had, bytes: see SECURITY.md."""
 
 
