@@ -366,7 +366,7 @@ def _look(run_dir: "RunDirectory", config: RunConfig, identity: dict[str, Any]) 
         held = run_dir.check(identity)
     except UsageError:
         import_tensorflow()
-        from zoo.training.trainer import check_model
+        from zoo.training.checks import check_model
 
         check_model(config)  # a mistyped option is that, not another run
         raise

@@ -7,6 +7,7 @@ import os
 import keras
 import numpy as np
 import pytest
+import tiny
 from field import SMALL
 from PIL import Image
 
@@ -19,7 +20,6 @@ from zoo.export.agreement import Difference, Reference, check, difference
 from zoo.export.decoding import chosen_decoder
 from zoo.export.formats import FORMATS
 from zoo.export.graph import ExportedGraph, in_float32
-from zoo.models.layers import ChromaRange, FusedBatchNormalization, SplitChannels
 from zoo.models.prediction import Predictor, predict
 from zoo.support.files import atomic_folder
 
@@ -75,22 +75,11 @@ def networks():
     return {name: (model, Predictor(model)) for name, model in made.items()}
 
 
-def small(classifier: bool) -> keras.Model:
-    """A network of two convolutions."""
-    luma = keras.Input((None, None, 1), name="luma")
-    x = keras.layers.Conv2D(32, 3, padding="same", kernel_initializer=keras.initializers.HeNormal(1))(luma)
-    x = keras.layers.ReLU()(FusedBatchNormalization()(x))
-    kernel = keras.initializers.RandomNormal(stddev=2.0, seed=2)
-    x = keras.layers.Conv2D(2 * BINS if classifier else 2, 3, padding="same", kernel_initializer=kernel)(x)
-    x = SplitChannels(BINS)(x) if classifier else ChromaRange()(x)
-    return keras.Model(luma, x, name="small")
-
-
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     root = tmp_path_factory.mktemp("models")
-    small(False).save(root / "regression.keras")
-    small(True).save(root / "classifier.keras")
+    tiny.two_convolutions(False).save(root / "regression.keras")
+    tiny.two_convolutions(True).save(root / "classifier.keras")
     zoo.create("conditional", encoder_weights="none").save(root / "conditional.keras")
     return root
 
@@ -252,7 +241,7 @@ def test_an_export_that_answers_otherwise_is_not_kept(capsys, models, tmp_path, 
 
 
 def test_what_counts_as_the_same_answer():
-    reference = Reference(Predictor(small(True)), chosen_decoder("mode"))
+    reference = Reference(Predictor(tiny.two_convolutions(True)), chosen_decoder("mode"))
     assert difference(lambda inputs: reference(inputs["luma"]), reference) == Difference(0.0, 1.0)
     with pytest.raises(RunError, match="answers luma .1, 1, 1, 1. with .1, 1, 1., not .1, 1, 1, 2."):
         difference(lambda inputs: reference(inputs["luma"])[..., 0], reference)

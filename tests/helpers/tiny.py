@@ -33,6 +33,22 @@ def build(*, encoder_weights="none", train_encoder=False, seed=0, **recipe):
     return keras.Model(luma, ChromaRange(dtype="float32")(x), name="tiny")
 
 
+def two_convolutions(classifier: bool):
+    """A random network of two convolutions, a regression or a classifier, whose colours vary."""
+    import keras
+
+    from zoo.chroma.bins import BINS
+    from zoo.models.layers import ChromaRange, FusedBatchNormalization, SplitChannels
+
+    luma = keras.Input((None, None, 1), name="luma")
+    x = keras.layers.Conv2D(32, 3, padding="same", kernel_initializer=keras.initializers.HeNormal(1))(luma)
+    x = keras.layers.ReLU()(FusedBatchNormalization()(x))
+    kernel = keras.initializers.RandomNormal(stddev=2.0, seed=2)
+    x = keras.layers.Conv2D(2 * BINS if classifier else 2, 3, padding="same", kernel_initializer=kernel)(x)
+    x = SplitChannels(BINS)(x) if classifier else ChromaRange()(x)
+    return keras.Model(luma, x, name="small")
+
+
 def register() -> None:
     """Makes it known as `tiny` in this process, which is to be one of its own: other tests look at every model."""
     register_model(CARD)(build)

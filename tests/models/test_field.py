@@ -98,21 +98,34 @@ def test_a_hint_changes_the_answer_and_a_colour_that_is_not_given_does_not():
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("name", "options", "message"),
     [
-        ({"width": 0}, "width must be above 0, not 0"),
-        ({"width": "wide"}, "width must be a number, not 'wide'"),
-        ({"momentum": 1.0}, "momentum must be in [0, 1), not 1.0"),
-        ({"initializer": "zeros"}, "initializer must be one of truncated_normal, he_normal, glorot_uniform, not"),
-        ({"seed": 0.5}, "seed must be a whole number, not 0.5"),
-        ({"widht": 0.5}, "unknown model option 'widht'. Did you mean 'width'?"),
-        ({"trunk": "residual"}, "unknown model option 'trunk'. Known options: width, initializer, momentum, seed."),
-        ({"encoder": "vgg16"}, "unknown model option 'encoder'"),
+        ("eccv16", {"width": 0}, "width must be above 0, not 0"),
+        ("eccv16", {"width": "wide"}, "width must be a number, not 'wide'"),
+        ("eccv16", {"momentum": 1.0}, "momentum must be in [0, 1), not 1.0"),
+        (
+            "eccv16",
+            {"initializer": "zeros"},
+            "initializer must be one of truncated_normal, he_normal, glorot_uniform, not",
+        ),
+        ("eccv16", {"seed": 0.5}, "seed must be a whole number, not 0.5"),
+        ("eccv16", {"widht": 0.5}, "unknown model option 'widht'. Did you mean 'width'?"),
+        (
+            "eccv16",
+            {"trunk": "residual"},
+            "unknown model option 'trunk'. Known options: width, initializer, momentum, seed.",
+        ),
+        ("eccv16", {"encoder": "vgg16"}, "unknown model option 'encoder'"),
+        ("pix2pix", {"width": 0}, "width must be above 0, not 0"),
+        ("pix2pix", {"depth": 1}, "depth must be in [2, 10], not 1"),
+        ("pix2pix", {"dropout": 1.0}, "dropout must be in [0, 1), not 1.0"),
+        ("pix2pix", {"output": "normalized"}, "output must be one of sigmoid, linear, not 'normalized'"),
+        ("pix2pix", {"trunk": "residual"}, "unknown model option 'trunk'. Known options: width, depth, dropout"),
     ],
 )
-def test_odd_options_are_refused(options, message):
+def test_odd_options_are_refused(name, options, message):
     with pytest.raises(UsageError) as error:
-        zoo.create("eccv16", **options)
+        zoo.create(name, **options)
     assert message in str(error.value)
 
 

@@ -25,7 +25,6 @@ from zoo.results import (
     machine_name,
     machine_of,
     merge_rows,
-    misfit,
     save_result,
     slug,
 )
@@ -260,23 +259,6 @@ def test_the_committed_results_can_be_read() -> None:
         result = load_result(path)
         assert result.rows
         assert all(tuple(record) == COLUMNS for record in result.rows)
-
-
-@pytest.mark.parametrize(
-    ("value", "wanted", "message"),
-    [
-        ({"a": 1}, {"a": int}, None),
-        ({"a": 1, "b": ""}, {"a": float}, None),
-        ({"a": [1, None]}, {"a": list[float | None]}, None),
-        ({}, {"a": int}, "a is missing"),
-        ({"a": True}, {"a": int}, "a is True"),
-        ({"a": 10**30}, {"a": float}, f"a is {10**30}"),
-        ({"a": {"b": []}}, {"a": {"b": str}}, "a: b is []"),
-        ({"a": {"b": {"c": "x"}}}, {"a": dict[str, dict[str, int]]}, "a is {'b': {'c': 'x'}}"),
-    ],
-)
-def test_what_does_not_fit_is_named(value: dict[str, Any], wanted: dict[str, Any], message: str | None) -> None:
-    assert misfit(value, wanted) == message
 
 
 def test_half_a_character_is_no_text(tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 """What settings may be, and what is said of those that may not."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
 
 from zoo.errors import UsageError
-from zoo.support.schema import Range, check_fields, setting
+from zoo.support.schema import Range, check_fields, misfit, setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,3 +61,20 @@ def test_a_value_that_is_too_large_to_show_is_cut():
         with pytest.raises(UsageError) as error:
             Range().check("--flip", value, bool)
         assert len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted", "message"),
+    [
+        ({"a": 1}, {"a": int}, None),
+        ({"a": 1, "b": ""}, {"a": float}, None),
+        ({"a": [1, None]}, {"a": list[float | None]}, None),
+        ({}, {"a": int}, "a is missing"),
+        ({"a": True}, {"a": int}, "a is True"),
+        ({"a": 10**30}, {"a": float}, f"a is {10**30}"),
+        ({"a": {"b": []}}, {"a": {"b": str}}, "a: b is []"),
+        ({"a": {"b": {"c": "x"}}}, {"a": dict[str, dict[str, int]]}, "a is {'b': {'c': 'x'}}"),
+    ],
+)
+def test_what_does_not_fit_is_named(value: dict[str, Any], wanted: dict[str, Any], message: str | None) -> None:
+    assert misfit(value, wanted) == message

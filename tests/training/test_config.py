@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -123,6 +124,15 @@ def test_differences_name_the_key():
     assert differences(one, one | {"seed": 3}) == ["seed: 0 there, 3 asked for"]
 
 
+def refusal(folder: Path, text: str) -> str:
+    """What is said of a recipe."""
+    recipe = folder / "odd.toml"
+    recipe.write_text(text)
+    with pytest.raises(UsageError) as error:
+        resolve("residual", str(recipe), NO_FLAGS, {})
+    return str(error.value)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -140,11 +150,7 @@ def test_differences_name_the_key():
     ],
 )
 def test_odd_recipes_are_refused_by_the_setting(tmp_path, text, message):
-    recipe = tmp_path / "odd.toml"
-    recipe.write_text(text)
-    with pytest.raises(UsageError) as error:
-        resolve("residual", str(recipe), NO_FLAGS, {})
-    assert message in str(error.value)
+    assert message in refusal(tmp_path, text)
 
 
 @pytest.mark.parametrize(
@@ -159,12 +165,9 @@ def test_odd_recipes_are_refused_by_the_setting(tmp_path, text, message):
     ],
 )
 def test_recipes_that_json_could_not_keep_are_refused(tmp_path, text, message):
-    recipe = tmp_path / "odd.toml"
-    recipe.write_text(text)
-    with pytest.raises(UsageError) as error:
-        resolve("residual", str(recipe), NO_FLAGS, {})
-    assert message in str(error.value)
-    assert len(str(error.value)) < 500
+    said = refusal(tmp_path, text)
+    assert message in said
+    assert len(said) < 500
 
 
 def test_options_of_the_command_line_are_kept_or_refused():

@@ -8,7 +8,8 @@ import numpy as np
 
 from zoo.errors import UsageError
 from zoo.metrics.classification import CONFIDENCE_BINS
-from zoo.results import Environment, Found, Result, Row, Way, as_record, data_digest, found_of, load_result, misfit
+from zoo.results import Environment, Found, Result, Row, Way, as_record, data_digest, found_of, load_result
+from zoo.support.schema import misfit
 from zoo.training.outcome import CONFIG, ENVIRONMENT
 
 CHROMA_EDGES = np.arange(0, 132, 4)  # C* of the histogram's bins

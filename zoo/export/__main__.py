@@ -17,6 +17,7 @@ from zoo.models.kinds import answers_with
 from zoo.models.loading import model_file
 from zoo.support.command import Parser, import_tensorflow, naming, run, silence
 from zoo.support.files import atomic_folder, atomic_path, real
+from zoo.support.names import first_line
 
 if TYPE_CHECKING:
     from zoo.evaluation.candidates import Subject
@@ -203,8 +204,7 @@ def _write(form: Format, graph: "ExportedGraph", path: Path, variant: str) -> No
         raise
     # Converters raise nearly anything, with the whole graph in the message.
     except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0][:400]
-        raise RunError(f"the model could not be converted to {form.name}: {reason}") from error
+        raise RunError(f"the model could not be converted to {form.name}: {first_line(error)}") from error
 
 
 def _size(path: Path) -> int:

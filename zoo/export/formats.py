@@ -127,7 +127,7 @@ def _write_onnx(graph: "ExportedGraph", path: Path, variant: str) -> None:
     import onnx
     import tf2onnx
 
-    from zoo.evaluation.foreign import CARD_KEY
+    from zoo.evaluation.foreign.onnx_card import CARD_KEY
 
     proto, _ = tf2onnx.convert.from_function(graph.serve, input_signature=graph.signature, opset=OPSET)
     onnx.helper.set_model_props(proto, {CARD_KEY: graph.card})

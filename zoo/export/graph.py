@@ -47,7 +47,7 @@ class ExportedGraph(tf.Module):
 
     @property
     def card(self) -> str:
-        """What `zoo.evaluate` has to know of it, as TOML: see `zoo.evaluation.foreign`."""
+        """What `zoo.evaluate` has to know of it, as TOML: see `zoo.evaluation.foreign.onnx_card`."""
         zeros = ", ".join(
             f"{item.name} = {self.contract.stride if item.at_answer else 1}" for item in self.contract.given
         )

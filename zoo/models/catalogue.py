@@ -13,6 +13,7 @@ Papers are cited by author and year, here and everywhere:
 
 import inspect
 from collections.abc import Callable, Container, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from zoo.errors import UsageError
@@ -27,7 +28,7 @@ OF_THE_PAPER = ("encoder_weights", "train_encoder", "activation", "output")
 """What networks of the field have no choice of: they have no encoder, and their non-linearities are the paper's."""
 
 
-def _colorizer(card: ModelCard, options: dict[str, Any]) -> Any:
+def _colorizer(card: ModelCard, **options: Any) -> Any:
     from zoo.models.build import colorizer
 
     own = {"trunk": card.trunk, "head": card.head, "name": card.name, "encoder": card.encoder}
@@ -199,46 +200,8 @@ PIX2PIX = ModelCard(
 )
 
 
-@register_model(HYPERCOLUMN)
-def hypercolumn(**options: Any) -> Any:
-    """The hypercolumn network."""
-    return _colorizer(HYPERCOLUMN, options)
-
-
-@register_model(RESIDUAL)
-def residual(**options: Any) -> Any:
-    """The residual encoder."""
-    return _colorizer(RESIDUAL, options)
-
-
-@register_model(CLASSIFIER)
-def classifier(**options: Any) -> Any:
-    """The 64-bin classifier."""
-    return _colorizer(CLASSIFIER, options)
-
-
-@register_model(CONDITIONAL)
-def conditional(**options: Any) -> Any:
-    """The classifier of V given U."""
-    return _colorizer(CONDITIONAL, options)
-
-
-@register_model(JOINT)
-def joint(**options: Any) -> Any:
-    """The classifier of both channels at once."""
-    return _colorizer(JOINT, options)
-
-
-@register_model(CONTEXT)
-def context(**options: Any) -> Any:
-    """The model that sees the whole picture."""
-    return _colorizer(CONTEXT, options)
-
-
-@register_model(GUIDED)
-def guided(**options: Any) -> Any:
-    """The model that takes hints."""
-    return _colorizer(GUIDED, options)
+for _card in (HYPERCOLUMN, RESIDUAL, CLASSIFIER, CONDITIONAL, JOINT, CONTEXT, GUIDED):
+    register_model(_card)(partial(_colorizer, _card))
 
 
 @register_model(ECCV16)

@@ -18,6 +18,7 @@ from zoo.errors import UsageError
 from zoo.models.contract import contract_of
 from zoo.models.heads import HEADS
 from zoo.models.layers.switch import compiled
+from zoo.support.names import first_line
 
 LEAST_SHARE = 1e-3  # of a bin of U, for its V to count in the marginal of V
 
@@ -96,10 +97,10 @@ class Predictor:
             return self._forward(*inputs)
         except Exception as error:  # of whatever a model of one's own is made of
             shape = tuple(inputs[0].shape)
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UsageError(
-                f"the model cannot be called with luma {shape}: {reason}. A model has to take any height and width that"
-                f" are multiples of {self.contract.multiple}; zoo.models.layers.PadToMultiple and CropLike make it so"
+                f"the model cannot be called with luma {shape}: {first_line(error)}. A model has to take any height and"
+                f" width that are multiples of {self.contract.multiple}; zoo.models.layers.PadToMultiple and CropLike"
+                " make it so"
             ) from error
 
     def v_logits(self, features: Any, u: np.ndarray) -> np.ndarray:

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 from zoo.errors import UsageError
 from zoo.evaluation.pictures import read_gallery
 from zoo.evaluation.record import Evaluated, as_evaluation
-from zoo.results import Record, load_result, misfit
+from zoo.results import Record, load_result
 from zoo.support.files import real, regular
 from zoo.support.names import printable
+from zoo.support.schema import misfit
 from zoo.training.outcome import CONFIG, ENVIRONMENT, RECORDED, Scores, history, last_speed, scores_of, speed_of
 from zoo.training.rundir import RunDirectory
 

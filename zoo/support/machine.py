@@ -4,6 +4,8 @@ import datetime
 import os
 import platform
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -72,6 +74,19 @@ def resolve_precision(precision: str) -> str:
 def policy_name(precision: str) -> str:
     """The Keras precision policy of a resolved precision."""
     return precision if precision == "float32" else f"mixed_{precision}"
+
+
+@contextmanager
+def policy(precision: str) -> Iterator[None]:
+    """Inside, layers are made that compute in a resolved precision."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy_name(precision))
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def compute_deterministically() -> None:

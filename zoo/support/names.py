@@ -26,6 +26,11 @@ def brief(value: object) -> str:
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 
+def first_line(error: Exception) -> str:
+    """What an error of somebody's library or code says first: the rest may be a whole graph."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:400]
+
+
 def printable(name: str) -> str:
     """The name without control characters and undecodable bytes, which must not reach a terminal."""
     return "".join(character if character.isprintable() else "?" for character in name)

@@ -1,8 +1,10 @@
-"""Settings with a type and a range, checked in one place: of flags, recipes and model options alike."""
+"""Settings with a type and a range, of flags, recipes and model options alike; and types of what JSON files hold."""
 
 import dataclasses
 import math
 import numbers
+import types
+import typing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,3 +98,40 @@ def check_fields(settings: Any) -> Any:
             flag = f"--{each.name.replace('_', '-')}"
             checked[each.name] = each.metadata["range"].check(flag, getattr(settings, each.name), each.type)
     return dataclasses.replace(settings, **checked)
+
+
+def fits(value: Any, wanted: Any) -> bool:
+    """Whether a value from JSON is of a type, such as `list[float | None]`; numbers are to fit into 64 bits.
+
+    Args:
+        value: the value.
+        wanted: the type; of an object also a dictionary: the type of each of its keys that is needed.
+    """
+    origin, parts = typing.get_origin(wanted), typing.get_args(wanted)
+    if wanted is Any:
+        return True
+    if isinstance(wanted, dict):
+        return isinstance(value, dict) and all(key in value and fits(value[key], each) for key, each in wanted.items())
+    if isinstance(wanted, types.UnionType):
+        return any(fits(value, each) for each in parts)
+    if origin is list:
+        return isinstance(value, (list, tuple)) and all(fits(each, parts[0]) for each in value)
+    if origin is tuple:  # a list of so many
+        return len(value) == len(parts) and all(map(fits, value, parts)) if isinstance(value, (list, tuple)) else False
+    if origin is dict:
+        return isinstance(value, dict) and all(fits(each, parts[1]) for each in value.values())
+    if wanted in (int, float):
+        number = isinstance(value, int) or (isinstance(value, float) and wanted is float and math.isfinite(value))
+        return number and not isinstance(value, bool) and (isinstance(value, float) or abs(value) < 2**63)
+    return isinstance(value, wanted)
+
+
+def misfit(value: dict[str, Any], wanted: dict[str, Any]) -> str | None:
+    """The first key of an object that is missing or of another type, with its value; None if there is none."""
+    for name, each in wanted.items():
+        if name not in value:
+            return f"{name} is missing"
+        if not fits(value[name], each):
+            inner = misfit(value[name], each) if isinstance(each, dict) and isinstance(value[name], dict) else None
+            return f"{name}: {inner}" if inner else f"{name} is {brief(value[name])}"
+    return None

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.results import Environment, Found, Record, Result, Row, Way, as_record, data_digest, found_of, misfit
+from zoo.results import Environment, Found, Record, Result, Row, Way, as_record, data_digest, found_of
+from zoo.support.schema import fits, misfit
 
 Difference = tuple[float, float | None, float | None]
 """A difference and the ends of its interval, None where there is none."""
@@ -41,7 +42,11 @@ _CANDIDATE: dict[str, Any] = {
     "gain": float,
     "controls": dict[str, float],
 }
-"""What is needed of a run's settings, machine and learning curves, of its result and of each candidate there."""
+_RECORD: dict[str, Any] = {"step": int, **dict.fromkeys(("loss", "images_per_second"), float | None)}
+_VALIDATION: dict[str, Any] = {"loss": float | None, "rows": list[Any]}
+_LINE: dict[str, Any] = {"name": str, "rmse_ab": float | None}
+"""What is needed of a run's settings, machine and learning curves, of its result and of each candidate there, and of
+a line of metrics.jsonl and a validation there."""
 
 POINTS = 200  # of a learning curve: more than a figure can show
 
@@ -116,20 +121,14 @@ class Scores:
 
 def is_record(record: dict[str, Any]) -> bool:
     """Whether an object is a line of metrics.jsonl: of a step and, if it has them, a loss, a speed and a validation."""
-    validation = record.get("validation", {"loss": None, "rows": [{"name": "", "rmse_ab": None}]})
-    try:
-        lines = [(line["name"], line["rmse_ab"]) for line in validation["rows"]]
-        numbers = [
-            record.get("loss"),
-            record.get("images_per_second"),
-            validation["loss"],
-            *(value for _, value in lines),
-        ]
-    except (LookupError, TypeError):
+    if not fits({"loss": None, "images_per_second": None} | record, _RECORD):
         return False
-    texts = all(isinstance(name, str) for name, _ in lines)
-    known = all(value is None or isinstance(value, (int, float)) for value in numbers)
-    return isinstance(record.get("step"), int) and bool(lines) and texts and known
+    validation = record.get("validation", {"loss": None, "rows": [{"name": "", "rmse_ab": None}]})
+    return (
+        fits(validation, _VALIDATION)
+        and bool(validation["rows"])
+        and all(fits(row, _LINE) for row in validation["rows"])
+    )
 
 
 def error_of(validation: dict[str, Any]) -> float:

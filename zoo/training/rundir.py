@@ -25,8 +25,9 @@ from typing import Any
 
 from zoo.errors import RunError, UsageError
 from zoo.models.registry import MODELS, get_card
-from zoo.results import Result, load_result, misfit, save_result
+from zoo.results import Result, load_result, save_result
 from zoo.support.files import LOCK, atomic_path, locked, regular, write_text
+from zoo.support.schema import misfit
 from zoo.support.settings import differences
 from zoo.training.checkpoints import KEEP, Checkpoints
 from zoo.training.config import DEFAULTS

@@ -11,8 +11,8 @@ from zoo.models.kinds import answers_with, weights_digest
 from zoo.models.loading import create, load, model_file, model_name
 from zoo.models.registry import MODELS, get_card
 from zoo.models.releases import get_release
-from zoo.results import fits, misfit
 from zoo.support.files import regular
+from zoo.support.schema import fits, misfit
 
 ENCODED = {"encoder": "", "views": False}
 BUILT: dict[str, Any] = {"model": str, "model_options": dict | None, "encoder": str, "views": bool, "crop": int}

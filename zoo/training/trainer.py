@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -13,7 +13,6 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from zoo.chroma.bins import BINS
 from zoo.chroma.yuv import split_luma
 from zoo.data.dataset import Dataset
 from zoo.data.pipeline import (
@@ -30,13 +29,13 @@ from zoo.errors import RunError, StallError, UsageError
 from zoo.models.contract import Contract, contract_of
 from zoo.models.layers import FusedBatchNormalization
 from zoo.models.loading import create, load
-from zoo.models.model import call
 from zoo.models.prediction import Predictor
 from zoo.models.registry import get_card
 from zoo.support import machine
 from zoo.support.console import TrainingProgress, say
 from zoo.training.added import ADDED, AddedLosses
 from zoo.training.augment import augmentation
+from zoo.training.checks import check_answer
 from zoo.training.config import RunConfig
 from zoo.training.devices import Devices
 from zoo.training.guards import Fetcher, Stop, check_losses
@@ -109,7 +108,7 @@ class Trainer:
         weights = {name: getattr(config, name) for name in ADDED}
         self.added: AddedLosses | None = None
         if any(weights.values()):
-            with devices.strategy.scope(), policy(self.precision):
+            with devices.strategy.scope(), machine.policy(self.precision):
                 about: dict[str, Any] = {"crop": config.crop, "seed": config.seed, "precision": self.precision}
                 self.added = AddedLosses(weights, self.contract, **about)
         self._loss = get_loss(config.loss, self._predictor.contract.answer)
@@ -128,7 +127,7 @@ class Trainer:
 
     def _build_model(self) -> keras.Model:
         # Or the model's file says it.
-        with policy(self.precision) if self.config.model_options is not None else nullcontext():
+        with machine.policy(self.precision) if self.config.model_options is not None else nullcontext():
             model = self._model_begun() if self.config.start else self._model_anew()
         # The smallest views are of half of a picture's shorter side.
         side = round(self.config.crop / VIEW_PARTS[0]) if self.config.views else 0
@@ -479,44 +478,6 @@ class Trainer:
     def _variables(self) -> list[Any]:
         added = self.added.variables if self.added else []
         return [*self.model.variables, *self.optimizer.variables, *added]
-
-
-@contextmanager
-def policy(precision: str) -> Iterator[None]:
-    """Inside, layers are made that compute in a resolved precision."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(machine.policy_name(precision))
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
-def check_answer(model: keras.Model, contract: Contract, crop: int) -> None:
-    """Raises UsageError if the model does not answer luma of a crop's size as its contract says."""
-    side = -(-crop // contract.stride)
-    wanted = (1, side, side, 2) if contract.answer == "uv" else (1, side, side, 2, BINS)
-    inputs = [tf.zeros((1, crop, crop, 1)), *(tf.zeros((1, crop, crop, item.channels)) for item in contract.given)]
-    if contract.chooses:
-        return  # a head of the zoo's, which is tested
-    try:
-        shape = tuple(call(model, contract, inputs if len(inputs) > 1 else inputs[0], training=False).shape)
-    except Exception as error:  # of whatever a model of one's own is made of
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UsageError(f"the model cannot be called with luma (1, {crop}, {crop}, 1): {reason}") from error
-    if shape != wanted:
-        raise UsageError(
-            f"the model answers luma (1, {crop}, {crop}, 1) with {shape}, where {wanted} is expected: it has to answer"
-            " for every pixel, with U and V or with logits of their bins"
-        )
-
-
-def check_model(config: RunConfig) -> None:
-    """Raises UsageError if the model does not take its options, or the loss does not fit what it answers with."""
-    if config.start:
-        return  # which has decided on options and loss
-    model = create(config.model, encoder_weights="none", **(config.model_options or {}))
-    get_loss(config.loss, contract_of(model).answer)
 
 
 def validation_line(scores: Scores) -> str:
