@@ -8,6 +8,8 @@ from PIL import Image
 
 import zoo
 from zoo import colorize
+from zoo.chroma.yuv import rgb_to_yuv
+from zoo.pages.hint import color_of
 from zoo.pages.scan import Scan
 
 WEIGHTS = np.array([0.299, 0.587, 0.114])
@@ -47,3 +49,26 @@ def run(capsys, *arguments: object) -> tuple[int, str, str]:
 def luma_error(scan: Scan, rgb: np.ndarray) -> float:
     """The largest difference of luma, in levels of the scan."""
     return float(np.abs(rgb.astype(float) @ WEIGHTS - scan.luma().astype(float) * scan.levels).max())
+
+
+def save_linear(path: Path, u: tuple[float, float], v: tuple[float, float]) -> Path:
+    """A regression of one layer, saved: U and V are a factor times luma, and a summand."""
+    import keras
+
+    luma = keras.Input((None, None, 1), name="luma")
+    layer = keras.layers.Conv2D(2, 1, name="uv")
+    model = keras.Model(luma, layer(luma))
+    layer.set_weights([np.array([[[[u[0], v[0]]]]], np.float32), np.array([u[1], v[1]], np.float32)])
+    model.save(path)
+    return path
+
+
+def read(path: Path) -> np.ndarray:
+    """A picture's samples."""
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def uv_of(color: str) -> np.ndarray:
+    """U and V of a colour as a hint names it."""
+    return rgb_to_yuv(np.array(color_of(color)) / 255)[1:]

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from coloring import page, run, save
+from coloring import page, read, run, save
 from PIL import Image
 
 import zoo
@@ -342,11 +342,6 @@ def ask(capsys, *arguments: object) -> tuple[int, str, str]:
     code = hints.main([str(each) for each in arguments])
     captured = capsys.readouterr()
     return code, captured.out, captured.err
-
-
-def read(path: Path) -> np.ndarray:
-    with Image.open(path) as image:
-        return np.asarray(image)
 
 
 @pytest.fixture
