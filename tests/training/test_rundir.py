@@ -120,7 +120,13 @@ def test_records_end_before_what_no_reader_could_nest(held):
 
 @pytest.mark.parametrize(
     ("part", "value"),
-    [("config", {}), ("environment", {"cpu": 3}), ("history", {"training": [["x"]], "validation": []}), ("step", None)],
+    [
+        ("config", {}),
+        ("environment", {"cpu": 3}),
+        ("history", {"training": [["x"]], "validation": []}),
+        ("history", {"training": [], "validation": [{}]}),
+        ("step", None),
+    ],
 )
 def test_a_result_with_odd_parts_is_named(held, part, value):
     result = run_result()

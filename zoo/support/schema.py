@@ -105,13 +105,16 @@ def fits(value: Any, wanted: Any) -> bool:
 
     Args:
         value: the value.
-        wanted: the type; of an object also a dictionary: the type of each of its keys that is needed.
+        wanted: the type; of an object also a dictionary: the type of each of its keys that is needed; of a list also a
+            list with the type of all of its values.
     """
     origin, parts = typing.get_origin(wanted), typing.get_args(wanted)
     if wanted is Any:
         return True
     if isinstance(wanted, dict):
         return isinstance(value, dict) and all(key in value and fits(value[key], each) for key, each in wanted.items())
+    if isinstance(wanted, list):
+        return isinstance(value, list) and all(fits(each, wanted[0]) for each in value)
     if isinstance(wanted, types.UnionType):
         return any(fits(value, each) for each in parts)
     if origin is list:

@@ -26,7 +26,8 @@ ENVIRONMENT: dict[str, Any] = {
     "cores": int,
     "libraries": {"keras": str, "tensorflow": str},
 }
-HISTORY: dict[str, Any] = {"training": list[tuple[float, float]], "validation": list[dict[str, float | None]]}
+_POINT: dict[str, Any] = {"step": int, **dict.fromkeys(("loss", "rmse_ab", "chroma_ratio"), float | None)}
+HISTORY: dict[str, Any] = {"training": list[tuple[float, float]], "validation": [_POINT]}
 RECORDED: dict[str, Any] = {"history": HISTORY, "speed": float | None, "mean": float | None}
 _DETAILS: dict[str, Any] = {
     "config": CONFIG,

@@ -186,11 +186,12 @@ def outcome(words: Sequence[str], ran: Ran, more: Sequence[str] = ()) -> str:
     odd = sorted({each for each in ran.err if not each.isprintable() and each not in "\n\r\t"})
     require(not odd, f"unprintable {odd}: {message[:300]!r}")
     named = [*more, *words, *(part for word in words for part in re.split("[=,:]", word))]
+    named += [word.partition("=")[2] for word in words]
     named += [str(path) for name in named for path in (Path(name), Path(name).parent)]
     named = [name[:500] for name in named]  # a message is cut where it is longer than a screen
     named += [printable_lines(name) for name in named] + [repr(name) for name in named]
     plain = message.replace("\\\\", "\\")
-    lines = [each.strip() for each in plain.split("\n")]
+    lines = [*plain.split("\n"), *(each.strip() for each in plain.split("\n"))]
     known = any(len(name) > 1 and name in plain for name in named) or any(f"'{name}'" in plain for name in named)
     known = known or any(name and each.startswith(name) for name in named for each in lines)
     # A flag, or what the help calls a positional.
