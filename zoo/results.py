@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from zoo.errors import UsageError
 from zoo.metrics import IMAGE_METRICS, INDICES, Metric
 from zoo.support.files import regular, write_text
-from zoo.support.names import brief
+from zoo.support.names import brief, printable
 from zoo.support.schema import fits
 
 SCHEMA = 3
@@ -44,6 +44,9 @@ class Way:
     model: str | None = None
     decoder: str | None = None
     gain: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", printable(self.label))  # of a file's name
 
     @classmethod
     def of(cls, details: dict[str, Any]) -> "Way":

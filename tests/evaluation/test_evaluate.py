@@ -58,6 +58,17 @@ def result(folder, models, tmp_path_factory):
     return found
 
 
+def test_names_that_are_no_text_get_question_marks(folder, models, tmp_path):
+    pages, model = tmp_path / "caf\udce9", tmp_path / "n\udcff.keras"
+    shutil.copytree(folder, pages)
+    shutil.copyfile(models / "residual.keras", model)
+    out = tmp_path / "out\udcff"
+    assert evaluate.main([str(model), "--data", str(pages), "--limit", "1", "--out", str(out)]) == 0
+    found = load_evaluation(out / "results.json")
+    assert found.data == "caf?"
+    assert found.candidates[3].way.label == "n?"
+
+
 def test_every_candidate_and_decoder_is_there(result):
     names = [candidate.way.title for candidate in result.candidates]
     expected = ["truth", "grey", "mean colour", "residual", "classifier, mean", "classifier, sample"]

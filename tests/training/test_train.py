@@ -74,6 +74,15 @@ def test_a_single_crop_has_scores_and_no_interval(capsys, tiny, data, tmp_path, 
     assert "nan" not in (out + (folder / "metrics.jsonl").read_text()).lower()
 
 
+def test_names_that_are_no_text_get_question_marks(tmp_path, data):
+    pages, held = tmp_path / "caf\udce9", tmp_path / "run\udcff"
+    pages.symlink_to(data)
+    command = ["residual", "--data", str(pages), "--steps", "1", "--run-dir", str(held), *FAST]
+    assert train.main(command) == 0
+    assert load_result(held / "result.json").rows
+    assert train.main(command) == 0  # done already
+
+
 @pytest.mark.parametrize("model", zoo.list_models())
 def test_a_run_leaves_what_it_promises(capsys, data, tmp_path, model):
     folder = tmp_path / "run"

@@ -22,6 +22,7 @@ from zoo.data.prepared.manifest import read_facts
 from zoo.errors import ImageError, RunError, UsageError
 from zoo.support.files import real, user_path
 from zoo.support.machine import cores
+from zoo.support.names import printable
 
 LEAST_PAGE = 400
 """Pixels: images with a shorter side are not looked at for panels."""
@@ -282,7 +283,7 @@ def _scan(
         )
     listing = "".join(f"{split} {image.digest}\n" for split in SPLITS for image in found[split])
     return Dataset(
-        name=name,
+        name=printable(name),
         root=root,
         splits={split: Split(split, tuple(found[split])) for split in SPLITS},
         skipped=tuple(skipped),

@@ -164,6 +164,6 @@ def locked(folder: Path, busy: str) -> Iterator[None]:
 
 
 def write_text(target: Path | str, text: str) -> None:
-    """Writes `text` (UTF-8) to `target` atomically."""
+    """Writes `text` (UTF-8) to `target` atomically; what a file's name may hold and is no character becomes a `?`."""
     with atomic_path(target) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="replace")

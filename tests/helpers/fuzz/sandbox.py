@@ -190,9 +190,10 @@ def outcome(words: Sequence[str], ran: Ran, more: Sequence[str] = ()) -> str:
     named += [str(path) for name in named for path in (Path(name), Path(name).parent)]
     named = [name[:500] for name in named]  # a message is cut where it is longer than a screen
     named += [printable_lines(name) for name in named] + [repr(name) for name in named]
-    plain = message.replace("\\\\", "\\")
-    lines = [*plain.split("\n"), *(each.strip() for each in plain.split("\n"))]
-    known = any(len(name) > 1 and name in plain for name in named) or any(f"'{name}'" in plain for name in named)
+    texts = [message, message.replace("\\\\", "\\")]  # some messages show a backslash as two
+    lines = [each for text in texts for line in text.split("\n") for each in (line, line.strip())]
+    known = any(name in text for text in texts for name in named if len(name) > 1)
+    known = known or any(f"'{name}'" in text for text in texts for name in named)
     known = known or any(name and each.startswith(name) for name in named for each in lines)
     # A flag, or what the help calls a positional.
     known = known or bool(re.search(r"(^|[ (\"'])--?[a-z]|\b[A-Z]{2,}\b|arguments?\b", message))
