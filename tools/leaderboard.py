@@ -1,0 +1,222 @@
+"""`python tools/leaderboard.py DIR`: trains the entries of `reports/leaderboard.toml` by one budget, and judges them.
+
+The budget is compute and not steps: minutes of one core. What a step costs is the processor time of its process, pinned
+to one core, with as many steps as `PROBES` says; the difference leaves out what a process needs to begin and to
+validate. A training gets the steps that the budget pays for, and then validates once.
+
+What is in DIR already is not done again: the same command goes on where it stopped.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from zoo.errors import RunError, UsageError
+from zoo.support.command import Parser, run
+from zoo.support.files import write_text
+from zoo.support.machine import cores
+
+ROOT = Path(__file__).parents[1]
+PROBES = (4, 20)  # steps of the two trainings whose difference is what a step costs
+ALONE = {
+    "OMP_NUM_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+"""What has a process of TensorFlow compute on one core."""
+
+PAGE = (1600, 1250)  # height and width of the page whose colouring is measured: two megapixels
+
+COLORED = """
+import sys, time
+import numpy as np
+from zoo.pages.colorizer import Colorizer
+from zoo.pages.scan import Scan
+
+def peak():
+    return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) * 1024
+
+height, width = map(int, sys.argv[2:])
+colorizer = Colorizer(sys.argv[1])
+page = np.add.outer(np.arange(height) % 251, np.arange(width) % 5).astype(np.uint8)
+before, seconds = peak(), []
+for _ in range(3):
+    began = time.process_time()
+    scan = Scan(page)
+    colorizer.paint(scan, colorizer.chroma(colorizer.pictures(scan)))
+    seconds.append(time.process_time() - began)
+print(min(seconds[1:]), peak() - before)
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is trained on a board.
+
+    Attributes:
+        name: as tables have it.
+        model: of the registry.
+        flags: of `zoo train`, the board's first.
+        seeds: so many trainings, seeds from 0 on.
+    """
+
+    name: str
+    model: str
+    flags: tuple[str, ...]
+    seeds: int
+
+    def command(self, seed: int, steps: int) -> list[str]:
+        """Words of `zoo train`, but for the run directory."""
+        every = ["--steps", str(steps), "--validate-every", str(steps), "--seed", str(seed), "--decode", "annealed"]
+        return [self.model, *self.flags, *every]
+
+
+def entries(spec: dict[str, Any], board: str) -> list[Entry]:
+    """The entries of a board."""
+    found = []
+    for name, each in spec["entry"].items():
+        if each.get("only", board) == board:
+            flags = (*spec["board"][board]["flags"], *each.get("flags", ()))
+            found.append(Entry(name, each.get("model", name), flags, each.get("seeds", 1)))
+    return found
+
+
+def label(entry: Entry, seed: int) -> str:
+    """What the directory of a training is called, and so what an evaluation calls its model."""
+    return entry.name if seed == 0 else f"{entry.name} (seed {seed})"
+
+
+class Cores:
+    """Runs processes, each pinned to a core of its own; a call waits until one is free."""
+
+    def __init__(self, jobs: int) -> None:
+        self._free: SimpleQueue[int] = SimpleQueue()
+        allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else range(jobs)
+        for core in list(allowed)[:jobs]:
+            self._free.put(core)
+
+    def run(self, words: Sequence[str | Path]) -> tuple[str, float]:
+        """What a process of Python printed, and the seconds of processor time that it took.
+
+        Raises:
+            RunError: it failed; the message ends with what it said last.
+        """
+        core = self._free.get()
+
+        def pin() -> None:
+            if hasattr(os, "sched_setaffinity"):
+                os.sched_setaffinity(0, {core})
+
+        try:
+            with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+                command = [sys.executable, *map(str, words)]
+                process = subprocess.Popen(command, stdout=out, stderr=err, env=os.environ | ALONE, preexec_fn=pin)
+                _, status, used = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+                if process.returncode:
+                    err.seek(0)
+                    raise RunError(f"{' '.join(map(str, words[:4]))} … failed: {err.read().strip()[-1000:]}")
+                out.seek(0)
+                return out.read(), used.ru_utime + used.ru_stime
+        finally:
+            self._free.put(core)
+
+
+def step_seconds(entry: Entry, folder: Path, here: Cores) -> float:
+    """Processor time of a training step, in seconds."""
+    seconds = []
+    for steps in PROBES:
+        place = folder / f"probe-{entry.name}-{steps}"
+        words = entry.command(0, steps)
+        seconds.append(here.run(["-m", "zoo.train", *words, "--validation-crops", "8", "--run-dir", place])[1])
+    few, many = seconds
+    return max(many - few, 1e-3) / (PROBES[1] - PROBES[0])
+
+
+def trained(board: str, entry: Entry, minutes: float, folder: Path, here: Cores) -> dict[str, Any]:
+    """What training an entry took, and what colouring a page by it takes. The runs are in the board's folder."""
+    record = folder / f"{entry.name}.json"
+    if not record.is_file():
+        seconds = step_seconds(entry, folder, here)
+        write_text(record, json.dumps({"step_seconds": seconds, "steps": max(1, int(60 * minutes / seconds))}))
+    found = json.loads(record.read_text(encoding="utf-8"))
+    for seed in range(entry.seeds):
+        place = folder / label(entry, seed)
+        if not (place / "result.json").is_file():
+            here.run(["-m", "zoo.train", *entry.command(seed, found["steps"]), "--run-dir", place])
+            print(f"{board}: {place.name} has taken its {found['steps']} steps", file=sys.stderr)
+    model = folder / entry.name / "best.keras"
+    if "page_seconds" not in found:
+        seconds, grown = map(float, here.run(["-c", COLORED, model, *map(str, PAGE)])[0].split())
+        found |= {"page_seconds": seconds, "page_memory": int(grown), "file_bytes": model.stat().st_size}
+        write_text(record, json.dumps(found))
+    return found | {"model": entry.model, "flags": list(entry.flags), "seeds": entry.seeds}
+
+
+def leaderboard(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
+    from zoo.support import machine
+
+    spec = tomllib.loads((ROOT / "reports" / "leaderboard.toml").read_text(encoding="utf-8"))
+    known = list(spec["board"])
+    if arguments.board not in known:
+        raise UsageError(f"--board must be one of {', '.join(known)}, not {arguments.board!r}")
+    minutes = spec["minutes"] if arguments.minutes is None else arguments.minutes
+    if arguments.jobs not in range(1, cores() + 1):
+        raise UsageError(f"--jobs must be from 1 to {cores()}, the cores of this machine, not {arguments.jobs}")
+    board, here = spec["board"][arguments.board], Cores(arguments.jobs)
+    folder = arguments.folder / arguments.board
+    folder.mkdir(parents=True, exist_ok=True)
+    chosen = entries(spec, arguments.board)
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        work = [pool.submit(trained, arguments.board, each, minutes, folder, here) for each in chosen]
+        costs = {each.name: done.result() for each, done in zip(chosen, work, strict=True)}
+    runs = [folder / label(each, seed) for each in chosen for seed in range(each.seeds)]
+    out = folder / "evaluated"
+    if not (out / "results.json").is_file():
+        here.run(["-m", "zoo.evaluate", *runs, "--task", board["task"], "--out", out])
+    about = {
+        "minutes": minutes,
+        "task": board["task"],
+        "cpu": machine.cpu_name(),
+        "cpu_flags": machine.cpu_flags(),
+        "page": list(PAGE),
+        "entries": costs,
+    }
+    write_text(folder / "costs.json", json.dumps(about, indent=1) + "\n")
+    print(
+        f"now: python tools/report.py add {out} board-{arguments.board} --no-pictures;"
+        f" cp {folder / 'costs.json'} reports/results/costs-{arguments.board}.json; python tools/report.py build",
+        file=sys.stderr,
+    )
+
+
+def parser() -> Parser:
+    """The command line."""
+    p = Parser(prog="python tools/leaderboard.py", description="Trains every model by one budget, and judges it.")
+    p.add_argument("folder", type=Path, metavar="DIR", help="for runs and results; what is there is not done again")
+    p.add_argument("--board", required=True, metavar="NAME", help="of reports/leaderboard.toml")
+    p.add_argument("--minutes", type=float, metavar="M", help="another budget than the file's, to try it out")
+    p.add_argument("--jobs", type=int, default=1, metavar="N", help="processes at a time, a core each (default: 1)")
+    return p
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    parsed = parser().parse_args(arguments)
+    return run(lambda: leaderboard(parsed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
