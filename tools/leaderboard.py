@@ -15,7 +15,7 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -78,7 +78,7 @@ class Entry:
 
     def command(self, seed: int, steps: int) -> list[str]:
         """Words of `zoo train`, but for the run directory."""
-        every = ["--steps", str(steps), "--validate-every", str(steps), "--seed", str(seed), "--decode", "annealed"]
+        every = ["--steps", str(steps), "--validate-every", str(steps), "--seed", str(seed)]
         return [self.model, *self.flags, *every]
 
 
@@ -181,7 +181,13 @@ def leaderboard(arguments: argparse.Namespace) -> None:
     chosen = entries(spec, arguments.board)
     with ThreadPoolExecutor(arguments.jobs) as pool:
         work = [pool.submit(trained, arguments.board, each, minutes, folder, here) for each in chosen]
-        costs = {each.name: done.result() for each, done in zip(chosen, work, strict=True)}
+        try:
+            for done in as_completed(work):
+                done.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    costs = {each.name: done.result() for each, done in zip(chosen, work, strict=True)}
     runs = [folder / label(each, seed) for each in chosen for seed in range(each.seeds)]
     out = folder / "evaluated"
     if not (out / "results.json").is_file():
