@@ -67,28 +67,30 @@ class Entry:
     Attributes:
         name: as tables have it.
         model: of the registry.
-        flags: of `zoo train`, the board's first.
+        shared: flags of `zoo train` that all entries of the board have.
+        flags: those of this one.
         seeds: so many trainings, seeds from 0 on.
     """
 
     name: str
     model: str
+    shared: tuple[str, ...]
     flags: tuple[str, ...]
     seeds: int
 
     def command(self, seed: int, steps: int) -> list[str]:
         """Words of `zoo train`, but for the run directory."""
         every = ["--steps", str(steps), "--validate-every", str(steps), "--seed", str(seed)]
-        return [self.model, *self.flags, *every]
+        return [self.model, *self.shared, *self.flags, *every]
 
 
 def entries(spec: dict[str, Any], board: str) -> list[Entry]:
     """The entries of a board."""
-    found = []
+    shared, found = tuple(spec["board"][board]["flags"]), []
     for name, each in spec["entry"].items():
         if each.get("only", board) == board:
-            flags = (*spec["board"][board]["flags"], *each.get("flags", ()))
-            found.append(Entry(name, each.get("model", name), flags, each.get("seeds", 1)))
+            own = tuple(each.get("flags", ()))
+            found.append(Entry(name, each.get("model", name), shared, own, each.get("seeds", 1)))
     return found
 
 

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from gallery_page import gallery_page, load_gallery
+from leaderboard_page import draw, leaderboard_page, load_boards
 from readme import load_targets, readme_text
 
 from zoo.errors import RegressionError, UsageError
@@ -50,16 +51,20 @@ def build(root: Path, *, check: bool = False) -> tuple[list[Path], list[str]]:
     reports = root / "reports"
     sources = collect(reports / "results")
     targets = load_targets(reports / "targets.toml")
-    texts = {}
+    texts, drawn = {}, []
     if (reports / "gallery").is_dir():
         try:
             texts[reports / "gallery.md"] = gallery_page(load_gallery(reports / "gallery"))
         except UsageError as error:
             sources.broken.append(str(error))
+    boards = load_boards(reports, sources.evaluations)
+    if boards:
+        page = texts[reports / "leaderboard.md"] = leaderboard_page(boards)
+        drawn = draw(reports / "figures" / "leaderboard.png", boards, page, check=check)
     for path in (root / "README.md", reports / "README.md"):
         if path.is_file() or path.parent == root:
             texts[path] = readme_text(path, sources, targets)
-    return write(sources, reports, texts, check=check), sources.broken
+    return [*write(sources, reports, texts, check=check), *drawn], sources.broken
 
 
 def add(root: Path, source: Path, name: str, *, pictures: bool = True, replace: bool = False) -> list[Path]:
