@@ -131,7 +131,7 @@ def leaderboard_page(boards: list[Board]) -> str:
     """The page, in Markdown."""
     parts = [
         "# One budget for every model\n\nMade by `python tools/leaderboard.py` and `python tools/report.py build`."
-        " Every entry gets the same compute and no more: minutes of one core for the steps of its training, whatever a step"
+        " Every entry gets the same compute: minutes of one core for the steps of its training, whatever a step"
         " costs. The budgets are small, so that this page says which ideas work soon, and not how good a model can"
         " become. Of several seeds there is the mean, and the range in brackets.\n\n"
         "![Error and averaging of every entry](figures/leaderboard.png)\n"
