@@ -139,9 +139,9 @@ def step_seconds(entry: Entry, folder: Path, here: Cores) -> float:
     """Processor time of a training step, in seconds."""
     seconds = []
     for steps in PROBES:
-        place = folder / f"probe-{entry.name}-{steps}"
-        words = entry.command(0, steps)
-        seconds.append(here.run(["-m", "zoo.train", *words, "--validation-crops", "8", "--run-dir", place])[1])
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".probe-") as place:
+            words = entry.command(0, steps)
+            seconds.append(here.run(["-m", "zoo.train", *words, "--validation-crops", "8", "--run-dir", place])[1])
     few, many = seconds
     return max(many - few, 1e-3) / (PROBES[1] - PROBES[0])
 
