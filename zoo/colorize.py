@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import json
+import re
 import shlex
 import sys
 import time
@@ -15,6 +16,7 @@ from zoo.errors import InterruptError, RunError, UsageError
 from zoo.models.kinds import answers_with, trained_side, weights_digest
 from zoo.models.loading import model_name
 from zoo.pages.defaults import DEFAULT_MODEL, GUIDED_MODEL, is_input
+from zoo.pages.input import BOOKS
 from zoo.pages.look import SIDE, Look
 from zoo.support.command import Parser, import_tensorflow, naming, program, run, silence
 
@@ -164,6 +166,11 @@ def parser() -> Parser:
         metavar="NAMES",
         help=f"of a preview: further models (default: {','.join(PREVIEWED)})",
     )
+    p.add_argument(
+        "--shard",
+        metavar="I/N",
+        help="colour every N-th page alone, from the I-th on: 1/N to N/N fill one folder together, on as many machines",
+    )
     p.add_argument("--overwrite", action="store_true", help="make anew what is there already")
     p.add_argument("--batch-size", type=int, default=BATCH, help="pages computed at a time")
     p.add_argument("--json", action="store_true", help="print what was done as JSON")
@@ -194,6 +201,7 @@ def colorize(arguments: argparse.Namespace) -> None:
     if arguments.decode:
         with naming("--decode"):
             Decoder.parse(arguments.decode)
+    shard = _shard(arguments)
     if arguments.preview is None and arguments.preview_models is not None:
         raise UsageError("--preview-models is of a preview: give --preview N as well")
     if arguments.preview is not None:
@@ -213,9 +221,29 @@ def colorize(arguments: argparse.Namespace) -> None:
 
     with Renderers() as renderers:
         if arguments.preview is None:
-            _colorize(arguments, renderers)
+            _colorize(arguments, renderers, shard)
         else:
             _preview(arguments, renderers)
+
+
+def _shard(arguments: argparse.Namespace) -> slice:
+    """Which of the pages `--shard` asks for.
+
+    Raises:
+        UsageError: it is no shard, or something else of the command wants all pages.
+    """
+    if arguments.shard is None:
+        return slice(None)
+    found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", arguments.shard)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise UsageError(f"--shard takes I/N, as 1/4 to 4/4, not {arguments.shard!r}")
+    if arguments.preview is not None:
+        raise UsageError("--shard is not of a preview: leave one of them out")
+    if arguments.out.suffix.lower() in BOOKS:
+        raise UsageError(f"--shard: shards fill a folder, and {arguments.out} is one file; give a folder")
+    if arguments.sheet and not arguments.sheet.exists():
+        raise UsageError(f"--sheet {arguments.sheet}: make it by a call without --shard, from all pages, first")
+    return slice(int(found[1]) - 1, None, int(found[2]))
 
 
 def _preview(arguments: argparse.Namespace, renderers: "Renderers") -> None:
@@ -313,7 +341,7 @@ def _kept(arguments: argparse.Namespace) -> str:
     return words
 
 
-def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
+def _colorize(arguments: argparse.Namespace, renderers: "Renderers", shard: slice) -> None:
     from zoo.pages.input import UNUSABLE, find_pages, usable
     from zoo.pages.output import Output
     from zoo.pages.said import read_said
@@ -384,9 +412,10 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
         settings["hints"] = {str(name): digest for name, digest in digests.items()}
     output.follow(digests)
     with output.alone():
-        output.check(settings, pages, look.extras)
-        todo = output.missing(pages, look.extras)
-        report = {"pages": len(pages), "coloured": 0, "already there": len(pages) - len(todo)}
+        mine = pages[shard]
+        output.check(settings, mine, look.extras)
+        todo = output.missing(mine, look.extras)
+        report = {"pages": len(mine), "coloured": 0, "already there": len(mine) - len(todo)}
         report |= {"made by an unknown command": 0 if arguments.overwrite else output.unknown}
         failed, bilevel = _unusable(todo, renderers, look), []
         began = time.monotonic()
@@ -395,7 +424,7 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
                 from zoo.pages.job import Job
 
                 used["decode"] = colorizer().decode
-                output.begin(pages, look.extras)  # now that nothing can be found wrong any more
+                output.begin(mine, look.extras)  # now that nothing can be found wrong any more
                 said = said.with_references(colorizer().references)
                 job = Job(colorizer(), output, renderers, look, batch_size=arguments.batch_size, said=said)
                 if arguments.carry_hints:
@@ -404,7 +433,7 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers") -> None:
                 began = time.monotonic()
                 try:
                     with scanning(stderr_console(), "colouring") as progress:
-                        report["coloured"] = job.run(pages, progress)
+                        report["coloured"] = job.run(mine, progress)
                 finally:
                     output.record()
                 failed, bilevel = job.failed, sorted(job.bilevel)
@@ -452,7 +481,7 @@ def _report(report: dict[str, Any], as_json: bool, is_book: bool) -> None:
     )
     if as_json:
         print(json.dumps(report, indent=2))
-    elif there == count:
+    elif count and there == count:
         say(f"{count} of {count} pages are there already in {out}; {made}: --overwrite makes them anew")
     else:
         kept = f"; {there} there already, {made}, left as they are (--overwrite makes them anew)" * bool(there)

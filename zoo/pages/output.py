@@ -65,6 +65,7 @@ class Output:
         self._begun_otherwise = False
         self._known: dict[str, dict[str, Any]] = {}  # settings by digest
         self._made: dict[str, str] = {}  # digest by page, and after a plus that of its hints
+        self._own: set[str] = set()  # pages of which this call says that, or that it is not known
         self._hints: Mapping[PurePosixPath, str] = {}
 
     def _check_new(self) -> None:
@@ -130,10 +131,8 @@ class Output:
             self._begun_otherwise = bool(lines)
             return
         self._digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
-        record = _read(self.folder / RECORD) if not self._file else {}
-        self._known, self._made = (
-            found if isinstance(found := record.get(key), dict) else {} for key in ("settings", "pages")
-        )
+        if not self._file:
+            self._known, self._made = self._recorded()
         names = [self._name(page.name, extra) for page in pages for extra in extras]
         there = [name for name in names if os.path.exists(self.folder / name)]
         self.unknown = sum(name not in self._made for name in there)
@@ -146,6 +145,7 @@ class Output:
             )
         for name in others:
             del self._made[name]
+            self._own.add(name)
 
     def begin(self, pages: Sequence[Page], extras: Sequence[str]) -> None:
         """Makes ready for the pages that `check` has looked at."""
@@ -161,17 +161,32 @@ class Output:
         for page in pages:
             for name in (self._name(page.name, extra) for extra in extras):
                 if not os.path.exists(self.folder / name):
-                    self._made[name] = self._digest + self._hinted(page.name)
+                    self._mark(name, page.name)
         self.record()
 
     def record(self) -> None:
         """Writes down how the pages of a folder were made."""
         if self._file or self.is_book:
             return
-        known = self._known | {self._digest: self._settings}
-        digests = sorted({made.partition("+")[0] for made in self._made.values()})
+        known, made = self._recorded()  # other calls may have filled the folder too
+        known |= self._known | {self._digest: self._settings}
+        for name in self._own:
+            made.pop(name, None)
+        made |= {name: self._made[name] for name in self._own if name in self._made}
+        digests = sorted({each.partition("+")[0] for each in made.values()})
         used = {digest: known[digest] for digest in digests if digest in known}
-        write_text(self.folder / RECORD, _text({"settings": used, "pages": self._made}))
+        write_text(self.folder / RECORD, _text({"settings": used, "pages": made}))
+
+    def _recorded(self) -> tuple[dict[str, Any], dict[str, str]]:
+        """What the folder's record says: settings by digest, and digests by page."""
+        record = _read(self.folder / RECORD)
+        settings, pages = (found if isinstance(found := record.get(key), dict) else {} for key in ("settings", "pages"))
+        return settings, {name: made for name, made in pages.items() if isinstance(made, str)}
+
+    def _mark(self, name: str, page: PurePosixPath) -> None:
+        """Has the record say that this call makes a page's file."""
+        self._made[name] = self._digest + self._hinted(page)
+        self._own.add(name)
 
     def _name(self, page: PurePosixPath, extra: str) -> str:
         return self.page(page, extra).relative_to(self.folder).as_posix()
@@ -217,7 +232,7 @@ class Output:
         with atomic_path(path) as temporary:
             temporary.write_bytes(data)
         if not self._file and not self.is_book:
-            self._made[self._name(name, extra)] = self._digest + self._hinted(name)
+            self._mark(self._name(name, extra), name)
 
     def finish(self, names: Sequence[tuple[PurePosixPath, str]]) -> None:
         """Binds the pages of a book, in this order, if there are any, and removes their files."""
