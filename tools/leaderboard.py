@@ -47,8 +47,12 @@ from zoo.pages.scan import Scan
 def peak():
     return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) * 1024
 
-height, width = map(int, sys.argv[2:])
-colorizer = Colorizer(sys.argv[1])
+import zoo
+
+model, height, width, *side = sys.argv[1:]
+height, width = int(height), int(width)
+network = zoo.create(model, encoder_weights="none") if side else zoo.load(model)
+colorizer = Colorizer(network, side=int(side[0]) if side else None)
 page = np.add.outer(np.arange(height) % 251, np.arange(width) % 5).astype(np.uint8)
 before, seconds = peak(), []
 for _ in range(3):
@@ -56,8 +60,11 @@ for _ in range(3):
     scan = Scan(page)
     colorizer.paint(scan, colorizer.chroma(colorizer.pictures(scan)))
     seconds.append(time.process_time() - began)
-print(min(seconds[1:]), peak() - before)
+print(min(seconds[1:]), peak() - before, network.count_params())
 """
+"""Colours a page by a `.keras` file or, with a side, by a model of the registry as it is built without options."""
+
+SIDE = 512  # of what the networks of the registry see of that page
 
 
 @dataclass(frozen=True)
@@ -146,6 +153,24 @@ def step_seconds(entry: Entry, folder: Path, here: Cores) -> float:
     return max(many - few, 1e-3) / (PROBES[1] - PROBES[0])
 
 
+def page_costs(here: Cores, model: object, *side: object) -> dict[str, Any]:
+    """Seconds of processor time for a page, the growth of the process, and the model's number of weights."""
+    out, _ = here.run(["-c", COLORED, *map(str, (model, *PAGE, *side))])
+    seconds, grown, weights = out.split()[-3:]
+    return {"page_seconds": float(seconds), "page_memory": int(grown), "weights": int(weights)}
+
+
+def measure_pages(folder: Path, here: Cores) -> None:
+    """What a page takes by each model of the registry: `pages.json`."""
+    from zoo.models.registry import list_models
+    from zoo.support import machine
+
+    models = {name: page_costs(here, name, SIDE) for name in list_models()}
+    about = {"page": list(PAGE), "side": SIDE, "cpu": machine.cpu_name(), "cpu_flags": machine.cpu_flags()}
+    write_text(folder / "pages.json", json.dumps(about | {"models": models}, indent=1) + "\n")
+    print(f"now: cp {folder / 'pages.json'} reports/results/costs-pages.json", file=sys.stderr)
+
+
 def trained(board: str, entry: Entry, minutes: float, folder: Path, here: Cores) -> dict[str, Any]:
     """What training an entry took, and what colouring a page by it takes. The runs are in the board's folder."""
     record = folder / f"{entry.name}.json"
@@ -160,8 +185,7 @@ def trained(board: str, entry: Entry, minutes: float, folder: Path, here: Cores)
             print(f"{board}: {place.name} has taken its {found['steps']} steps", file=sys.stderr)
     model = folder / entry.name / "best.keras"
     if "page_seconds" not in found:
-        seconds, grown = map(float, here.run(["-c", COLORED, model, *map(str, PAGE)])[0].split())
-        found |= {"page_seconds": seconds, "page_memory": int(grown), "file_bytes": model.stat().st_size}
+        found |= page_costs(here, model) | {"file_bytes": model.stat().st_size}
         write_text(record, json.dumps(found))
     return found | {"model": entry.model, "flags": list(entry.flags), "seeds": entry.seeds}
 
@@ -172,6 +196,10 @@ def leaderboard(arguments: argparse.Namespace) -> None:
 
     spec = tomllib.loads((ROOT / "reports" / "leaderboard.toml").read_text(encoding="utf-8"))
     known = list(spec["board"])
+    if arguments.pages:
+        arguments.folder.mkdir(parents=True, exist_ok=True)
+        measure_pages(arguments.folder, Cores(1))
+        return
     if arguments.board not in known:
         raise UsageError(f"--board must be one of {', '.join(known)}, not {arguments.board!r}")
     minutes = spec["minutes"] if arguments.minutes is None else arguments.minutes
@@ -216,7 +244,9 @@ def parser() -> Parser:
     """The command line."""
     p = Parser(prog="python tools/leaderboard.py", description="Trains every model by one budget, and judges it.")
     p.add_argument("folder", type=Path, metavar="DIR", help="for runs and results; what is there is not done again")
-    p.add_argument("--board", required=True, metavar="NAME", help="of reports/leaderboard.toml")
+    what = p.add_mutually_exclusive_group(required=True)
+    what.add_argument("--board", metavar="NAME", help="of reports/leaderboard.toml")
+    what.add_argument("--pages", action="store_true", help="instead, measure a page by every model of the registry")
     p.add_argument("--minutes", type=float, metavar="M", help="another budget than the file's, to try it out")
     p.add_argument("--jobs", type=int, default=1, metavar="N", help="processes at a time, a core each (default: 1)")
     return p

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -14,6 +14,7 @@ from PIL import Image
 from zoo.errors import UsageError
 from zoo.evaluation.record import Evaluated, Measured
 from zoo.evaluation.tables import metric_title
+from zoo.models.registry import get_card, list_models
 from zoo.report.figures import COLORS, GREY, MARKERS
 from zoo.results import METRICS
 from zoo.support.files import atomic_path
@@ -23,6 +24,7 @@ COSTS = ("minutes", "task", "cpu", "cpu_flags", "page", "entries")
 DECODERS = ("annealed", "mode+coherent", "annealed+coherent")
 """Of a classifier's answers, those that are shown, where the task has them."""
 
+PAGES = ("page", "side", "cpu", "models")
 COLORED = ("delta_e00", "cf", "ab_energy")
 AVERAGED = ("a_star", "bvr", "ned", "mode_rate", "false_rate", "speckle")
 
@@ -35,13 +37,16 @@ class Board:
         name: of `leaderboard.toml`.
         costs: what `tools/leaderboard.py` wrote.
         evaluated: of the board's task.
-        years: of the papers, by entry.
     """
 
     name: str
     costs: dict[str, Any]
     evaluated: Evaluated
-    years: dict[str, int]
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The metrics that the table of models has room for."""
+        return ("a_star",) if self.evaluated.ideal_indices else ("delta_e00", "ab_energy")
 
     def ways(self) -> list[tuple[str, str, list[Measured]]]:
         """The entries' ways: entry, decoder, and what was measured of each seed."""
@@ -73,13 +78,12 @@ def load_boards(reports: Path, evaluations: dict[str, Evaluated]) -> list[Board]
     boards = []
     try:
         spec = tomllib.loads(path.read_text(encoding="utf-8"))
-        years = {name: each["year"] for name, each in spec["entry"].items() if "year" in each}
         for name in spec["board"]:
             path = reports / "results" / f"costs-{name}.json"
             if not path.is_file():
                 continue
             costs = json.loads(path.read_text(encoding="utf-8"))
-            boards.append(Board(name, {key: costs[key] for key in COSTS}, evaluations[f"board-{name}"], years))
+            boards.append(Board(name, {key: costs[key] for key in COSTS}, evaluations[f"board-{name}"]))
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise UsageError(f"{path} is of no leaderboard: {type(error).__name__}: {error}") from None
     return boards
@@ -114,7 +118,7 @@ def price_table(board: Board) -> Table:
         rows.append(
             [
                 entry,
-                str(board.years.get(entry, "")),
+                str(get_card(cost["model"]).year or ""),
                 f"`{own}`" if own else "",
                 f"{cost['steps']:,}",
                 number(cost["step_seconds"]),
@@ -125,6 +129,51 @@ def price_table(board: Board) -> Table:
         )
     titles = ["", "year", "flags of its own", "steps", "s a step ↓", "s a page ↓", "MiB a page ↓", "MiB of the file ↓"]
     return Table.of(titles, rows, numbers=5)
+
+
+def load_pages(reports: Path) -> dict[str, Any]:
+    """What a page takes by each model of the registry; nothing where it was not measured.
+
+    Raises:
+        UsageError: the file is damaged.
+    """
+    path = reports / "results" / "costs-pages.json"
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {key: found[key] for key in PAGES}
+    except (ValueError, TypeError, LookupError) as error:
+        raise UsageError(f"{path} has no costs of pages: {type(error).__name__}: {error}") from None
+
+
+def model_table(boards: list[Board], pages: dict[str, Any]) -> Table:
+    """The models of the registry: what each is, what it learns by the boards' budget, and what a page takes."""
+    scores = [
+        ({(entry, decoder): seeds for entry, decoder, seeds in board.ways()}, metric, board.name)
+        for board in boards
+        for metric in board.shown
+    ]
+    rows = []
+    for name in list_models():
+        card = get_card(name)
+        decoder = DECODERS[0] if card.output == "logits" else ""
+        found = [_mean(ways.get((name, decoder), []), metric) for ways, metric, _ in scores]
+        cost = pages.get("models", {}).get(name)
+        answer = {"uv": "UV", "logits": "2 × 64 logits"}[card.output]
+        row = [f"`{name}`", card.year or "", card.summary, answer, f"{card.parameters / 1e6:.1f} M"]
+        rows.append([*row, *(replace(each, ends=None) for each in found), number(cost["page_seconds"]) if cost else ""])
+    titles = [f"{board}: {metric_title(metric)}" for _, metric, board in scores]
+    return Table.of(
+        [
+            "name",
+            "year",
+            "what it is",
+            "answers with",
+            *(Column(each, True) for each in ("weights", *titles, "s a page ↓")),
+        ],
+        rows,
+    )
 
 
 def leaderboard_page(boards: list[Board]) -> str:

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from leaderboard_page import load_boards, load_pages, model_table
 from quotes import quote
 
 from zoo.errors import UsageError
@@ -118,11 +119,12 @@ def load_targets(path: Path) -> list[dict[str, Any]]:
     return targets
 
 
-def readme_text(readme: Path, sources: Sources, targets: Sequence[dict[str, Any]] = ()) -> str:
+def readme_text(readme: Path, reports: Path, sources: Sources, targets: Sequence[dict[str, Any]] = ()) -> str:
     """A README with its tables and quoted values made anew; what is of a broken file stays as it is.
 
     Args:
         readme: the file.
+        reports: the directory of the report.
         sources: the results.
         targets: what ratios are aimed at.
 
@@ -135,6 +137,7 @@ def readme_text(readme: Path, sources: Sources, targets: Sequence[dict[str, Any]
     tables = {
         "ablations": ablation_table(sources.runs),
         "targets": target_table(targets, list(sources.benchmarks.values())),
+        "models": model_table(load_boards(reports, sources.evaluations), load_pages(reports)).markdown(),
     } | {f"evaluation-{name}": readme_table(result).markdown() for name, result in sources.evaluations.items()}
 
     def table(match: re.Match[str]) -> str:

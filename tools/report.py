@@ -63,7 +63,7 @@ def build(root: Path, *, check: bool = False) -> tuple[list[Path], list[str]]:
         drawn = draw(reports / "figures" / "leaderboard.png", boards, page, check=check)
     for path in (root / "README.md", reports / "README.md"):
         if path.is_file() or path.parent == root:
-            texts[path] = readme_text(path, sources, targets)
+            texts[path] = readme_text(path, reports, sources, targets)
     return [*write(sources, reports, texts, check=check), *drawn], sources.broken
 
 

@@ -9,6 +9,7 @@ import report as tools
 from leaderboard_page import load_boards
 from samples import evaluation
 
+import zoo
 from zoo.errors import UsageError
 from zoo.evaluation.record import evaluation_result, load_evaluation
 from zoo.results import save_result
@@ -88,10 +89,30 @@ def test_the_page_has_the_mean_and_the_range_of_seeds(root):
     assert "| classifier | annealed | 0.5 | 0.5 | 0.5 | 0.2 |" in page
     assert "sample" not in page
     assert "| truth |  | 0.5 |" in page
-    assert "| residual + colourfulness |  | `--colorfulness 0.01` | 1,234 | 0.25 | 2.5 | 100 | 3 |" in page
+    assert "| residual + colourfulness | 2016 | `--colorfulness 0.01` | 1,234 | 0.25 | 2.5 | 100 | 3 |" in page
     figure = root / "reports" / "figures" / "leaderboard.png"
     assert figure.is_file()
     assert tools.main(["--root", str(root), "build", "--check"]) == 0
+
+
+def test_the_readme_has_the_models_with_scores_and_speed(root):
+    readme = root / "README.md"
+    readme.write_text("# A title\n\n<!-- table: models -->\n<!-- end of table -->\n", encoding="utf-8")
+    path = root / "reports" / "results" / "costs-pages.json"
+    models = {"residual": {"page_seconds": 1.5, "page_memory": 1, "weights": 1}}
+    path.write_text(json.dumps({"page": [1600, 1250], "side": 512, "cpu": "a processor", "models": models}))
+    assert tools.main(["--root", str(root), "build"]) == 0
+    lines = readme.read_text(encoding="utf-8").splitlines()
+    assert "| name | year | what it is | answers with | weights | drawn: A* → 0 | s a page ↓ |" in lines
+    rows = {line.split(" | ")[0]: line for line in lines if line.startswith("| `")}
+    assert len(rows) == len(zoo.list_models())
+    assert rows["| `residual`"].startswith("| `residual` | 2016 | The encoder's maps added to a decoder")
+    assert rows["| `residual`"].endswith("| UV | 8.1 M | 0.7 | 1.5 |")
+    assert rows["| `classifier`"].endswith("| 2 × 64 logits | 8.2 M | 0.2 |  |")
+    assert rows["| `conditional`"].endswith("| 2 × 64 logits | 8.2 M |  |  |")
+    assert "| `conditional` |  | " in rows["| `conditional`"]
+    path.write_text("{}")
+    assert tools.main(["--root", str(root), "build"]) == 2
 
 
 @pytest.mark.parametrize("change", ["costs", "figure"])

@@ -64,6 +64,7 @@ def _of_the_field(network: Callable[..., Any], options: dict[str, Any]) -> Any:
 
 HYPERCOLUMN = ModelCard(
     name="hypercolumn",
+    year=2016,
     summary="The image and the encoder's maps, upsampled and stacked (963 channels of VGG16); 3×3 convolutions to UV.",
     source="Meda 2016, section 3.6 (never run there: out of memory)",
     trunk="hypercolumn",
@@ -77,6 +78,7 @@ HYPERCOLUMN = ModelCard(
 
 RESIDUAL = ModelCard(
     name="residual",
+    year=2016,
     summary="The encoder's maps added to a decoder on its way up, ×2 at a time; regression to UV.",
     source="Dahl 2016, with the changes of Meda 2016, section 3.7",
     trunk="residual",
@@ -90,6 +92,7 @@ RESIDUAL = ModelCard(
 
 CLASSIFIER = ModelCard(
     name="classifier",
+    year=2016,
     summary="The residual trunk with two softmaxes of 64 bins, one for U and one for V, in place of the regression.",
     source="Meda 2016, section VI (proposed there, not built)",
     trunk="residual",
@@ -162,6 +165,7 @@ GUIDED = ModelCard(
 
 ECCV16 = ModelCard(
     name="eccv16",
+    year=2016,
     summary="Colorful Image Colorization: a network of 2016 that classifies over 313 bins of a* and b* at once.",
     source="Zhang 2016, layer by layer as the authors' PyTorch release of 2020 has it",
     trunk="",
@@ -175,6 +179,7 @@ ECCV16 = ModelCard(
 
 SIGGRAPH17 = ModelCard(
     name="siggraph17",
+    year=2017,
     summary="Real-Time User-Guided Image Colorization: regression to a* and b*, with or without hints, of 2017.",
     source="Zhang 2017, layer by layer as the authors' PyTorch release of 2020 has it",
     trunk="",
@@ -188,6 +193,7 @@ SIGGRAPH17 = ModelCard(
 
 PIX2PIX = ModelCard(
     name="pix2pix",
+    year=2017,
     summary="A U-Net of 4×4 convolutions of stride 2 without a pretrained encoder; regression to UV.",
     source="Isola 2017",
     trunk="",

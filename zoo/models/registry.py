@@ -26,6 +26,7 @@ class ModelCard:
         inputs: what the model takes, `luma` first: see `zoo.models.inputs`.
         grows_from: a model whose weights it can begin from; they stay as they are, and what it has besides is trained.
         loss: what its paper trains it by, where recipes that come with the package say `mse`; empty for theirs.
+        year: of the paper that proposed it; 0 where there is none.
     """
 
     name: str
@@ -41,6 +42,7 @@ class ModelCard:
     inputs: tuple[str, ...] = (LUMA,)
     grows_from: str = ""
     loss: str = ""
+    year: int = 0
 
 
 Builder = Callable[..., Any]
