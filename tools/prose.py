@@ -8,6 +8,7 @@ import argparse
 import re
 import sys
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,7 @@ def paragraphs(markdown: str) -> list[Paragraph]:
     one_word = re.sub(r"<!--.*?-->", lambda match: "\n" * match[0].count("\n"), one_word, flags=re.S)
     tokens = MarkdownIt("commonmark").enable("table").parse(one_word)
     found = []
-    for before, token in zip(tokens, tokens[1:], strict=False):
+    for before, token in pairwise(tokens):
         if before.type == "paragraph_open" and token.type == "inline":
             text = " ".join(_text(token).split())
             if words(text):
