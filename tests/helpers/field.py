@@ -1,6 +1,6 @@
 """The networks of the field are tested small: at their full width a step takes seconds, and has no other code."""
 
-SMALL = {name: {"width": 0.125} for name in ("eccv16", "siggraph17", "pix2pix")}
+SMALL = {name: {"width": 0.125} for name in ("larsson16", "iizuka16", "eccv16", "siggraph17", "pix2pix")}
 """Options that tests build a model with, by its name; none of any other model."""
 
 

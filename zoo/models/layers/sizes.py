@@ -134,3 +134,35 @@ class BilinearUpsampling(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"factor": self.factor}
+
+
+@register
+class ResizeTo(keras.layers.Layer):
+    """Maps of any size to `side` by `side`: (B, H, W, C) to (B, side, side, C), bilinear with half-pixel centres.
+
+    Where a map gets smaller, a cell is the mean of all that it covers, weighted by a tent.
+    """
+
+    def __init__(self, side: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.side = side
+
+    def call(self, inputs: Any) -> Any:
+        _, height, width, channels = ops.shape(inputs)
+        x = ops.reshape(inputs, (-1, height, width * channels))
+        x = ops.reshape(ops.matmul(self._matrix(height, inputs.dtype), x), (-1, self.side, width, channels))
+        return ops.matmul(self._matrix(width, inputs.dtype), x)
+
+    def _matrix(self, size: Any, dtype: Any) -> Any:
+        """What `size` rows are multiplied by, (side, size)."""
+        ratio = ops.cast(size, "float32") / self.side
+        centers = (ops.cast(ops.arange(self.side), "float32") + 0.5) * ratio - 0.5
+        away = ops.abs(ops.clip(centers, 0.0, ratio * self.side - 1)[:, None] - ops.cast(ops.arange(size), "float32"))
+        weights = ops.maximum(1.0 - away / ops.maximum(ratio, 1.0), 0.0)
+        return ops.cast(weights / ops.sum(weights, axis=1, keepdims=True), dtype)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return (input_shape[0], self.side, self.side, input_shape[-1])
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"side": self.side}
