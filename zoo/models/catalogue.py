@@ -9,6 +9,7 @@ Papers are cited by author and year, here and everywhere:
 | Isola 2017 | P. Isola et al., Image-to-Image Translation with Conditional Adversarial Networks, CVPR 2017 |
 | Zhang 2016 | R. Zhang, P. Isola, A. A. Efros, Colorful Image Colorization, ECCV 2016 |
 | Zhang 2017 | R. Zhang et al., Real-Time User-Guided Image Colorization with Learned Deep Priors, SIGGRAPH 2017 |
+| Kang 2023 | X. Kang et al., DDColor: Towards Photo-Realistic Image Colorization via Dual Decoders, ICCV 2023 |
 """
 
 import inspect
@@ -51,13 +52,14 @@ def _check(options: Iterable[str], known: Container[str], shown: Sequence[str]) 
             )
 
 
-def _of_the_field(network: Callable[..., Any], options: dict[str, Any]) -> Any:
+def _of_the_field(network: Callable[..., Any], options: dict[str, Any], **own: Any) -> Any:
     """A network of `zoo.models.field`, all of it trained.
 
-    Its options are `width`, a multiplier of its channels, `initializer`, `momentum` and `seed`. `OF_THE_PAPER` may be
-    given and changes nothing: recipes set it for every model.
+    Its options are `own`, with their defaults (`width`, a multiplier of its channels, where there are none),
+    `initializer`, `momentum` and `seed`. `OF_THE_PAPER` may be given and changes nothing: recipes set it for every
+    model.
     """
-    defaults = {"width": 1.0, "initializer": "he_normal", "momentum": 0.99, "seed": 0}
+    defaults = (own or {"width": 1.0}) | {"initializer": "he_normal", "momentum": 0.99, "seed": 0}
     _check(options, (*defaults, *OF_THE_PAPER), list(defaults))
     return network(**(defaults | {name: options[name] for name in defaults if name in options}))
 
@@ -205,6 +207,20 @@ PIX2PIX = ModelCard(
     loss="l1",
 )
 
+DDCOLOR = ModelCard(
+    name="ddcolor",
+    year=2023,
+    summary="DDColor: a ConvNeXt encoder, and learned colour queries that attend to its pixel decoder; to a* and b*.",
+    source="Kang 2023, layer by layer as the authors' PyTorch release has it",
+    trunk="",
+    head="",
+    output="uv",
+    parameters=55_013_872,
+    citation="X. Kang et al., DDColor: Towards Photo-Realistic Image Colorization via Dual Decoders, ICCV 2023",
+    notes="Takes the published weights: zoo convert (docs/field.md). The paper trains it on ImageNet for 400,000 steps,"
+    " against a discriminator; ours does not. --option size=mini makes one that trains here.",
+)
+
 
 for _card in (HYPERCOLUMN, RESIDUAL, CLASSIFIER, CONDITIONAL, JOINT, CONTEXT, GUIDED):
     register_model(_card)(partial(_colorizer, _card))
@@ -232,3 +248,11 @@ def pix2pix(**options: Any) -> Any:
     from zoo.models.field.pix2pix import pix2pix as build
 
     return _built(build, options)
+
+
+@register_model(DDCOLOR)
+def ddcolor(**options: Any) -> Any:
+    """The network of DDColor."""
+    from zoo.models.field.ddcolor import network
+
+    return _of_the_field(network, options, size="tiny")
