@@ -110,8 +110,8 @@ def convert(weights: Weights, *, any_centers: bool = False, **options: Any) -> A
     if published.centers:
         shapes[published.centers] = (2, len(AB_CENTERS), 1, 1)
     shapes |= {name: (1, len(values), 1, 1) for name, values in published.constants.items()}
-    optional = {f"{name.removesuffix('running_var')}{_COUNT}": () for name in shapes if name.endswith("running_var")}
-    optional |= published.optional
+    optional: dict[str, tuple[int | None, ...]] = dict(published.optional)
+    optional |= {f"{name.removesuffix('running_var')}{_COUNT}": () for name in shapes if name.endswith("running_var")}
     problems = [f"{name} is missing" for name in shapes if name not in tensors]
     for name, tensor in tensors.items():
         wanted = shapes.get(name, optional.get(name))
@@ -127,9 +127,9 @@ def convert(weights: Weights, *, any_centers: bool = False, **options: Any) -> A
                 weights,
                 [f"{published.centers} holds other colours than the centres of the 313 bins, or in another order"],
             )
-    for name, values in published.constants.items():
-        if not np.allclose(tensors[name].array().reshape(-1), values, rtol=NEAR_CONSTANT):
-            _refuse(weights, [f"{name} holds other numbers than {', '.join(map(str, values))}"])
+    for name, numbers in published.constants.items():
+        if not np.allclose(tensors[name].array().reshape(-1), numbers, rtol=NEAR_CONSTANT):
+            _refuse(weights, [f"{name} holds other numbers than {', '.join(map(str, numbers))}"])
     for variable, source in sources:
         arrays = [tensors[name].array() for name in source.shapes]
         values = source.make(*arrays)

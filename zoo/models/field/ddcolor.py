@@ -188,7 +188,9 @@ class _Layers:
 
         from zoo.models.layers import Queries, QueryAttention, SinePositions
 
-        plan, values, keys = self.plan, [], []
+        plan = self.plan
+        values: list[Any] = []
+        keys: list[Any] = []
         for index, each in enumerate(maps):
             value = self.conv(each, plan.embedded, 1, f"level{index}")
             key = SinePositions(name=f"level{index}_positions")(value)
