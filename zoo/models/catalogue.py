@@ -11,6 +11,7 @@ Papers are cited by author and year, here and everywhere:
 | Iizuka 2016 | S. Iizuka, E. Simo-Serra, H. Ishikawa, Let there be Color!, SIGGRAPH 2016 |
 | Zhang 2016 | R. Zhang, P. Isola, A. A. Efros, Colorful Image Colorization, ECCV 2016 |
 | Zhang 2017 | R. Zhang et al., Real-Time User-Guided Image Colorization with Learned Deep Priors, SIGGRAPH 2017 |
+| Kang 2023 | X. Kang et al., DDColor: Towards Photo-Realistic Image Colorization via Dual Decoders, ICCV 2023 |
 """
 
 import inspect
@@ -56,10 +57,10 @@ def _check(options: Iterable[str], known: Container[str], shown: Sequence[str]) 
 def _of_the_field(network: Callable[..., Any], options: dict[str, Any], **own: Any) -> Any:
     """A network of `zoo.models.field`.
 
-    Its options are `width`, a multiplier of its channels, `initializer`, `momentum` and `seed`, and its `own`, by
-    default. Of `OF_THE_PAPER`, those that are none of these change nothing: recipes set them for every model.
+    Its options are its `own`, with their defaults, and `initializer`, `momentum` and `seed`. Of `OF_THE_PAPER`, those
+    that are none of these change nothing: recipes set them for every model.
     """
-    defaults = {"width": 1.0, "initializer": "he_normal", "momentum": 0.99} | own | {"seed": 0}
+    defaults = own | {"initializer": "he_normal", "momentum": 0.99, "seed": 0}
     _check(options, (*defaults, *OF_THE_PAPER), [each for each in defaults if each not in ELSEWHERE[:-1]])
     return network(**(defaults | {name: options[name] for name in defaults if name in options}))
 
@@ -235,6 +236,20 @@ PIX2PIX = ModelCard(
     loss="l1",
 )
 
+DDCOLOR = ModelCard(
+    name="ddcolor",
+    year=2023,
+    summary="DDColor: a ConvNeXt encoder, and learned colour queries that attend to its pixel decoder; to a* and b*.",
+    source="Kang 2023, layer by layer as the authors' PyTorch release has it",
+    trunk="",
+    head="",
+    output="uv",
+    parameters=55_013_872,
+    citation="X. Kang et al., DDColor: Towards Photo-Realistic Image Colorization via Dual Decoders, ICCV 2023",
+    notes="Takes the published weights: zoo convert (docs/field.md). The paper trains it on ImageNet for 400,000 steps,"
+    " against a discriminator; ours does not. --option size=mini makes one that trains here.",
+)
+
 
 for _card in (HYPERCOLUMN, RESIDUAL, CLASSIFIER, CONDITIONAL, JOINT, CONTEXT, GUIDED):
     register_model(_card)(partial(_colorizer, _card))
@@ -245,7 +260,7 @@ def larsson16(**options: Any) -> Any:
     """The network of Learning Representations for Automatic Colorization."""
     from zoo.models.field.larsson16 import network
 
-    return _of_the_field(network, options, encoder="vgg16", encoder_weights="imagenet", train_encoder=False)
+    return _of_the_field(network, options, width=1.0, encoder="vgg16", encoder_weights="imagenet", train_encoder=False)
 
 
 @register_model(IIZUKA16)
@@ -253,7 +268,7 @@ def iizuka16(**options: Any) -> Any:
     """The network of Let there be Color!"""
     from zoo.models.field.iizuka16 import network
 
-    return _of_the_field(network, options, side=224)
+    return _of_the_field(network, options, width=1.0, side=224)
 
 
 @register_model(ECCV16)
@@ -261,7 +276,7 @@ def eccv16(**options: Any) -> Any:
     """The network of Colorful Image Colorization."""
     from zoo.models.field.eccv16 import network
 
-    return _of_the_field(network, options)
+    return _of_the_field(network, options, width=1.0)
 
 
 @register_model(SIGGRAPH17)
@@ -269,7 +284,7 @@ def siggraph17(**options: Any) -> Any:
     """The network of Real-Time User-Guided Image Colorization."""
     from zoo.models.field.siggraph17 import network
 
-    return _of_the_field(network, options)
+    return _of_the_field(network, options, width=1.0)
 
 
 @register_model(PIX2PIX)
@@ -278,3 +293,11 @@ def pix2pix(**options: Any) -> Any:
     from zoo.models.field.pix2pix import pix2pix as build
 
     return _built(build, options)
+
+
+@register_model(DDCOLOR)
+def ddcolor(**options: Any) -> Any:
+    """The network of DDColor."""
+    from zoo.models.field.ddcolor import network
+
+    return _of_the_field(network, options, size="tiny")

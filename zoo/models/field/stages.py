@@ -5,8 +5,8 @@ of a stage. In those of Larsson 2016 and Iizuka 2016 it comes after every convol
 the ReLU: a block.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from zoo.support.schema import Range
@@ -29,6 +29,10 @@ class Published:
         layers: by name of a layer of ours, the module of theirs.
         left_out: tensors that ours has no place for, and their shapes; None for a size that depends on the width.
         centers: a tensor (2, 313, 1, 1) that holds the centres of the bins, divided by 110; empty where there is none.
+        constants: tensors that have to hold what our network computes with, and what that is.
+        optional: tensors that some of the files have; they are left out too.
+        reasons: by what is not carried over, why not.
+        side: see `Contract`.
     """
 
     file: str
@@ -37,6 +41,10 @@ class Published:
     layers: Mapping[str, str]
     left_out: Mapping[str, tuple[int | None, ...]]
     centers: str = ""
+    constants: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    optional: Mapping[str, tuple[int | None, ...]] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    side: int = 0
 
 
 def modules_of_stages() -> dict[str, str]:

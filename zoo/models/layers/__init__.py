@@ -10,9 +10,17 @@ from zoo.models.layers.factored import HypercolumnConv, SumConv
 from zoo.models.layers.hue_chroma import HueChroma
 from zoo.models.layers.joint_bins import JointBins
 from zoo.models.layers.lab import LabHints, LabToUV, Lightness
-from zoo.models.layers.normalization import FusedBatchNormalization, LeakyReLU, NormalizedConv2D
+from zoo.models.layers.normalization import FusedBatchNormalization, LayerScale, LeakyReLU, NormalizedConv2D
 from zoo.models.layers.preprocessing import ApplicationInput, ScaledImage, VGGInput
-from zoo.models.layers.sizes import BilinearUpsampling, CropLike, PadToMultiple, ResizeTo
+from zoo.models.layers.queries import Queries, QueryAttention, QueryColors, SinePositions
+from zoo.models.layers.sizes import (
+    BilinearUpsampling,
+    CropLike,
+    PadToMultiple,
+    ResizeTo,
+    ShuffledUpsampling,
+    SubpixelInitializer,
+)
 
 __all__ = [
     "ApplicationInput",
@@ -26,13 +34,20 @@ __all__ = [
     "JointBins",
     "LabHints",
     "LabToUV",
+    "LayerScale",
     "LeakyReLU",
     "Lightness",
     "NormalizedConv2D",
     "PadToMultiple",
+    "Queries",
+    "QueryAttention",
+    "QueryColors",
     "ResizeTo",
     "ScaledImage",
+    "ShuffledUpsampling",
+    "SinePositions",
     "SplitChannels",
+    "SubpixelInitializer",
     "SumConv",
     "VGGInput",
     "VGivenU",
