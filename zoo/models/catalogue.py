@@ -27,7 +27,7 @@ ELSEWHERE = ("name", "encoder", "encoder_weights", "train_encoder", "seed")
 """Arguments of `zoo.models.build.colorizer` that commands have flags for, or none."""
 
 OF_THE_PAPER = ("encoder_weights", "train_encoder", "activation", "output")
-"""What networks of the field have no choice of: they have no encoder, and their non-linearities are the paper's."""
+"""What networks of the field have no choice of: their non-linearities are the paper's, and most have no encoder."""
 
 
 def _colorizer(card: ModelCard, **options: Any) -> Any:

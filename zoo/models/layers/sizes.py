@@ -157,7 +157,7 @@ class ResizeTo(keras.layers.Layer):
         """What `size` rows are multiplied by, (side, size)."""
         ratio = ops.cast(size, "float32") / self.side
         centers = (ops.cast(ops.arange(self.side), "float32") + 0.5) * ratio - 0.5
-        away = ops.abs(ops.clip(centers, 0.0, ratio * self.side - 1)[:, None] - ops.cast(ops.arange(size), "float32"))
+        away = ops.abs(centers[:, None] - ops.cast(ops.arange(size), "float32"))
         weights = ops.maximum(1.0 - away / ops.maximum(ratio, 1.0), 0.0)
         return ops.cast(weights / ops.sum(weights, axis=1, keepdims=True), dtype)
 
