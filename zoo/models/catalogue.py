@@ -188,7 +188,7 @@ IIZUKA16 = ModelCard(
     trunk="",
     head="",
     output="uv",
-    parameters=42_189_314,
+    parameters=42_194_690,
     citation="S. Iizuka, E. Simo-Serra, H. Ishikawa, Let there be Color!, SIGGRAPH 2016",
     notes="The paper trains it on scenes with labels, by Adadelta. --option width=0.25 makes one that trains here.",
 )
