@@ -7,7 +7,9 @@ import sys
 import keras
 import numpy as np
 import pytest
-from field import small
+from children import Moment, arrays, run_child
+from field import flags, small
+from images import make_images
 from skimage.color import lab2rgb, rgb2lab
 
 import zoo
@@ -187,3 +189,29 @@ def test_another_backend_answers_the_same(tmp_path, backend):
         for name, answer in expected.items():
             # The logarithms of small shares are far from zero.
             np.testing.assert_allclose(found[name], answer, atol=1e-4, rtol=1e-3, err_msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["larsson16", "iizuka16", "eccv16", "siggraph17"])
+def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, name):
+    data = make_images(tmp_path / "images", train=5, val=2)
+    command = [name, "--data", data, *flags(name), "--encoder-weights", "none", "--crop", 32, "--batch-size", 2]
+    command += [
+        "--deterministic",
+        "--validation-crops",
+        2,
+        "--steps",
+        4,
+        "--validate-every",
+        4,
+        "--checkpoint-every",
+        2,
+    ]
+    code, log = run_child([*command, "--run-dir", tmp_path / "whole"])
+    assert code == 0, log
+    code, log = run_child([*command, "--run-dir", tmp_path / "run"], Moment("record", 1))
+    assert code == -9, log
+    code, log = run_child([*command, "--run-dir", tmp_path / "run"])
+    assert code == 0, log
+    assert "going on from step 2" in log
+    assert arrays(tmp_path / "run", 4) == arrays(tmp_path / "whole", 4)
