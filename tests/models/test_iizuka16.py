@@ -1,4 +1,4 @@
-"""The network of Iizuka 2016: its table, its global features, and the layer that brings a picture to one size."""
+"""The network of Iizuka 2016: its table, its global features, and the layers that change sizes."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import tensorflow as tf
 from field import small
 
 import zoo
-from zoo.models.layers import ResizeTo
+from zoo.models.layers import RepeatPixels, ResizeTo
 
 
 def test_it_is_the_paper_s_table():
@@ -60,3 +60,8 @@ def test_resizing_is_a_mean_of_what_a_cell_covers(size):
     np.testing.assert_allclose(found, expected, atol=1e-5)
     if size == (64, 64):
         np.testing.assert_allclose(found, image, atol=1e-6)
+
+
+def test_pixels_are_repeated_along_both_axes():
+    image = np.random.default_rng(0).random((2, 3, 5, 4), dtype=np.float32)
+    np.testing.assert_array_equal(RepeatPixels()(image), image.repeat(2, axis=1).repeat(2, axis=2))

@@ -52,7 +52,7 @@ def network(*, width: float, initializer: str, momentum: float, seed: int, side:
     import keras
 
     from zoo.models.contract import Contract
-    from zoo.models.layers import CropLike, LabToUV, PadToMultiple, ResizeTo
+    from zoo.models.layers import CropLike, LabToUV, PadToMultiple, RepeatPixels, ResizeTo
     from zoo.models.model import ColorizationModel
 
     stages = Stages(width=width, initializer=initializer, momentum=momentum, seed=seed)
@@ -67,10 +67,10 @@ def network(*, width: float, initializer: str, momentum: float, seed: int, side:
         x = stages.block(x, channels, 3, name)
     x = _fused(stages, x, _global(stages, low(preprocess(whole), "global_low"), side // GLOBAL_STRIDE))
     x = stages.block(x, 128, 3, "color1")
-    x = keras.layers.UpSampling2D(2, name="color1_up")(x)
+    x = RepeatPixels(name="color1_up")(x)
     for name in ("color2", "color3"):
         x = stages.block(x, 64, 3, name)
-    x = keras.layers.UpSampling2D(2, name="color3_up")(x)
+    x = RepeatPixels(name="color3_up")(x)
     x = stages.block(x, 32, 3, "color4")
     x = stages.last(x, 2, "head_sigmoid", size=3, activation="sigmoid")
     ab = keras.layers.Rescaling(2 * AB_MAX, -AB_MAX, name="head_ab", dtype="float32")(x)

@@ -12,7 +12,7 @@ from zoo.models.layers.joint_bins import JointBins
 from zoo.models.layers.lab import LabHints, LabToUV, Lightness
 from zoo.models.layers.normalization import FusedBatchNormalization, LeakyReLU, NormalizedConv2D
 from zoo.models.layers.preprocessing import ApplicationInput, ScaledImage, VGGInput
-from zoo.models.layers.sizes import BilinearUpsampling, CropLike, PadToMultiple, ResizeTo
+from zoo.models.layers.sizes import BilinearUpsampling, CropLike, PadToMultiple, RepeatPixels, ResizeTo
 
 __all__ = [
     "ApplicationInput",
@@ -30,6 +30,7 @@ __all__ = [
     "Lightness",
     "NormalizedConv2D",
     "PadToMultiple",
+    "RepeatPixels",
     "ResizeTo",
     "ScaledImage",
     "SplitChannels",
