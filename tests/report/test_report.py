@@ -320,3 +320,17 @@ def test_strays_in_an_evaluations_gallery_are_named_and_not_shown(tmp_path, caps
     save_gallery(folder / "gallery" / "x", {"truth": shade, "grey": shade})
     save_gallery(folder / "gallery" / "x", {"truth": shade[:1]})  # of fewer pictures: the older ones go
     assert [path.name for path in (folder / "gallery" / "x").iterdir()] == ["00-00.webp"]
+
+
+def test_docs_that_quote_are_built_and_others_left_alone(root: Path) -> None:
+    (root / "docs").mkdir()
+    quoting, plain = root / "docs" / "quoting.md", root / "docs" / "plain.md"
+    row = "bench a-processor | hypercolumn, training step | factored / plain | batch 4, 224², float32 | time"
+    quoting.write_text(f"It is <!-- value: {row} -->9<!-- end -->.\n", encoding="utf-8")
+    plain.write_text("A `<!-- marker` of nothing.\n", encoding="utf-8")
+    before = plain.stat().st_mtime_ns
+    assert tools.main(["--root", str(root), "build"]) == 0
+    assert "-->0.2" in quoting.read_text(encoding="utf-8")
+    assert plain.stat().st_mtime_ns == before
+    quoting.write_text(quoting.read_text(encoding="utf-8").replace("-->0.2", "-->0.3"), encoding="utf-8")
+    assert tools.main(["--root", str(root), "build", "--check"]) == 1
