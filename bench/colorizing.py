@@ -1,6 +1,8 @@
 """What `bench/test_colorize.py` has a worker do: a folder of pages, by what the command does and by a plain loop."""
 
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,8 @@ import zoo
 from zoo.chroma.yuv import compose, split_luma, to_uint8
 from zoo.colorize import BATCH
 from zoo.data.pdf import Renderers
+from zoo.export.prepared import write
+from zoo.models.onnx_network import OnnxNetwork
 from zoo.pages.colorizer import Colorizer, paint
 from zoo.pages.input import find_pages
 from zoo.pages.job import Job
@@ -54,6 +58,7 @@ def colorize_folder(
     width: int,
     side: int,
     upsampling: str = "edges",
+    runtime: str = "tensorflow",
     plain: bool = False,
 ) -> tuple[Call, dict[str, Any]]:
     """Colours the `batch_size` pages of a folder to PNG; with `plain`, as one would write it: one after another."""
@@ -66,7 +71,12 @@ def colorize_folder(
         network = zoo.load(file)
         forward = tf.function(lambda luma: network(luma, training=False))
         return (lambda: _plain_loop(folder, forward, side)), about
-    colorizer = Colorizer(file, side=side, along_edges=upsampling == "edges")
+    network: Any = file
+    if runtime == "onnx":
+        (folder / "prepared").mkdir()
+        write(zoo.load(file), folder / "prepared")
+        network = OnnxNetwork(folder / "prepared")
+    colorizer = Colorizer(network, side=side, along_edges=upsampling == "edges")
 
     def call() -> None:
         shutil.rmtree(folder / "out", ignore_errors=True)
@@ -119,6 +129,24 @@ def colorize_default(*, height: int, width: int, model: str) -> tuple[Call, dict
         colorizer.paint(scan, colorizer.chroma(colorizer.pictures(scan)))
 
     call()  # the network is traced
+    return call, {"precision": "float32", "jit": False, "operations": lambda: None}
+
+
+def first_page(*, model: str, runtime: str, height: int, width: int) -> tuple[Call, dict[str, Any]]:
+    """`python -m zoo.colorize MODEL`, from the command to the written page; with no runtime, TensorFlow's import alone.
+
+    With `onnx` the model is prepared before, as it is from the second call on.
+    """
+    folder = Path(tempfile.mkdtemp())
+    _pages(folder, 1, height, width)
+    words = ["-c", "import tensorflow"]
+    if runtime:
+        words = ["-m", "zoo.colorize", model, str(folder / "0.jpg"), "-o", str(folder / "out.png"), "--overwrite"]
+        words += ["--runtime", runtime]
+
+    def call() -> None:
+        subprocess.run([sys.executable, *words], check=True, capture_output=True)
+
     return call, {"precision": "float32", "jit": False, "operations": lambda: None}
 
 

@@ -1,5 +1,7 @@
 """Colouring pages: the command's job against a plain loop, memory of pages of any size, and colours along ink lines."""
 
+import importlib.util
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,9 @@ from zoo.results import Row
 
 REDUCED = (2, 4)
 """JPEG pages have half the chroma resolution of luma, or less: they are reduced by these before they are measured."""
+
+ONNX = all(importlib.util.find_spec(name) for name in ("onnxruntime", "tf2onnx"))
+needs_onnx = pytest.mark.skipif(not ONNX, reason="onnxruntime or tf2onnx is not installed")
 
 
 @pytest.mark.parametrize("upsampling", ["edges", "bilinear"])
@@ -28,6 +33,36 @@ def test_command_against_plain_loop(benchmark, record, start, options, precision
         "plain loop": start(**common, plain=True),
     }
     record.time(benchmark, workers, "colorize")
+
+
+@needs_onnx
+def test_runtimes_of_a_book(benchmark, record, start, options):
+    """The same job by ONNX Runtime and by TensorFlow, in float32."""
+    if options.quick:
+        pytest.skip("--quick leaves the runtimes of a book out")
+    common = {
+        "work": "colorize_folder",
+        "model": "residual",
+        "precision": "float32",
+        "batch_size": 8,
+        "height": 1800,
+        "width": 1200,
+        "side": 512,
+    }
+    workers = {f"command, {runtime}": start(**common, runtime=runtime) for runtime in ("onnx", "tensorflow")}
+    record.time(benchmark, workers, "book, by runtime")
+
+
+@needs_onnx
+@pytest.mark.parametrize("model", ["context:open", "residual:comics"])
+def test_first_page(benchmark, record, start, options, model):
+    """From the command to the written page of 600 pixels, beside the time that Python takes to import TensorFlow."""
+    if options.quick and model != "context:open":
+        pytest.skip("--quick runs one of these")
+    size = {"height": 60, "width": 40} if options.quick else {"height": 600, "width": 400}
+    names = {"onnx": "onnx", "tensorflow": "tensorflow", "": "import tensorflow"}
+    workers = {name: start(work="first_page", model=model, runtime=runtime, **size) for runtime, name in names.items()}
+    record.time(benchmark, workers, "first page")
 
 
 @pytest.mark.parametrize("megapixels", [4, 25, 100])

@@ -279,6 +279,7 @@ WORKS = {
     "colorize_folder": colorizing.colorize_folder,
     "colorize_page": colorizing.colorize_page,
     "colorize_default": colorizing.colorize_default,
+    "first_page": colorizing.first_page,
     "hint_round_trip": colorizing.hint_round_trip,
 }
 

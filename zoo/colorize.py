@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.chroma.decoders import DECODERS, PAGE_DECODER, WHOLE_DECODER, Decoder, page_decoder
 from zoo.errors import InterruptError, RunError, UsageError
+from zoo.export.prepared import RUNTIMES, chosen_runtime, open_network
 from zoo.models.kinds import answers_with, trained_side, weights_digest
 from zoo.models.loading import model_name
 from zoo.pages.defaults import DEFAULT_MODEL, GUIDED_MODEL, is_input
@@ -172,6 +173,13 @@ def parser() -> Parser:
         help="colour every N-th page alone, from the I-th on: 1/N to N/N fill one folder together, on as many machines",
     )
     p.add_argument("--overwrite", action="store_true", help="make anew what is there already")
+    p.add_argument(
+        "--runtime",
+        choices=RUNTIMES,
+        default="auto",
+        help="what computes the network. onnx: ONNX Runtime, which starts faster; the first call prepares the model and"
+        " keeps it. auto: onnx if the model is prepared already, otherwise tensorflow",
+    )
     p.add_argument("--batch-size", type=int, default=BATCH, help="pages computed at a time")
     p.add_argument("--json", action="store_true", help="print what was done as JSON")
     return p
@@ -202,6 +210,8 @@ def colorize(arguments: argparse.Namespace) -> None:
         with naming("--decode"):
             Decoder.parse(arguments.decode)
     shard = _shard(arguments)
+    if arguments.preview is not None and arguments.runtime == "onnx":
+        raise UsageError("--runtime onnx is not of a preview, which compares models: leave one of them out")
     if arguments.preview is None and arguments.preview_models is not None:
         raise UsageError("--preview-models is of a preview: give --preview N as well")
     if arguments.preview is not None:
@@ -373,18 +383,22 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers", shard: slic
     if side > 0 if arguments.panels is None else arguments.panels:  # folders of an older version do not know it
         settings["panels"] = True
     said = read_said(arguments.hints, arguments.palette, arguments.reference, pages, carried=arguments.carry_hints)
-    weights = weights_digest(arguments.model)
+    weights, runtime = weights_digest(arguments.model), chosen_runtime(arguments.runtime, arguments.model)
     loaded: list[Any] = []
 
     def colorizer() -> Any:
         """The model, loaded once."""
         if not loaded:
-            import_tensorflow()
+            if runtime == "onnx":
+                model = open_network(arguments.model)
+            else:
+                import_tensorflow()
+                say(f"loading {used['model']}")
+                model = arguments.model
             from zoo.pages.colorizer import Colorizer
 
-            say(f"loading {used['model']}")
             options = {"decode": arguments.decode, "side": arguments.side, "panels": arguments.panels}
-            loaded.append(Colorizer(arguments.model, along_edges=arguments.upsampling == "edges", **options))
+            loaded.append(Colorizer(model, along_edges=arguments.upsampling == "edges", **options))
         return loaded[0]
 
     if len(pages) == 1 and said.files:  # of a book, hints that are wrong cost their page alone
@@ -444,7 +458,7 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers", shard: slic
             raise disk_error(error, arguments.out) from error
         except KeyboardInterrupt:
             raise InterruptError("interrupted: the same command goes on where it stopped") from None
-    about = {"seconds": round(time.monotonic() - began, 2), "out": str(arguments.out), **used}
+    about = {"seconds": round(time.monotonic() - began, 2), "out": str(arguments.out), **used, "runtime": runtime}
     _report(report | {"failed": failed, "almost black and white": bilevel} | about, arguments.json, output.is_book)
 
 
@@ -472,7 +486,7 @@ def _report(report: dict[str, Any], as_json: bool, is_book: bool) -> None:
     from zoo.support.console import say
 
     count, done, there, failed, out = (report[key] for key in ("pages", "coloured", "already there", "failed", "out"))
-    by = ", ".join(filter(None, (report["model"], report["decode"])))
+    by = ", ".join(filter(None, (report["model"], report["decode"], report["runtime"])))
     unknown = report["made by an unknown command"]
     made = (
         f"{unknown} of them " * (unknown < there) + "made by an unknown command"

@@ -20,7 +20,7 @@ def parser() -> Parser:
         epilog=f"published weights:\n{files}",
     )
     p.add_argument("model", choices=PUBLISHED, metavar="NAME", help=f"one of {', '.join(PUBLISHED)}")
-    p.add_argument("file", type=Path, metavar="FILE", help="of torch.save (.pth), or a .safetensors file")
+    p.add_argument("file", type=Path, metavar="FILE", help="of torch.save (.pth, .pt, .bin), or a .safetensors file")
     p.add_argument(
         "-o", "--out", type=Path, required=True, metavar="MODEL.keras", help="where to; other commands take such a file"
     )
@@ -41,11 +41,15 @@ def make(arguments: argparse.Namespace) -> None:
     with atomic_path(out) as temporary:
         model.save(temporary)
     published = weights.published
-    what = "the published file" if weights.genuine else f"not the published {published.file}"
+    what = {
+        True: "the published file",
+        False: f"not the published {published.file}",
+        None: f"no digest of the published {published.file} is known here",
+    }[weights.genuine]
     print(f"{out}: {weights.model}, {model.count_params():,} weights of {weights.path}")
     print(f"SHA-256 of that: {weights.digest} ({what})")
-    if published.left_out:
-        print(f"Left out: {', '.join(published.left_out)}")
+    for names, reason in published.reasons.items():
+        print(f"Left out: {names} ({reason})")
     print(f"Licence of the weights: {published.licence} ({published.url})")
 
 

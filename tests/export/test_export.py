@@ -45,7 +45,7 @@ SOME += [
 ]
 FAR = {
     **dict.fromkeys(("head_logits", "head_u", "head_v_given_u"), 0.05),
-    **dict.fromkeys(("head_joint", "head_tanh"), 0.5),
+    **dict.fromkeys(("head_joint", "head_hue_chroma", "head_tanh", "head_sigmoid", "head_colors"), 0.5),
 }
 """By last layer, how much is added to its weights."""
 

@@ -1,10 +1,13 @@
 """The networks of the field are tested small: at their full width a step takes seconds, and has no other code."""
 
-SMALL = {name: {"width": 0.125} for name in ("eccv16", "siggraph17", "pix2pix")}
+SMALL: dict[str, dict[str, float | str]] = {
+    **{name: {"width": 0.125} for name in ("larsson16", "iizuka16", "eccv16", "siggraph17", "pix2pix")},
+    "ddcolor": {"size": "mini"},
+}
 """Options that tests build a model with, by its name; none of any other model."""
 
 
-def small(name: str) -> dict[str, float]:
+def small(name: str) -> dict[str, float | str]:
     """The options of a model."""
     return SMALL.get(name, {})
 

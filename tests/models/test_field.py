@@ -120,6 +120,8 @@ def test_a_hint_changes_the_answer_and_a_colour_that_is_not_given_does_not():
         ("pix2pix", {"depth": 1}, "depth must be in [2, 10], not 1"),
         ("pix2pix", {"dropout": 1.0}, "dropout must be in [0, 1), not 1.0"),
         ("pix2pix", {"output": "normalized"}, "output must be one of sigmoid, linear, not 'normalized'"),
+        ("ddcolor", {"size": "small"}, "size must be one of large, tiny, mini, not 'small'"),
+        ("ddcolor", {"width": 0.5}, "unknown model option 'width'. Known options: size, initializer, momentum, seed."),
         ("pix2pix", {"trunk": "residual"}, "unknown model option 'trunk'. Known options: width, depth, dropout"),
     ],
 )
@@ -137,7 +139,7 @@ from zoo.models.prediction import Predictor
 
 folder, found = sys.argv[1], {}
 with np.load(f"{folder}/inputs.npz") as held:
-    for name, given in (("eccv16", None), ("siggraph17", {"hints": held["hints"]})):
+    for name, given in (("eccv16", None), ("siggraph17", {"hints": held["hints"]}), ("ddcolor", None)):
         found[name] = Predictor(zoo.load(f"{folder}/{name}.keras"))(held["luma"], given).output
 assert "tensorflow" not in sys.modules, "TensorFlow was imported"
 np.savez(f"{folder}/found.npz", **found)
@@ -151,7 +153,9 @@ def test_another_backend_answers_the_same(tmp_path, backend):
     hints = np.concatenate([rng.uniform(-0.1, 0.1, (1, 19, 26, 2)), rng.random((1, 19, 26, 1)) < 0.1], axis=-1)
     np.savez(tmp_path / "inputs.npz", luma=luma, hints=hints.astype(np.float32))
     expected = {}
-    for name, layer, given in (("eccv16", "head_joint", None), ("siggraph17", "head_tanh", {"hints": hints})):
+    last = {"eccv16": "head_joint", "siggraph17": "head_tanh", "ddcolor": "head_colors"}
+    for name, layer in last.items():
+        given = {"hints": hints} if name == "siggraph17" else None
         model = zoo.create(name, **small(name))
         model.get_layer(layer).set_weights([w * 30 for w in model.get_layer(layer).get_weights()])
         model.save(tmp_path / f"{name}.keras")

@@ -301,16 +301,16 @@ def test_the_chain_s_shares_are_those_of_v_given_u(released, predictor, drawn):
     hints = simulated(luma, released.contract.reduced(uv), 3, 4)
     assert hints[..., 2].sum() > 2
     prediction = predictor(luma, {"hints": hints})
-    chain = prediction._predictor.chain
+    network = prediction._predictor.network
     p_u = np.exp(prediction.output)
     np.testing.assert_allclose(p_u.sum(axis=-1), 1, atol=1e-4)
     mixed = np.zeros_like(p_u)
     for index, u in enumerate(CENTERS[0]):
         given = np.full((*p_u.shape[:3], 1), u, np.float32)
-        p_v = np.exp(chain.v_logits(prediction._features, given))
+        p_v = np.exp(network.v_logits(prediction._features, given))
         np.testing.assert_allclose(p_v.sum(axis=-1), 1, atol=1e-4)
         mixed += p_u[..., index : index + 1] * p_v
-    marginal = np.asarray(chain.marginal(prediction._features, keras.ops.convert_to_tensor(p_u), 0.0))
+    marginal = network.marginal(prediction._features, p_u)
     np.testing.assert_allclose(marginal.sum(axis=-1), 1, atol=1e-5)
     np.testing.assert_allclose(marginal, mixed, atol=1e-4)
     np.testing.assert_allclose(softmax(prediction.marginals)[..., 1, :], marginal, atol=5e-3)

@@ -11,6 +11,7 @@ from zoo.models.application import get_encoder
 from zoo.models.blocks import ACTIVATIONS, INITIALIZERS, OUTPUTS, Blocks
 from zoo.models.contract import Contract
 from zoo.models.encoder_weights import load_encoder_weights
+from zoo.models.encoders import Encoder
 from zoo.models.heads import HEADS
 from zoo.models.inputs import INPUTS, LUMA
 from zoo.models.layers import CropLike, PadToMultiple
@@ -26,6 +27,27 @@ def _choose(option: str, value: Any, choices: Sequence[Any]) -> Any:
         known = ", ".join(map(str, choices))
         raise UsageError(f"{option} must be one of {known}, not {value!r}.{suggestion(str(value), map(str, choices))}")
     return value
+
+
+def encoded(encoder: Encoder, luma: Any, weights: str | Path, *, trained: bool, seed: int) -> Pyramid:
+    """What an encoder makes of luma.
+
+    Args:
+        encoder: of `get_encoder`.
+        luma: (B, H, W, 1), padded to a multiple of the coarsest stride.
+        weights: `imagenet`, `none` or a file.
+        trained: whether its weights are trained; they are frozen otherwise.
+        seed: of random weights.
+
+    Raises:
+        UsageError: weights that cannot be had.
+    """
+    image, body = encoder.build(luma, seed)
+    load_encoder_weights(body, encoder.card, weights)
+    body.trainable = trained
+    found = body(image)
+    maps = tuple(found) if isinstance(found, (list, tuple)) else (found,)
+    return Pyramid(image, encoder.card.taps, maps)
 
 
 def colorizer(
@@ -105,12 +127,7 @@ def colorizer(
     padded |= {
         each: PadToMultiple(multiple, name=f"pad_{each}")(x) for each, x in extras.items() if not INPUTS[each].at_answer
     }
-    image, body = chosen_encoder.build(padded[LUMA], blocks.seed)
-    load_encoder_weights(body, chosen_encoder.card, encoder_weights)
-    body.trainable = train_encoder
-    found = body(image)
-    maps = tuple(found) if isinstance(found, (list, tuple)) else (found,)
-    pyramid = Pyramid(image, chosen_encoder.card.taps, maps)
+    pyramid = encoded(chosen_encoder, padded[LUMA], encoder_weights, trained=train_encoder, seed=seed)
     parts = Parts(luma, extras, padded, pyramid, blocks, stride)
     answer = chosen_head.build(chosen_trunk.build(parts), parts)
     answer = CropLike(stride, name="output", dtype="float32")([answer, luma])

@@ -7,8 +7,11 @@ Papers are cited by author and year, here and everywhere:
 | Meda 2016 | R. Meda, Colorize Black and White Images: the paper whose three models this zoo builds |
 | Dahl 2016 | R. Dahl, Automatic Colorization |
 | Isola 2017 | P. Isola et al., Image-to-Image Translation with Conditional Adversarial Networks, CVPR 2017 |
+| Larsson 2016 | G. Larsson et al., Learning Representations for Automatic Colorization, ECCV 2016 |
+| Iizuka 2016 | S. Iizuka, E. Simo-Serra, H. Ishikawa, Let there be Color!, SIGGRAPH 2016 |
 | Zhang 2016 | R. Zhang, P. Isola, A. A. Efros, Colorful Image Colorization, ECCV 2016 |
 | Zhang 2017 | R. Zhang et al., Real-Time User-Guided Image Colorization with Learned Deep Priors, SIGGRAPH 2017 |
+| Kang 2023 | X. Kang et al., DDColor: Towards Photo-Realistic Image Colorization via Dual Decoders, ICCV 2023 |
 """
 
 import inspect
@@ -51,14 +54,14 @@ def _check(options: Iterable[str], known: Container[str], shown: Sequence[str]) 
             )
 
 
-def _of_the_field(network: Callable[..., Any], options: dict[str, Any]) -> Any:
-    """A network of `zoo.models.field`, all of it trained.
+def _of_the_field(network: Callable[..., Any], options: dict[str, Any], **own: Any) -> Any:
+    """A network of `zoo.models.field`.
 
-    Its options are `width`, a multiplier of its channels, `initializer`, `momentum` and `seed`. `OF_THE_PAPER` may be
-    given and changes nothing: recipes set it for every model.
+    Its options are its `own`, with their defaults, and `initializer`, `momentum` and `seed`. Of `OF_THE_PAPER`, those
+    that are none of these change nothing: recipes set them for every model.
     """
-    defaults = {"width": 1.0, "initializer": "he_normal", "momentum": 0.99, "seed": 0}
-    _check(options, (*defaults, *OF_THE_PAPER), list(defaults))
+    defaults = own | {"initializer": "he_normal", "momentum": 0.99, "seed": 0}
+    _check(options, (*defaults, *OF_THE_PAPER), [each for each in defaults if each not in ELSEWHERE[:-1]])
     return network(**(defaults | {name: options[name] for name in defaults if name in options}))
 
 
@@ -163,6 +166,34 @@ GUIDED = ModelCard(
 )
 
 
+LARSSON16 = ModelCard(
+    name="larsson16",
+    year=2016,
+    summary="Hypercolumns of VGG16, and a distribution over hue and one over chroma, at a quarter of the size.",
+    source="Larsson 2016",
+    trunk="",
+    head="joint",
+    output="logits",
+    encoder="vgg16",
+    parameters=24_183_940,
+    citation="G. Larsson, M. Maire, G. Shakhnarovich, Learning Representations for Automatic Colorization, ECCV 2016",
+    notes="The paper trains all of VGG16, by distances of histograms; here conv5 to fc7 begin anew, by cross-entropy.",
+    inputs=(LUMA, "u"),
+)
+
+IIZUKA16 = ModelCard(
+    name="iizuka16",
+    year=2016,
+    summary="Let there be Color!: features of each place fused with those of the whole image; regression to a* and b*.",
+    source="Iizuka 2016, without its classifier of scenes, for which there are no labels here",
+    trunk="",
+    head="",
+    output="uv",
+    parameters=42_189_314,
+    citation="S. Iizuka, E. Simo-Serra, H. Ishikawa, Let there be Color!, SIGGRAPH 2016",
+    notes="The paper trains it on scenes with labels, by Adadelta. --option width=0.25 makes one that trains here.",
+)
+
 ECCV16 = ModelCard(
     name="eccv16",
     year=2016,
@@ -205,9 +236,39 @@ PIX2PIX = ModelCard(
     loss="l1",
 )
 
+DDCOLOR = ModelCard(
+    name="ddcolor",
+    year=2023,
+    summary="DDColor: a ConvNeXt encoder, and learned colour queries that attend to its pixel decoder; to a* and b*.",
+    source="Kang 2023, layer by layer as the authors' PyTorch release has it",
+    trunk="",
+    head="",
+    output="uv",
+    parameters=55_013_872,
+    citation="X. Kang et al., DDColor: Towards Photo-Realistic Image Colorization via Dual Decoders, ICCV 2023",
+    notes="Takes the published weights: zoo convert (docs/field.md). The paper trains it on ImageNet for 400,000 steps,"
+    " against a discriminator; ours does not. --option size=mini makes one that trains here.",
+)
+
 
 for _card in (HYPERCOLUMN, RESIDUAL, CLASSIFIER, CONDITIONAL, JOINT, CONTEXT, GUIDED):
     register_model(_card)(partial(_colorizer, _card))
+
+
+@register_model(LARSSON16)
+def larsson16(**options: Any) -> Any:
+    """The network of Learning Representations for Automatic Colorization."""
+    from zoo.models.field.larsson16 import network
+
+    return _of_the_field(network, options, width=1.0, encoder="vgg16", encoder_weights="imagenet", train_encoder=False)
+
+
+@register_model(IIZUKA16)
+def iizuka16(**options: Any) -> Any:
+    """The network of Let there be Color!"""
+    from zoo.models.field.iizuka16 import network
+
+    return _of_the_field(network, options, width=1.0, side=224)
 
 
 @register_model(ECCV16)
@@ -215,7 +276,7 @@ def eccv16(**options: Any) -> Any:
     """The network of Colorful Image Colorization."""
     from zoo.models.field.eccv16 import network
 
-    return _of_the_field(network, options)
+    return _of_the_field(network, options, width=1.0)
 
 
 @register_model(SIGGRAPH17)
@@ -223,7 +284,7 @@ def siggraph17(**options: Any) -> Any:
     """The network of Real-Time User-Guided Image Colorization."""
     from zoo.models.field.siggraph17 import network
 
-    return _of_the_field(network, options)
+    return _of_the_field(network, options, width=1.0)
 
 
 @register_model(PIX2PIX)
@@ -232,3 +293,11 @@ def pix2pix(**options: Any) -> Any:
     from zoo.models.field.pix2pix import pix2pix as build
 
     return _built(build, options)
+
+
+@register_model(DDCOLOR)
+def ddcolor(**options: Any) -> Any:
+    """The network of DDColor."""
+    from zoo.models.field.ddcolor import network
+
+    return _of_the_field(network, options, size="tiny")

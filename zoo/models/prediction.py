@@ -4,9 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-import keras
 import numpy as np
-from keras import ops
 from scipy.special import log_softmax
 
 from zoo.chroma.bins import BINS, CENTERS, encode, softmax, two_hot
@@ -15,9 +13,7 @@ from zoo.chroma.evidence import BY_BINS, BY_COLOR, EMBEDDED, Rule
 from zoo.chroma.regions import BAND, LEAST, means_of_cells, pool, segment, smoothness
 from zoo.chroma.upsampling import bring_up
 from zoo.errors import UsageError
-from zoo.models.contract import contract_of
-from zoo.models.heads import HEADS
-from zoo.models.layers.switch import compiled
+from zoo.models.network import KerasNetwork, Network
 from zoo.support.names import first_line
 
 LEAST_SHARE = 1e-3  # of a bin of U, for its V to count in the marginal of V
@@ -30,30 +26,19 @@ class Predictor:
     """Runs a model in inference mode, NumPy in and out, its encoder once however often V is asked for.
 
     Args:
-        model: of the zoo, or one of one's own.
+        model: a `keras.Model` of the zoo or of one's own, or a `zoo.models.network.Network`.
 
     Attributes:
+        network: what computes.
         contract: what the model takes and answers with.
 
     Raises:
         UsageError: the model is no colouriser.
     """
 
-    def __init__(self, model: keras.Model) -> None:
-        self.contract = contract_of(model)
-        head = HEADS[self.contract.head] if self.contract.head else None
-        self.chain = head.chain(model) if head and head.chain else None
-        body = self.chain.body if self.chain else model
-        shapes = [[None, None, None, channels] for channels in (1, *(item.channels for item in self.contract.given))]
-
-        def forward(*inputs: Any) -> Any:
-            return body(inputs[0] if len(inputs) == 1 else list(inputs), training=False)
-
-        # Of any size: TensorFlow would trace the model anew for sizes it has not met, and warn of it.
-        self._forward = compiled(forward, shapes)
-        if self.chain:
-            features = [None, None, None, self.chain.channels]
-            self._v_logits = compiled(self.chain.v_logits, [features, [None, None, None, 1]])
+    def __init__(self, model: Any) -> None:
+        self.network: Network = model if hasattr(model, "chained") else KerasNetwork(model)
+        self.contract = self.network.contract
 
     def __call__(self, luma: np.ndarray, given: Mapping[str, np.ndarray] | None = None) -> "Prediction":
         """The prediction for luma.
@@ -66,35 +51,34 @@ class Predictor:
             UsageError: an input that the model does not take, or a model that does not take images of this size.
         """
         inputs = self.contract.with_given(luma, given)
-        found = self._run(self._padded(inputs))
-        answer, features = found if self.chain else (found, None)
+        answer, features = self._run(self._padded(inputs))
         height, width = luma.shape[1:3]
         if self.contract.multiple > 1:
             rows, columns = -(-height // self.contract.stride), -(-width // self.contract.stride)
             answer = answer[:, :rows, :columns]
             features = features if features is None else features[:, :rows, :columns]
-        return Prediction(luma, ops.convert_to_numpy(answer), features, self)
+        return Prediction(luma, answer, features, self)
 
     @property
     def rule(self) -> Rule:
         """How hints are followed by what `Prediction.kinds` says."""
-        if self.chain is not None and self.chain.embedding:
+        if self.network.embedding:
             return EMBEDDED
         return BY_BINS if self.contract.classifies else BY_COLOR
 
-    def _padded(self, inputs: Sequence[np.ndarray]) -> list[Any]:
-        """The inputs as tensors, height and width brought to the model's multiple by repeating the edge."""
+    def _padded(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The inputs in float32, height and width brought to the model's multiple by repeating the edge."""
         multiple = self.contract.multiple
         height, width = (-(-size // multiple) * multiple - size for size in inputs[0].shape[1:3])
         if height or width:
             inputs = [np.pad(x, ((0, 0), (0, height), (0, width), (0, 0)), mode="edge") for x in inputs]
-        return [ops.convert_to_tensor(np.asarray(x, np.float32)) for x in inputs]
+        return [np.asarray(x, np.float32) for x in inputs]
 
-    def _run(self, inputs: Sequence[Any]) -> Any:
+    def _run(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, Any]:
         if not self.contract.multiple > 1:
-            return self._forward(*inputs)
+            return self.network(inputs)
         try:
-            return self._forward(*inputs)
+            return self.network(inputs)
         except Exception as error:  # of whatever a model of one's own is made of
             shape = tuple(inputs[0].shape)
             raise UsageError(
@@ -103,10 +87,9 @@ class Predictor:
                 " make it so"
             ) from error
 
-    def v_logits(self, features: Any, u: np.ndarray) -> np.ndarray:
+    def v_logits(self, features: np.ndarray, u: np.ndarray) -> np.ndarray:
         """Logits of V (B, H, W, 64) given U (B, H, W, 1), of a model that predicts V given U."""
-        tensors = (ops.convert_to_tensor(x, dtype="float32") for x in (features, u))
-        return ops.convert_to_numpy(self._v_logits(*tensors))
+        return self.network.v_logits(features, u)
 
 
 class Prediction:
@@ -120,6 +103,7 @@ class Prediction:
 
     def __init__(self, luma: np.ndarray, output: np.ndarray, features: Any, predictor: Predictor) -> None:
         self.luma, self.output, self._features, self._predictor = luma, output, features, predictor
+        self._network = predictor.network
 
     def given(self, uv: np.ndarray) -> np.ndarray:
         """The model's output for the loss, at the answer's size.
@@ -127,7 +111,7 @@ class Prediction:
         Args:
             uv: the truth, (B, H, W, 2): where V is predicted given U, it is given this U.
         """
-        if not self._predictor.chain:
+        if not self._network.chained:
             return self.output
         u = self._predictor.contract.reduced(uv)[..., :1]
         return np.stack([self.output, self._v_logits(self._features, u)], axis=-2)
@@ -177,7 +161,7 @@ class Prediction:
         return _in_bands(lambda u, v: decoder.second(u, v, noise), self.output, v_logits)
 
     def _chained(self, decoder: Decoder) -> bool:
-        return self._predictor.chain is not None and decoder.kind.chained
+        return self._network.chained and decoder.kind.chained
 
     def _by_region(self, image: int, decoder: Decoder, noise: np.ndarray | None) -> np.ndarray:
         """UV (h, w, 2) of an image, one colour a region: chosen for the regions, and only then for their pixels."""
@@ -226,10 +210,8 @@ class Prediction:
 
     @cached_property
     def _embedding(self) -> np.ndarray | None:
-        chain = self._predictor.chain
-        if chain is None or not chain.embedding:
-            return None
-        return ops.convert_to_numpy(self._features)[..., -chain.embedding - 1 :]
+        embedding = self._network.embedding
+        return self._features[..., -embedding - 1 :] if embedding else None
 
     def log_likelihoods(self, colors: np.ndarray) -> np.ndarray:
         """How probable each of some colours is at each cell, of a classifier: log-probabilities, (B, h, w, n).
@@ -238,7 +220,7 @@ class Prediction:
             colors: U and V, (n, 2).
         """
         labels = two_hot(np.asarray(colors, np.float32))
-        if not self._predictor.chain:
+        if not self._network.chained:
             return _in_bands(
                 lambda logits: np.einsum("...cb,ncb->...n", log_softmax(logits, axis=-1), labels), self.output
             )
@@ -282,7 +264,7 @@ class Prediction:
         answer = self.output[image].reshape(height * width, *self.output.shape[3:])[cells]
         if not self.classifies:
             return [(answer.mean(axis=0), 1.0)]
-        marginal = log_softmax(answer if self._predictor.chain else answer[:, 0], axis=-1)
+        marginal = log_softmax(answer if self._network.chained else answer[:, 0], axis=-1)
         shares = softmax(np.maximum(marginal, LEAST).mean(axis=0))
         left = shares.copy()
         found: list[tuple[np.ndarray, float]] = []
@@ -295,8 +277,8 @@ class Prediction:
                 break
             left[near] = 0
             u = CENTERS[0, at]
-            if self._predictor.chain:
-                own = np.asarray(ops.convert_to_numpy(self._features))[image].reshape(height * width, -1)[cells]
+            if self._network.chained:
+                own = self._features[image].reshape(height * width, -1)[cells]
                 given = np.full((1, len(cells), 1, 1), u, np.float32)
                 v_logits = self._predictor.v_logits(own[None, :, None], given)[0, :, 0]
             else:
@@ -312,7 +294,7 @@ class Prediction:
 
     @cached_property
     def _regions(self) -> np.ndarray:
-        logits = self.output[..., None, :] if self._predictor.chain else self.output
+        logits = self.output[..., None, :] if self._network.chained else self.output
         luma = self._predictor.contract.reduced(self.luma)
         return np.stack([segment(y[..., 0], each, softmax) for y, each in zip(luma, logits, strict=True)])
 
@@ -327,30 +309,30 @@ class Prediction:
     @cached_property
     def marginals(self) -> np.ndarray:
         """Log-probabilities of U and of V over all U, (B, h, w, 2, 64); of a plain classifier its logits."""
-        if not self._predictor.chain:
+        if not self._network.chained:
             return self.output
-        if self._predictor.chain.direct:
-            return self._direct_marginals(self._predictor.chain.marginal)
+        if self._network.direct:
+            return self._direct_marginals()
         p_u = softmax(self.output[..., None, :])[..., 0, :].reshape(-1, BINS)
         p_v = np.zeros_like(p_u)
-        features = ops.reshape(self._features, (-1, self._features.shape[-1]))
+        features = self._features.reshape(-1, self._features.shape[-1])
         for u, share in zip(CENTERS[0], np.ascontiguousarray(p_u.T), strict=True):
             # Few bins of U are likely at a pixel, and only those are asked for.
             pixels = np.flatnonzero(share > LEAST_SHARE)
             if pixels.size:
-                some = ops.take(features, pixels, axis=0)[None, :, None]
+                some = features[pixels][None, :, None]
                 logits = self._predictor.v_logits(some, np.full((1, pixels.size, 1, 1), u, np.float32))
                 p_v[pixels] += share[pixels, None] * np.exp(log_softmax(logits[0, :, 0], axis=-1))
         p_v /= p_v.sum(axis=-1, keepdims=True)
         both = np.stack([p_u, p_v], axis=-2).reshape(*self.output.shape[:-1], 2, BINS)
         return np.log(np.maximum(both, 1e-12))
 
-    def _direct_marginals(self, marginal: Callable[[Any, Any, float], Any]) -> np.ndarray:
+    def _direct_marginals(self) -> np.ndarray:
         """The same of a model that knows p(V) by itself."""
 
         def both(logits: np.ndarray, features: Any) -> np.ndarray:
             p_u = softmax(logits)
-            p_v = ops.convert_to_numpy(marginal(ops.convert_to_tensor(features), p_u, 0.0))
+            p_v = self._network.marginal(features, p_u)
             return np.log(np.maximum(np.stack([p_u, p_v], axis=-2), 1e-12))
 
         return _in_bands(both, self.output, self._features)
@@ -373,6 +355,6 @@ def _in_bands(of: Callable[..., np.ndarray], *maps: Any) -> np.ndarray:
     return np.concatenate(found, axis=1)
 
 
-def predict(model: keras.Model, luma: np.ndarray, decoder: str | None = None, *, seed: int = 0) -> np.ndarray:
+def predict(model: Any, luma: np.ndarray, decoder: str | None = None, *, seed: int = 0) -> np.ndarray:
     """Luma (B, H, W, 1) in [0, 1] to UV (B, H, W, 2): `Predictor` and `Prediction.decode` in one."""
     return Predictor(model)(luma).decode(decoder, seed=seed)

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +11,23 @@ import numpy as np
 
 from zoo.chroma.lab_bins import AB_CENTERS
 from zoo.errors import UsageError
+from zoo.models.converting.dual_decoders import size_of, sources_of_dual_decoders
+from zoo.models.converting.sources import sources_of_modules
 from zoo.models.converting.state_dicts import StoredTensor, file_bytes, read_state
-from zoo.models.field import eccv16, siggraph17
+from zoo.models.field import ddcolor, eccv16, siggraph17
 from zoo.models.field.stages import Published
 from zoo.models.registry import build
 
-PUBLISHED = {"eccv16": eccv16.PUBLISHED, "siggraph17": siggraph17.PUBLISHED}
+PUBLISHED = {"eccv16": eccv16.PUBLISHED, "siggraph17": siggraph17.PUBLISHED, "ddcolor": ddcolor.PUBLISHED}
 """What can be converted, by the name of the model."""
 
 DIGEST = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
 """How PyTorch's hub writes the beginning of a SHA-256 into a file's name."""
 
 NEAR = 0.1  # of a* and b*: float16 has 0.06 at 110
+NEAR_CONSTANT = 1e-3  # of a constant: float16 has that
 NAMED = 3  # of many tensors that are wrong
 
-_CONVOLUTION = ("weight", "bias")
-_NORMALIZATION = ("weight", "bias", "running_mean", "running_var")
 _COUNT = "num_batches_tracked"  # of batch normalisation, which nothing here makes use of
 
 
@@ -52,9 +53,10 @@ class Weights:
         return PUBLISHED[self.model]
 
     @property
-    def genuine(self) -> bool:
-        """Whether the file is the one that the authors published, by the beginning of its digest."""
-        return self.digest.startswith(_digest_in(self.published.file))
+    def genuine(self) -> bool | None:
+        """Whether the file is the one that the authors published, by the beginning of its digest; None if unknown."""
+        digest = _digest_in(self.published.file)
+        return self.digest.startswith(digest) if digest else None
 
 
 def read_weights(model: str, path: Path) -> Weights:
@@ -82,31 +84,37 @@ def _digest_in(name: str) -> str:
     return found[1] if found else ""
 
 
-def convert(weights: Weights, *, width: float = 1.0, any_centers: bool = False) -> Any:
+def convert(weights: Weights, *, any_centers: bool = False, **options: Any) -> Any:
     """The model with these weights.
 
     Args:
         weights: what was read.
-        width: of the model; published weights are of width 1.
         any_centers: take weights whose bins are none of ours, as random ones are.
+        **options: of the model; without any, it is as published, in the size that the weights have.
 
     Raises:
-        UsageError: a tensor is missing, is one too many, has another shape or holds what is no number, or the bins are
-            others.
+        UsageError: a tensor is missing, is one too many, has another shape or holds what is no number, or the bins or
+            other constants differ.
     """
-    model = build(weights.model, width=width)
     published, tensors = weights.published, weights.tensors
-    variables = _variables(model, published)
-    shapes: dict[str, tuple[int | None, ...]] = {
-        name: _theirs(tuple(variable.shape)) for name, variable in variables.items()
-    }
+    if published.layers:
+        model = build(weights.model, **options)
+        sources = sources_of_modules(model, published)
+    else:
+        model = build(weights.model, **({"size": size_of(tensors)} | options))
+        sources = sources_of_dual_decoders(model)
+    shapes: dict[str, tuple[int | None, ...]] = {}
+    for _, source in sources:
+        shapes |= source.shapes
     shapes |= published.left_out
     if published.centers:
         shapes[published.centers] = (2, len(AB_CENTERS), 1, 1)
-    counts = {f"{name.removesuffix('running_var')}{_COUNT}": () for name in variables if name.endswith("running_var")}
+    shapes |= {name: (1, len(values), 1, 1) for name, values in published.constants.items()}
+    optional: dict[str, tuple[int | None, ...]] = dict(published.optional)
+    optional |= {f"{name.removesuffix('running_var')}{_COUNT}": () for name in shapes if name.endswith("running_var")}
     problems = [f"{name} is missing" for name in shapes if name not in tensors]
     for name, tensor in tensors.items():
-        wanted = shapes.get(name, counts.get(name))
+        wanted = shapes.get(name, optional.get(name))
         if wanted is None:
             problems.append(f"{name} is one too many")
         elif not _fits(tensor.shape, wanted):
@@ -119,27 +127,18 @@ def convert(weights: Weights, *, width: float = 1.0, any_centers: bool = False) 
                 weights,
                 [f"{published.centers} holds other colours than the centres of the 313 bins, or in another order"],
             )
-    for name, variable in variables.items():
-        values = tensors[name].array()
-        if not np.isfinite(values).all():
-            _refuse(weights, [f"{name} holds values that are not finite"])
-        variable.assign(values.transpose(2, 3, 1, 0) if values.ndim == 4 else values)
+    for name, numbers in published.constants.items():
+        if not np.allclose(tensors[name].array().reshape(-1), numbers, rtol=NEAR_CONSTANT):
+            _refuse(weights, [f"{name} holds other numbers than {', '.join(map(str, numbers))}"])
+    for variable, source in sources:
+        arrays = [tensors[name].array() for name in source.shapes]
+        values = source.make(*arrays)
+        if not all(np.isfinite(each).all() for each in (*arrays, values)):
+            _refuse(weights, [f"{' or '.join(source.shapes)} holds values that are not finite"])
+        variable.assign(values)
+    if published.side:
+        model.contract = replace(model.contract, side=published.side)
     return model
-
-
-def _variables(model: Any, published: Published) -> dict[str, Any]:
-    """The variables of a model, by the name of the tensor that is theirs."""
-    found: dict[str, Any] = {}
-    for name, module in published.layers.items():
-        held = model.get_layer(name).weights
-        parts = _NORMALIZATION if len(held) == len(_NORMALIZATION) else _CONVOLUTION
-        found |= {f"{module}.{part}": variable for part, variable in zip(parts, held, strict=True)}
-    return found
-
-
-def _theirs(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """A variable's shape as PyTorch has it: of kernels (out, in, h, w), of transposed convolutions (in, out, h, w)."""
-    return tuple(shape[axis] for axis in (3, 2, 0, 1)) if len(shape) == 4 else shape
 
 
 def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:

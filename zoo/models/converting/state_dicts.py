@@ -21,6 +21,9 @@ MOST_AXES = 8
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 """What a file of `torch.save` before PyTorch 1.6 begins with."""
 
+NESTED = "params"
+"""The only key of a file of BasicSR, whose value is the state dict."""
+
 STORAGES = {"FloatStorage": "F32", "HalfStorage": "F16", "BFloat16Storage": "BF16", "LongStorage": "I64"}
 DTYPES = {"F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8"}
 """How elements are stored. bfloat16 is the upper half of a float32."""
@@ -113,6 +116,8 @@ def _tensors(data: bytes) -> dict[str, StoredTensor]:
         raise ValueError("it is no file of torch.save, and no .safetensors file")
     if not isinstance(state, dict):
         raise ValueError("it holds no state dict, which torch.save(model.state_dict(), …) writes")
+    if list(state) == [NESTED] and isinstance(state[NESTED], dict):
+        state = state[NESTED]
     for name, value in state.items():
         if not isinstance(value, StoredTensor):
             raise ValueError(f"{name!r} in it is no tensor: give a file of torch.save(model.state_dict(), …)")
@@ -210,6 +215,8 @@ def _with_storages(state: Any, held: dict[str, tuple[str, memoryview]]) -> Any:
         return state
     found = dict(state)
     for name, value in state.items():
+        if name == NESTED:
+            found[name] = _with_storages(value, held)
         if isinstance(value, TensorRecord):
             if type(value.storage) is not str:
                 raise ValueError(f"{name!r} has no storage")

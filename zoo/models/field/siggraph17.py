@@ -39,6 +39,7 @@ PUBLISHED = Published(
         "head_tanh": "model_out.0",
     },
     left_out={"model_class.0.weight": (529, None, 1, 1), "model_class.0.bias": (529,)},
+    reasons={"model_class.0.weight, model_class.0.bias": "a head for training alone"},
 )
 
 

@@ -1,10 +1,12 @@
-"""What the networks of Zhang 2016 and 2017 are made of: stages of convolutions with batch normalisation at the end.
+"""What networks of the field are made of.
 
-Convolutions have a bias and a ReLU; batch normalisation comes after the last ReLU of a stage.
+In those of Zhang 2016 and 2017 convolutions have a bias and a ReLU, and batch normalisation comes after the last ReLU
+of a stage. In those of Larsson 2016 and Iizuka 2016 it comes after every convolution, in place of a bias, and before
+the ReLU: a block.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from zoo.support.schema import Range
@@ -27,6 +29,10 @@ class Published:
         layers: by name of a layer of ours, the module of theirs.
         left_out: tensors that ours has no place for, and their shapes; None for a size that depends on the width.
         centers: a tensor (2, 313, 1, 1) that holds the centres of the bins, divided by 110; empty where there is none.
+        constants: tensors that have to hold what our network computes with, and what that is.
+        optional: tensors that some of the files have; they are left out too.
+        reasons: by what is not carried over, why not.
+        side: see `Contract`.
     """
 
     file: str
@@ -35,6 +41,10 @@ class Published:
     layers: Mapping[str, str]
     left_out: Mapping[str, tuple[int | None, ...]]
     centers: str = ""
+    constants: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    optional: Mapping[str, tuple[int | None, ...]] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    side: int = 0
 
 
 def modules_of_stages() -> dict[str, str]:
@@ -68,23 +78,38 @@ class Stages:
         Range().check("seed", seed, int)
         self._blocks = Blocks("relu", initializer, "linear", self._momentum, False, seed)
 
+    def kernel(self, name: str) -> Any:
+        """The kernel initialiser of the layer `name`."""
+        return self._blocks.kernel(name)
+
     def channels(self, count: int) -> int:
         """So many channels of the release, in this width."""
         return max(1, round(count * self._width))
 
-    def conv(self, x: Any, count: int, name: str, *, stride: int = 1, dilation: int = 1, relu: bool = True) -> Any:
+    def conv(
+        self,
+        x: Any,
+        count: int,
+        name: str,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        relu: bool = True,
+        bias: bool = True,
+    ) -> Any:
         """A 3×3 convolution, and a ReLU after it."""
         import keras
 
         padding = "same"
-        if stride > 1:  # "same" would pad even sizes at one end alone
-            x, padding = keras.layers.ZeroPadding2D(1, name=f"{name}_pad")(x), "valid"
+        if stride > 1:
+            x, padding = self.padded(x, name), "valid"
         return keras.layers.Conv2D(
             self.channels(count),
             3,
             strides=stride,
             padding=padding,
             dilation_rate=dilation,
+            use_bias=bias,
             activation="relu" if relu else None,
             kernel_initializer=self._blocks.kernel(name),
             name=name,
@@ -104,18 +129,39 @@ class Stages:
             name=name,
         )(x)
 
-    def last(self, x: Any, count: int, name: str, activation: str | None = None) -> Any:
-        """The 1×1 convolution that the network ends with, small at first, in float32; `count` is of any width."""
+    def last(self, x: Any, count: int, name: str, *, size: int = 1, activation: str | None = None) -> Any:
+        """The convolution that the network ends with, small at first, in float32; `count` is of any width."""
         import keras
 
         return keras.layers.Conv2D(
             count,
-            1,
+            size,
+            padding="same",
             activation=activation,
             kernel_initializer=self._blocks.small.kernel(name),
             name=name,
             dtype="float32",
         )(x)
+
+    def padded(self, x: Any, name: str) -> Any:
+        """Zeros about a map, for a 3×3 convolution of stride 2: "same" would pad even sizes at one end alone."""
+        import keras
+
+        return keras.layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
+
+    def plain(self, x: Any, count: int, size: int, name: str) -> Any:
+        """A convolution of `size` by `size` without a bias."""
+        return self._blocks.conv(x, self.channels(count), size, name)
+
+    def block(self, x: Any, count: int, size: int, name: str) -> Any:
+        """The same, batch normalisation and a ReLU."""
+        return self.activated(self.plain(x, count, size, name), name)
+
+    def activated(self, x: Any, name: str) -> Any:
+        """Batch normalisation and a ReLU."""
+        import keras
+
+        return keras.layers.ReLU(name=f"{name}_relu")(self.normalize(x, f"{name}_norm"))
 
     def normalize(self, x: Any, name: str) -> Any:
         """Batch normalisation."""

@@ -19,12 +19,12 @@ from zoo.models.parts import Features, Parts
 
 
 def chain(model: Any) -> Chain:
-    """Takes a model that ends with `JointBins` apart."""
+    """Takes a model that ends with a `PlaceMixture` apart."""
     import keras
 
-    from zoo.models.layers import JointBins
+    from zoo.models.layers.joint_bins import PlaceMixture
 
-    (layer,) = (layer for layer in model.layers if isinstance(layer, JointBins))
+    (layer,) = (layer for layer in model.layers if isinstance(layer, PlaceMixture))
     features = layer.features(layer.input[:-1])
     inputs = [each for each in model.inputs if each.name != U.name]
     body = keras.Model(inputs, [layer.u_logits(features), features])

@@ -7,11 +7,20 @@ from zoo.models.layers.answers import ChromaRange, SplitChannels
 from zoo.models.layers.attention import HintAttention, WithHints
 from zoo.models.layers.chain_rule import VGivenU
 from zoo.models.layers.factored import HypercolumnConv, SumConv
+from zoo.models.layers.hue_chroma import HueChroma
 from zoo.models.layers.joint_bins import JointBins
 from zoo.models.layers.lab import LabHints, LabToUV, Lightness
-from zoo.models.layers.normalization import FusedBatchNormalization, LeakyReLU, NormalizedConv2D
+from zoo.models.layers.normalization import FusedBatchNormalization, LayerScale, LeakyReLU, NormalizedConv2D
 from zoo.models.layers.preprocessing import ApplicationInput, ScaledImage, VGGInput
-from zoo.models.layers.sizes import BilinearUpsampling, CropLike, PadToMultiple
+from zoo.models.layers.queries import Queries, QueryAttention, QueryColors, SinePositions
+from zoo.models.layers.sizes import (
+    BilinearUpsampling,
+    CropLike,
+    PadToMultiple,
+    ResizeTo,
+    ShuffledUpsampling,
+    SubpixelInitializer,
+)
 
 __all__ = [
     "ApplicationInput",
@@ -20,16 +29,25 @@ __all__ = [
     "CropLike",
     "FusedBatchNormalization",
     "HintAttention",
+    "HueChroma",
     "HypercolumnConv",
     "JointBins",
     "LabHints",
     "LabToUV",
+    "LayerScale",
     "LeakyReLU",
     "Lightness",
     "NormalizedConv2D",
     "PadToMultiple",
+    "Queries",
+    "QueryAttention",
+    "QueryColors",
+    "ResizeTo",
     "ScaledImage",
+    "ShuffledUpsampling",
+    "SinePositions",
     "SplitChannels",
+    "SubpixelInitializer",
     "SumConv",
     "VGGInput",
     "VGivenU",

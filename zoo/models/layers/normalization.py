@@ -1,4 +1,4 @@
-"""Batch normalisation, the leaky ReLU, and both before a convolution."""
+"""Batch normalisation, the leaky ReLU, both before a convolution; and a scale of what a block adds."""
 
 from typing import Any
 
@@ -90,6 +90,32 @@ class LeakyReLU(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"negative_slope": self.negative_slope}
+
+
+@register
+class LayerScale(keras.layers.Layer):
+    """What a block adds, (…, C), times a learned number a channel: Touvron et al., ICCV 2021.
+
+    Args:
+        first: the numbers' first value. Of a small one a deep network begins as if it had no blocks.
+    """
+
+    def __init__(self, first: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.first = first
+
+    def build(self, input_shape: Any) -> None:
+        value = keras.initializers.Constant(self.first)
+        self.gamma = self.add_weight(shape=(input_shape[-1],), initializer=value, name="gamma")
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * ops.cast(self.gamma, inputs.dtype)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"first": self.first}
 
 
 @register

@@ -14,16 +14,23 @@ class ScaledImage(keras.layers.Layer):
     """Luma (B, H, W, 1) in [0, 1] to three channels (B, H, W, 3): luma · scale + offset.
 
     Args:
-        scale: of luma, the same for the three channels.
+        scale: of luma, the same for the three channels, or one a channel.
         offset: one a channel, in the order that the encoder expects them.
     """
 
-    def __init__(self, scale: float = 1.0, offset: Sequence[float] = (0.0, 0.0, 0.0), **kwargs: Any) -> None:
+    def __init__(
+        self,
+        scale: float | Sequence[float] = 1.0,
+        offset: Sequence[float] = (0.0, 0.0, 0.0),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self.scale, self.offset = float(scale), [float(each) for each in offset]
+        self.scale = [float(each) for each in scale] if isinstance(scale, Sequence) else float(scale)
+        self.offset = [float(each) for each in offset]
 
     def call(self, inputs: Any) -> Any:
-        return inputs * self.scale + ops.convert_to_tensor(self.offset, dtype=inputs.dtype)
+        scale, offset = (ops.convert_to_tensor(each, dtype=inputs.dtype) for each in (self.scale, self.offset))
+        return inputs * scale + offset
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape[:-1], 3)

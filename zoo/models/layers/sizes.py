@@ -52,6 +52,24 @@ def upsample_and_shift(coarse: Any, factor: int, dtype: Any) -> Any:
     return ops.concatenate([upsampling_matrix(coarse, factor, dtype, shift) for shift in (-1, 0, 1)], axis=1)
 
 
+def shuffled(x: Any, factor: int) -> Any:
+    """(B, H, W, f·f·C) to (B, f·H, f·W, C): a cell has the channels of its f·f pixels, row by row."""
+    _, height, width, channels = ops.shape(x)
+    channels //= factor**2
+    x = ops.reshape(x, (-1, height, width, factor, factor, channels))
+    x = ops.transpose(x, (0, 1, 3, 2, 4, 5))
+    return ops.reshape(x, (-1, height * factor, width * factor, channels))
+
+
+def blurred(x: Any) -> Any:
+    """Each pixel of (B, H, W, C) averaged with the three above and to the left of it; the first row and column repeat.
+
+    After a shuffle this takes away its checkerboard: Sugawara et al., arXiv 1806.02658.
+    """
+    x = 0.5 * (x + ops.concatenate([x[:, :1], x[:, :-1]], axis=1))
+    return 0.5 * (x + ops.concatenate([x[:, :, :1], x[:, :, :-1]], axis=2))
+
+
 def _scaled(size: Any, factor: int) -> Any:
     return None if size is None else size * factor
 
@@ -134,3 +152,79 @@ class BilinearUpsampling(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"factor": self.factor}
+
+
+@register
+class ResizeTo(keras.layers.Layer):
+    """Maps of any size to `side` by `side`: (B, H, W, C) to (B, side, side, C), bilinear with half-pixel centres.
+
+    Where a map gets smaller, a cell is the mean of all that it covers, weighted by a tent.
+    """
+
+    def __init__(self, side: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.side = side
+
+    def call(self, inputs: Any) -> Any:
+        _, height, width, channels = ops.shape(inputs)
+        x = ops.reshape(inputs, (-1, height, width * channels))
+        x = ops.reshape(ops.matmul(self._matrix(height, inputs.dtype), x), (-1, self.side, width, channels))
+        return ops.matmul(self._matrix(width, inputs.dtype), x)
+
+    def _matrix(self, size: Any, dtype: Any) -> Any:
+        """What `size` rows are multiplied by, (side, size)."""
+        ratio = ops.cast(size, "float32") / self.side
+        centers = (ops.cast(ops.arange(self.side), "float32") + 0.5) * ratio - 0.5
+        away = ops.abs(ops.clip(centers, 0.0, ratio * self.side - 1)[:, None] - ops.cast(ops.arange(size), "float32"))
+        weights = ops.maximum(1.0 - away / ops.maximum(ratio, 1.0), 0.0)
+        return ops.cast(weights / ops.sum(weights, axis=1, keepdims=True), dtype)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return (input_shape[0], self.side, self.side, input_shape[-1])
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"side": self.side}
+
+
+@register
+class ShuffledUpsampling(keras.layers.Layer):
+    """Upsampling by channels that become pixels, and a blur: (B, H, W, f·f·C) to (B, f·H, f·W, C).
+
+    Args:
+        factor: f.
+    """
+
+    def __init__(self, factor: int = 2, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, inputs: Any) -> Any:
+        return blurred(shuffled(inputs, self.factor))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        batch, height, width, channels = input_shape
+        return (batch, _scaled(height, self.factor), _scaled(width, self.factor), channels // self.factor**2)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"factor": self.factor}
+
+
+@register
+class SubpixelInitializer(keras.initializers.Initializer):
+    """Of the kernel before a shuffle: the f·f pixels of a cell begin alike (ICNR, Aitken et al., arXiv 1707.02937).
+
+    Args:
+        initializer: of the kernel (…, C) that the f·f have in common.
+        factor: f.
+    """
+
+    def __init__(self, initializer: Any, factor: int = 2) -> None:
+        self.initializer, self.factor = keras.initializers.get(initializer), factor
+
+    def __call__(self, shape: Any, dtype: Any = None, **kwargs: Any) -> Any:
+        times = self.factor**2
+        common = self.initializer((*shape[:-1], shape[-1] // times), dtype=dtype, **kwargs)
+        return ops.tile(common, (*[1] * (len(shape) - 1), times))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"initializer": keras.initializers.serialize(self.initializer), "factor": self.factor}
