@@ -98,7 +98,7 @@ def target_table(targets: Sequence[Mapping[str, Any]], machines: list[list[Recor
 def readme_table(result: Evaluated) -> Table:
     """The few columns that the README shows."""
     names = (*(README_INDICES if result.ideal_indices else ()), *README_METRICS)
-    rows = [(each.way.title, *(number(each.value(name)) for name in names)) for each in result.candidates]
+    rows = [(each.way.shown, *(number(each.value(name)) for name in names)) for each in result.candidates]
     return Table.of(("", *map(metric_title, names)), rows, numbers=len(names))
 
 
