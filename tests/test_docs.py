@@ -15,7 +15,9 @@ import tiny
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+LINKED = [*PAGES, *sorted((ROOT / "docs" / "site").glob("*.md")), ROOT / "CHANGELOG.md", ROOT / "SECURITY.md"]
+LINKED += sorted((ROOT / "reports").glob("*.md"))
 
 
 def blocks(path: Path, language: str) -> list[str]:
@@ -51,7 +53,7 @@ def test_every_command_parses(page, command):
 
 
 def test_links_lead_somewhere():
-    for path in PAGES:
+    for path in LINKED:
         text = re.sub(r"^```.*?```", "", path.read_text(encoding="utf-8"), flags=re.S | re.M)
         for target in re.findall(r"\]\(([^)]+)\)", text):
             file, _, anchor = target.partition("#")

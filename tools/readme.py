@@ -1,4 +1,4 @@
-"""What is between markers in the README and the study: tables, and numbers in sentences (see `quotes`)."""
+"""What is between markers in README, study and docs: tables, and numbers in sentences (see `quotes`)."""
 
 import re
 import tomllib
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from leaderboard_page import load_boards, load_pages, model_table
-from quotes import quote
+from quotes import VALUE, quote
 
 from zoo.errors import UsageError
 from zoo.evaluation.record import Evaluated
@@ -98,7 +98,7 @@ def target_table(targets: Sequence[Mapping[str, Any]], machines: list[list[Recor
 def readme_table(result: Evaluated) -> Table:
     """The few columns that the README shows."""
     names = (*(README_INDICES if result.ideal_indices else ()), *README_METRICS)
-    rows = [(each.way.title, *(number(each.value(name)) for name in names)) for each in result.candidates]
+    rows = [(each.way.shown, *(number(each.value(name)) for name in names)) for each in result.candidates]
     return Table.of(("", *map(metric_title, names)), rows, numbers=len(names))
 
 
@@ -117,6 +117,12 @@ def load_targets(path: Path) -> list[dict[str, Any]]:
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UsageError(f"{path}: a target is a name, a ratio of four words, and at_most: {error}") from None
     return targets
+
+
+def marked(page: Path) -> bool:
+    """Whether a page has a marker of a table or of a value."""
+    text = text_of(page) or ""
+    return bool(MARKER.search(text) or VALUE.search(text))
 
 
 def readme_text(readme: Path, reports: Path, sources: Sources, targets: Sequence[dict[str, Any]] = ()) -> str:

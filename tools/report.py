@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gallery_page import gallery_page, load_gallery
 from leaderboard_page import draw, leaderboard_page, load_boards
-from readme import load_targets, readme_text
+from readme import load_targets, marked, readme_text
 
 from zoo.errors import RegressionError, UsageError
 from zoo.report.__main__ import say_written
@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python tools/report.py", description="Makes the project's own report.")
     p.add_argument("--root", type=Path, default=ROOT, metavar="DIR", help="the project's directory (default: this one)")
     commands = p.add_subparsers(dest="command", required=True)
-    build = commands.add_parser("build", help="make reports/ of reports/results/, and the tables of the README")
+    build = commands.add_parser("build", help="make reports/ of reports/results/, and what README and docs quote")
     build.add_argument("--check", action="store_true", help="write nothing; exit with 1 if something is stale")
     add = commands.add_parser("add", help="keep a run's or an evaluation's result in reports/results/")
     add.add_argument("source", type=Path, metavar="DIR", help="a run directory, or the --out of zoo.evaluate")
@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def build(root: Path, *, check: bool = False) -> tuple[list[Path], list[str]]:
-    """Writes the report of `reports/results/` to `reports/` and into the README, or with `check` only compares it.
+    """Writes the report of `reports/results/` to `reports/`, README and docs, or with `check` only compares it.
 
     Returns:
         Files that changed or, of a check, would change; and what is wrong with files that were left out.
@@ -61,7 +61,8 @@ def build(root: Path, *, check: bool = False) -> tuple[list[Path], list[str]]:
     if boards:
         page = texts[reports / "leaderboard.md"] = leaderboard_page(boards)
         drawn = draw(reports / "figures" / "leaderboard.png", boards, page, check=check)
-    for path in (root / "README.md", reports / "README.md"):
+    pages = [path for path in sorted((root / "docs").glob("*.md")) if marked(path)]
+    for path in (root / "README.md", reports / "README.md", *pages):
         if path.is_file() or path.parent == root:
             texts[path] = readme_text(path, reports, sources, targets)
     return [*write(sources, reports, texts, check=check), *drawn], sources.broken

@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from types import ModuleType
 
 import zoo
 from zoo.models.encoders import ENCODERS
@@ -42,6 +43,12 @@ def show() -> None:
     console.print(table)
 
 
+def command_module(name: str) -> ModuleType:
+    """The module of a command, with its `parser` and `main`."""
+    module = importlib.import_module(f"zoo.{name}")
+    return importlib.import_module(f"zoo.{name}.__main__") if hasattr(module, "__path__") else module
+
+
 def parser() -> Parser:
     """The command line, without the commands' own."""
     p = Parser("", description="Lists the models of the zoo, or runs a command. Each has --help.")
@@ -56,10 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     words = sys.argv[1:] if arguments is None else arguments
     if words and words[0] in COMMANDS:
-        module = importlib.import_module(f"zoo.{words[0]}")
-        if hasattr(module, "__path__"):
-            module = importlib.import_module(f"zoo.{words[0]}.__main__")
-        return int(module.main(words[1:]))
+        return int(command_module(words[0]).main(words[1:]))
     parser().parse_args(words)
     return run(show)
 

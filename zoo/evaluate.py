@@ -12,6 +12,7 @@ from zoo.evaluation.gallery import DEFAULT_DECODERS as GALLERY_DECODERS
 from zoo.evaluation.gallery import OPTIONS, Gallery, add_options, decoders_of
 from zoo.evaluation.task import SETTLED, Task, get_task, list_tasks
 from zoo.models.kinds import answers_with
+from zoo.results import ORACLE
 from zoo.support.command import Parser, import_tensorflow, run
 
 SPLITS = ("train", "val", "test")
@@ -31,6 +32,7 @@ def parser() -> Parser:
     p.add_argument(
         "candidates",
         nargs="*",
+        type=lambda word: word.removesuffix(ORACLE),
         metavar="CANDIDATE",
         help="a run directory, a .keras file, the name of a model with released weights, or of an oracle; or what is"
         " not of this zoo, as onnx:FILE, files:DIR of coloured pictures, or python:MODULE:FUNCTION, which runs that"
@@ -72,7 +74,8 @@ def parser() -> Parser:
     )
     p.add_argument(
         "--places",
-        choices=("random", "rank", "oracle"),
+        type=lambda word: {"oracle": "error"}.get(word, word),  # its name until 0.1.0
+        choices=("random", "rank", "error"),
         default="random",
         help="of hints: anywhere, where zoo hints asks, or where the first model errs most",
     )
@@ -201,7 +204,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         pictures = evaluation.pictures
         save_gallery(arguments.out / "gallery", pictures)
         truth = pictures.pop("truth")
-        titles = [*pictures, "truth"]
+        titles = [*(each.way.shown for each in result.candidates if each.way.title in pictures), "truth"]
         save_sheet(arguments.out / "sheet.png", list(zip(*pictures.values(), truth, strict=True)), titles)
         save_plots(arguments.out, "", result)
         say(f"written: results, sheet, plots and pictures in {arguments.out}")

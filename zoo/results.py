@@ -23,6 +23,9 @@ KINDS = ("training", "evaluation", "benchmark")
 
 Record = dict[str, Any]
 Found = dict[str, Any]
+ORACLE = " (oracle)"
+"""Behind the name of an oracle where readers see it; commands take the name with it and without."""
+
 FOUND = ("value", "low", "high", "values")
 """What `Found`, a metric of a candidate, holds of a row; `zoo.metrics.bootstrap.scored` makes it."""
 
@@ -64,6 +67,11 @@ class Way:
         if self.decoder:
             return f"{self.label}, {self.decoder}"
         return self.name if self.gain == 1 else f"{self.label} × {self.gain:.2f}"
+
+    @property
+    def shown(self) -> str:
+        """The title as readers see it: an oracle is marked, since a decoder or a model may be called alike."""
+        return f"{self.title}{ORACLE}" if self.kind == "oracle" else self.title
 
     @property
     def form(self) -> str:

@@ -185,6 +185,7 @@ def test_plots_of_drawn_pages(tmp_path):
         (["{models}/residual.keras", "--decode", "mode"], "--decode mode: none of the candidates is a classifier"),
         (["{models}/broken.keras"], "broken.keras is not a model of this zoo"),
         (["sampler"], "an oracle needs pages with maps"),
+        (["sampler (oracle)"], "sampler: an oracle needs pages with maps"),  # as tables show it
     ],
 )
 def test_bad_input_is_named(folder, models, capsys, arguments, message):

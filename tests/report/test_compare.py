@@ -208,6 +208,8 @@ def test_candidates_of_different_names_compare_when_named(tmp_path: Path, capsys
     assert told["b"]["name"] == f"{path}::mode"
     assert told["failed"] == []
     assert (found["a"], found["b"], found["verdict"]) == (0.9, 0.2, "better")
+    assert report.main(["compare", f"{path}::residual", f"{path}::mode (oracle)", "--json"]) == 0  # as tables show it
+    capsys.readouterr()
     assert report.main(["compare", f"{path}::resdual", path]) == 2
     assert "has no 'resdual'. Did you mean 'residual'? It has: truth; residual; mode" in capsys.readouterr().err
 

@@ -51,7 +51,7 @@ def test_an_evaluation_becomes_a_page_with_plots(root: Path, capsys: pytest.Capt
     page = (root / "reports" / "evaluation-drawn.md").read_text(encoding="utf-8")
     assert "| residual | 0.9 [0.89, 0.91] |" in page
     assert "| grey | – | – |" in page
-    assert "| sampler | 0.25 | 0.25 |" in page
+    assert "| sampler (oracle) | 0.25 | 0.25 |" in page
     assert "| residual | residual | pages, quick | 100 × 6 crops of 64², seed 0 | 1 min, 2 cores of a processor" in page
     assert "| residual | 0.9 | 0.9 | 0.9 | 0.9 | 0.9 | 0.9 | 0.9 | 0.5 | 0.5 | 0.5 | 0.5 |" in readme.read_text(
         encoding="utf-8"
@@ -253,13 +253,13 @@ def test_the_page_is_stale_only_when_something_it_shows_changed(root: Path) -> N
     assert tools.build(root, check=True)[0] == []
     # Another version of matplotlib draws the same figure in other words.
     text = page.read_text(encoding="utf-8")
-    assert text.count("<svg ") == 3
-    page.write_text(text.replace("<svg ", '<svg data-by="another" '), encoding="utf-8")
+    assert text.count("--><svg ") == 3
+    page.write_text(text.replace("--><svg ", '--><svg data-by="another" '), encoding="utf-8")
     assert tools.build(root, check=True)[0] == []
     save_evaluation(root / "reports" / "results" / "evaluation-second.json")
     assert page in tools.build(root)[0]  # with the figures that it has, and those of the second drawn
     text = page.read_text(encoding="utf-8")
-    assert (text.count("<svg "), text.count('data-by="another"')) == (6, 3)
+    assert (text.count("--><svg "), text.count('data-by="another"')) == (6, 3)
     found = evaluation()
     found.candidates[0].chroma_histogram[1] = 0.5  # shown by a figure alone
     save_evaluation(path, found)
@@ -320,3 +320,34 @@ def test_strays_in_an_evaluations_gallery_are_named_and_not_shown(tmp_path, caps
     save_gallery(folder / "gallery" / "x", {"truth": shade, "grey": shade})
     save_gallery(folder / "gallery" / "x", {"truth": shade[:1]})  # of fewer pictures: the older ones go
     assert [path.name for path in (folder / "gallery" / "x").iterdir()] == ["00-00.webp"]
+
+
+def test_docs_that_quote_are_built_and_others_left_alone(root: Path) -> None:
+    (root / "docs").mkdir()
+    quoting, plain = root / "docs" / "quoting.md", root / "docs" / "plain.md"
+    row = "bench a-processor | hypercolumn, training step | factored / plain | batch 4, 224², float32 | time"
+    quoting.write_text(f"It is <!-- value: {row} -->9<!-- end -->.\n", encoding="utf-8")
+    plain.write_text("A `<!-- marker` of nothing.\n", encoding="utf-8")
+    before = plain.stat().st_mtime_ns
+    assert tools.main(["--root", str(root), "build"]) == 0
+    assert "-->0.2" in quoting.read_text(encoding="utf-8")
+    assert plain.stat().st_mtime_ns == before
+    quoting.write_text(quoting.read_text(encoding="utf-8").replace("-->0.2", "-->0.3"), encoding="utf-8")
+    assert tools.main(["--root", str(root), "build", "--check"]) == 1
+
+
+def test_oracles_are_marked_where_they_are_read(root: Path) -> None:
+    found = evaluation({"truth": 0.0, "grey": None, "mode": 0.125, "residual, mode": 0.75})
+    save_evaluation(root / "reports" / "results" / "evaluation-drawn.json", found)
+    assert tools.main(["--root", str(root), "build"]) == 0
+    page = (root / "reports" / "evaluation-drawn.md").read_text(encoding="utf-8")
+    assert "| sampler (oracle) | 0.25 | 0.25 |" in page  # what it scores without noise and chance
+    assert "| mode (oracle) | 0.125 [" in page
+    assert "| residual, mode | 0.75 [" in page
+    assert "| grey | – | – |" in page
+    html = (root / "reports" / "index.html").read_text(encoding="utf-8")
+    assert '<th scope="row">mode (oracle)</th>' in html
+    assert html.index("What averaging is</h2>") < html.index("Models</h2>")
+    (root / "reports" / "results" / "evaluation-drawn.json").unlink()
+    assert tools.main(["--root", str(root), "build"]) == 0
+    assert "What averaging is" not in (root / "reports" / "index.html").read_text(encoding="utf-8")

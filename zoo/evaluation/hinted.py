@@ -26,7 +26,7 @@ from zoo.pages.guide import Guide
 from zoo.pages.hint import Hint
 from zoo.pages.scan import Scan
 
-PLACES = ("random", "rank", "oracle")
+PLACES = ("random", "rank", "error")
 """Where hints are: anywhere; where `zoo hints` asks; where the first candidate errs most and over the largest area."""
 
 PER_THING = ("class", "object")

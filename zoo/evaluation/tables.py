@@ -9,7 +9,7 @@ from rich.console import Console
 from zoo.evaluation.candidates import BASELINES
 from zoo.evaluation.record import CLASSIFICATION, Evaluated, Measured
 from zoo.metrics import INDICES, names_of
-from zoo.results import METRICS
+from zoo.results import METRICS, ORACLE
 from zoo.support.table import Table, number, plural, quantity
 
 TITLES = {
@@ -18,8 +18,8 @@ TITLES = {
     "bvr": "BVR → 1",
     "ned": "nED ↓",
     "did": "DiD → 0",
-    "mode_rate": "mode ↑",
-    "mean_rate": "mean ↓",
+    "mode_rate": "at a possible colour ↑",
+    "mean_rate": "at the mean ↓",
     "false_rate": "false ↓",
     "speckle": "speckle ↓",
     "mse_over_var": "MSE/Var",
@@ -37,7 +37,7 @@ def metrics_table(
     """Image metrics by their names, a line a candidate; with `squeezed` how many pixels did not fit into RGB."""
     titles = [f"{name} {METRICS[name].arrow}" for name in names] + ["squeezed into RGB"] * squeezed
     rows = [
-        [each.way.title, *(quantity(each.scores[name]) for name in names), *[f"{each.squeezed:.1%}"] * squeezed]
+        [each.way.shown, *(quantity(each.scores[name]) for name in names), *[f"{each.squeezed:.1%}"] * squeezed]
         for each in candidates
     ]
     return Table.of(["", *titles], rows, numbers=len(titles), caption=caption)
@@ -45,14 +45,17 @@ def metrics_table(
 
 def averaging_table(candidates: Iterable[Measured]) -> Table:
     """The averaging indices, a line a candidate."""
-    rows = [[each.way.title, *(quantity(each.scores[name]) for name in INDICES)] for each in candidates]
+    rows = [[each.way.shown, *(quantity(each.scores[name]) for name in INDICES)] for each in candidates]
     caption = "averaging indices on objects of several equally likely colours"
     return Table.of(["", *TITLES.values()], rows, numbers=len(INDICES), caption=caption)
 
 
 def ideal_table(ideal: dict[str, dict[str, float | None]], names: Iterable[str]) -> Table:
     """What some oracles score without noise and chance."""
-    rows = [[name, *(number(ideal[name][index]) for index in INDICES)] for name in names]
+    rows = [
+        [name if name in BASELINES else f"{name}{ORACLE}", *(number(ideal[name][index]) for index in INDICES)]
+        for name in names
+    ]
     caption = "what the oracles score on these palettes without noise and chance"
     return Table.of(["", *TITLES.values()], rows, numbers=len(INDICES), caption=caption)
 

@@ -41,6 +41,7 @@ INDICES = {
     "speckle": Metric("1", False, 1, "variance within objects beyond the truth's, over the variance between them"),
     "mse_over_var": Metric("1", None, 1, "squared error of a*b* over the variance between objects: 2 of a sampler"),
 }
+"""The averaging indices by name, in the order of the tables."""
 
 
 @dataclass(frozen=True)

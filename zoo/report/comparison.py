@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import UsageError
-from zoo.results import METRICS, Record, load_result, machine_name, machine_of
+from zoo.results import METRICS, ORACLE, Record, load_result, machine_name, machine_of
 from zoo.support.names import suggestion
 
 CANDIDATE = "::"
@@ -122,6 +122,7 @@ def load_side(word: str) -> Side:
         rows += [row | {FILE: file.stem} for row in result.rows] if several else result.rows
     if separator:
         known = list(dict.fromkeys(row["variant"] for row in rows if row["variant"]))
+        candidate = candidate.removesuffix(ORACLE)
         if candidate not in known:
             raise UsageError(f"{path} has no {candidate!r}.{suggestion(candidate, known)} It has: {'; '.join(known)}")
         rows = [row | {"variant": "", "model": None} for row in rows if row["variant"] == candidate]

@@ -72,7 +72,7 @@ def averaging_figure(result: Evaluated) -> Figure | None:
             place: dict[str, Any] = {"xytext": (8, 6 + 10 * near), "ha": "left"}
             if x > 0.7:
                 place = {"xytext": (0, -34 - 10 * near), "ha": "center"}
-            axes.annotate(way.title, (x, y), textcoords="offset points", color=GREY, fontsize=8, **place)
+            axes.annotate(way.shown, (x, y), textcoords="offset points", color=GREY, fontsize=8, **place)
             continue
         axes.errorbar(
             x,
@@ -105,7 +105,7 @@ def _error(found: dict[str, float | None]) -> list[list[float]]:
 def plane_figure(result: Evaluated) -> Figure | None:
     """The UV plane of the ambiguous class with the most objects: its modes, their mean, and each object's answer."""
     flat = [each.way for each in result.candidates if each.way.kind == "baseline" and each.way.label != "truth"]
-    shown = [(each.way.title, each.object_uv) for each in result.candidates if each.object_uv and each.way not in flat]
+    shown = [(each.way.shown, each.object_uv) for each in result.candidates if each.object_uv and each.way not in flat]
     palettes = {name: np.array(uv) for name, uv in result.palettes.items() if len(uv) > 1}
     counts = {name: len(shown[0][1].get(name, ())) for name in palettes} if shown else {}
     if not counts or not max(counts.values()):

@@ -64,6 +64,7 @@ def render(sources: Sources, drawn: Mapping[str, str] = MappingProxyType({})) ->
         version=__version__,
         broken=[_without_directory(each) for each in sources.broken],
         counts=_counts(sources),
+        averaging=any(each.ideal_indices for each in sources.evaluations.values()),
         models=[_model(name, machines) for name in list_models()],
         evaluations=[_evaluation(name, sources, drawn) for name in _ordered(sources)],
         tradeoff=_tradeoff(sources, machines, drawn),
@@ -169,7 +170,7 @@ def _evaluation(name: str, sources: Sources, drawn: Mapping[str, str]) -> Shown:
     lines = [
         Line(
             [
-                Cell(each.way.title),
+                Cell(each.way.shown),
                 *(
                     quantity(each.scores.get(metric) or {"value": None}, best=each is best[metric])
                     for metric, _ in columns
@@ -221,7 +222,7 @@ def _gallery(name: str, sources: Sources) -> Shown | None:
     if not pictures:
         return None
     result = sources.evaluations[name]
-    names = [each.way.title for each in result.candidates]
+    names = [each.way.shown for each in result.candidates]
     encoded = [[f"data:image/webp;base64,{base64.b64encode(data).decode()}" for data in row] for _, row in pictures]
     shown_by_name = [dict(zip(names, row, strict=True)) for row in encoded]
     shown = [each.way for each in result.candidates if not each.way.control]
@@ -248,7 +249,7 @@ def _tradeoff(sources: Sources, machines: dict[str, list[Record]], drawn: Mappin
             model = each.way.model
             if model not in list_models():
                 continue
-            cells = [Cell(each.way.title), Cell(name)]
+            cells = [Cell(each.way.shown), Cell(name)]
             cells += [quantity({"value": each.value(metric)}) for metric in TRADEOFF]
             for (machine, _), where in facts.items():
                 row = _fact(machines[machine], model, *where)
