@@ -131,7 +131,7 @@ def test_a_hint_changes_the_answer_and_a_colour_that_is_not_given_does_not():
         (
             "iizuka16",
             {"trunk": "residual"},
-            "unknown model option 'trunk'. Known options: width, initializer, momentum, side, seed.",
+            "unknown model option 'trunk'. Known options: width, side, initializer, momentum, seed.",
         ),
         ("iizuka16", {"encoder": "vgg16"}, "unknown model option 'encoder'"),
         ("pix2pix", {"width": 0}, "width must be above 0, not 0"),
