@@ -222,15 +222,17 @@ def colorize(arguments: argparse.Namespace) -> None:
             Decoder.parse(arguments.decode)
     shard = _shard(arguments)
     if arguments.preview is not None and arguments.runtime == "onnx":
-        raise UsageError("--runtime onnx is not of a preview, which compares models: leave one of them out")
+        raise UsageError("--runtime onnx and --preview do not go together: leave one of them out")
     if arguments.preview is None and arguments.preview_models is not None:
-        raise UsageError("--preview-models is of a preview: give --preview N as well")
+        raise UsageError("--preview-models needs --preview N: give both")
     if arguments.preview is not None:
         for name in ("hints", "sheet", "palette", "reference"):
             if getattr(arguments, name):
-                raise UsageError(f"--{name} is not of a preview, which compares models: leave one of them out")
+                raise UsageError(
+                    f"--{name} and --preview do not go together, since a preview compares models: leave one of them out"
+                )
     if arguments.carry_hints and not arguments.hints:
-        raise UsageError("--carry-hints is of hints: give --hints as well")
+        raise UsageError("--carry-hints needs --hints: give both")
     if arguments.sheet and arguments.sheet.suffix.lower() != ".json":
         raise UsageError(f"--sheet {arguments.sheet}: give a name that ends in .json")
     if arguments.sheet and not arguments.sheet.parent.is_dir():
@@ -259,7 +261,7 @@ def _shard(arguments: argparse.Namespace) -> slice:
     if not found or not 1 <= int(found[1]) <= int(found[2]):
         raise UsageError(f"--shard takes I/N, as 1/4 to 4/4, not {arguments.shard!r}")
     if arguments.preview is not None:
-        raise UsageError("--shard is not of a preview: leave one of them out")
+        raise UsageError("--shard and --preview do not go together: leave one of them out")
     if arguments.out.suffix.lower() in BOOKS:
         raise UsageError(f"--shard: shards fill a folder, and {arguments.out} is one file; give a folder")
     if arguments.sheet and not arguments.sheet.exists():

@@ -106,13 +106,13 @@ def evaluate(arguments: argparse.Namespace) -> None:
     shown = {name: getattr(arguments, name) for name in OPTIONS}
     changed = [name for name, value in shown.items() if value != parser().get_default(name)]
     if changed and not arguments.gallery:
-        raise UsageError(f"--{changed[0]} is of a gallery: give --gallery DIR as well")
+        raise UsageError(f"--{changed[0]} needs --gallery DIR: give both")
     gallery = Gallery(arguments.gallery, **shown) if arguments.gallery else None
     if arguments.hints is not None:
         with_hints(arguments)
         return
     if arguments.places != "random":
-        raise UsageError(f"--places {arguments.places} is of hints: give --hints as well")
+        raise UsageError(f"--places {arguments.places} needs --hints: give both")
 
     from zoo.data.dataset import open_dataset
     from zoo.data.drawn.procedural import CLASSES
@@ -230,7 +230,7 @@ def settled(arguments: argparse.Namespace) -> Task:
     task, defaults = get_task(arguments.task), parser()
     task.check_versions()
     if arguments.hints is not None:
-        raise UsageError("--hints is of no task: leave --task out")
+        raise UsageError("--hints and --task do not go together: leave one of them out")
     for option in SETTLED:
         if getattr(arguments, option) != defaults.get_default(option):
             flag = f"--{option.replace('_', '-')}"
@@ -245,7 +245,7 @@ def settled(arguments: argparse.Namespace) -> Task:
 def with_hints(arguments: argparse.Namespace) -> None:
     """Runs `--hints`."""
     if arguments.gallery is not None:
-        raise UsageError("--gallery is not of hints: leave one of them out")
+        raise UsageError("--gallery and --hints do not go together: leave one of them out")
     from zoo.data.dataset import open_dataset
     from zoo.evaluation.candidates import BASELINES, check
     from zoo.evaluation.foreign import is_foreign
