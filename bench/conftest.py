@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo.results import Environment, Row, as_record, machine_name, merge_rows, slug
+from zoo.results import Environment, Row, as_record, extend_history, machine_name, merge_rows, slug
 from zoo.support import machine as environment
 
 HERE = Path(__file__).parent
@@ -321,6 +321,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     records = [as_record(row, this_environment()) for row in rows]
     path = option.results or RESULTS / f"bench-{slug(machine_name(records[0]))}.json"
     merge_rows(path, records)
+    extend_history(path.with_name(f"history-{path.name.removeprefix('bench-')}"), records)
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter:
         reporter.write_line(f"{len(rows)} rows written to {path}")

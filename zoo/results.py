@@ -360,6 +360,21 @@ def merge_rows(path: Path, records: Iterable[Record]) -> None:
     save_result(path, Result("benchmark", ordered))
 
 
+def extend_history(path: Path, records: Iterable[Record]) -> None:
+    """Adds a benchmark's ratios to a file that keeps one of each commit, in the order in which they were measured.
+
+    Times of a shared machine say little on another day; what was measured in turn with something else can be compared.
+
+    Raises:
+        UsageError: the file that is there is not of benchmarks; it is left as it is.
+    """
+    ratios = {(*_key(record), record["commit"]): record for record in records if record["against"]}
+    before = load_result(path, "benchmark").rows if path.exists() else []
+    kept = [record for record in before if (*_key(record), record["commit"]) not in ratios]
+    if ratios:
+        save_result(path, Result("benchmark", [*kept, *ratios.values()]))
+
+
 def _key(record: Record) -> tuple[Any, ...]:
     return tuple(record[name] for name in KEY)
 

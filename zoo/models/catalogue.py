@@ -28,7 +28,7 @@ ELSEWHERE = ("name", "encoder", "encoder_weights", "train_encoder", "seed")
 """Arguments of `zoo.models.build.colorizer` that commands have flags for, or none."""
 
 OF_THE_PAPER = ("encoder_weights", "train_encoder", "activation", "output")
-"""What networks of the field have no choice of: they have no encoder, and their non-linearities are the paper's."""
+"""What networks of the field have no choice of: their non-linearities are the paper's, and most have no encoder."""
 
 
 def _colorizer(card: ModelCard, **options: Any) -> Any:
@@ -189,7 +189,7 @@ IIZUKA16 = ModelCard(
     trunk="",
     head="",
     output="uv",
-    parameters=42_189_314,
+    parameters=42_194_690,
     citation="S. Iizuka, E. Simo-Serra, H. Ishikawa, Let there be Color!, SIGGRAPH 2016",
     notes="The paper trains it on scenes with labels, by Adadelta. --option width=0.25 makes one that trains here.",
 )

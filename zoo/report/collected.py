@@ -50,6 +50,7 @@ class Sources:
 
     Attributes:
         benchmarks: rows of each machine.
+        ratios: of each machine, what `zoo.results.extend_history` has kept.
         runs: training runs.
         evaluations: what was evaluated.
         evaluation_rows: rows of the evaluations.
@@ -58,6 +59,7 @@ class Sources:
     """
 
     benchmarks: dict[str, list[Record]] = field(default_factory=dict)
+    ratios: dict[str, list[Record]] = field(default_factory=dict)
     runs: dict[str, Run] = field(default_factory=dict)
     evaluations: dict[str, Evaluated] = field(default_factory=dict)
     evaluation_rows: list[Record] = field(default_factory=list)
@@ -66,7 +68,7 @@ class Sources:
 
 
 def collect(results: Path, runs: Sequence[Path] = ()) -> Sources:
-    """Reads `bench-*.json`, `run-*.json` and `evaluation-*.json` of a directory, and run directories.
+    """Reads the `bench-`, `history-`, `run-` and `evaluation-*.json` of a directory, and run directories.
 
     Raises:
         UsageError: there is neither such a directory nor a run.
@@ -82,10 +84,11 @@ def collect(results: Path, runs: Sequence[Path] = ()) -> Sources:
             sources.broken.append(str(error))
             return None
 
-    for path in sorted(results.glob("bench-*.json")):
-        benchmark = read(lambda path: load_result(path, "benchmark"), path)
-        if benchmark and benchmark.rows:
-            sources.benchmarks[path.stem.removeprefix("bench-")] = benchmark.rows
+    for prefix, rows in (("bench-", sources.benchmarks), ("history-", sources.ratios)):
+        for path in sorted(results.glob(f"{prefix}*.json")):
+            benchmark = read(lambda path: load_result(path, "benchmark"), path)
+            if benchmark and benchmark.rows:
+                rows[path.stem.removeprefix(prefix)] = benchmark.rows
     found = [(path.stem.removeprefix("run-"), path, load_run_file) for path in sorted(results.glob("run-*.json"))]
     found += [(printable(path.name), path, load_run_directory) for path in runs if not (path / "results.json").exists()]
     for name, path, load in found:

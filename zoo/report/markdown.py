@@ -90,19 +90,23 @@ def ratio_rows(records: list[Record]) -> dict[tuple[str, ...], Cell]:
     Returns:
         By what, of which, conditions and what was measured, in words.
     """
-    what = {"ratio": "time", "working_memory_ratio": "working memory", "rss_growth_ratio": "growth in RSS"}
     found: dict[tuple[str, ...], Cell] = {}
     for record in _sorted(records):
         if record["against"] and record["value"] is not None:
             ends = None if record["low"] is None else (f"{record['low']:.3f}", f"{record['high']:.3f}")
-            row = (
-                f"{record['model'] or record['suite']}, {record['benchmark'].replace('_', ' ')}",
-                f"{record['variant']} / {record['against']}",
-                conditions(record),
-                what[record["metric"]],
-            )
-            found[row] = Cell(f"{record['value']:.3f}", record["value"], ends)
+            found[measured_of(record)] = Cell(f"{record['value']:.3f}", record["value"], ends)
     return found
+
+
+def measured_of(ratio: Record) -> tuple[str, ...]:
+    """What a ratio is of, of which, its conditions and what was measured, in words."""
+    what = {"ratio": "time", "working_memory_ratio": "working memory", "rss_growth_ratio": "growth in RSS"}
+    return (
+        f"{ratio['model'] or ratio['suite']}, {ratio['benchmark'].replace('_', ' ')}",
+        f"{ratio['variant']} / {ratio['against']}",
+        conditions(ratio),
+        what[ratio["metric"]],
+    )
 
 
 def ratio_table(machines: list[list[Record]]) -> str:
@@ -117,8 +121,13 @@ def ratio_table(machines: list[list[Record]]) -> str:
     return Table.of(titles, rows, numbers=len(machines)).markdown()
 
 
-def benchmarks_page(machines: list[list[Record]]) -> str:
-    """Everything that the benchmarks measured, a section a machine."""
+def benchmarks_page(machines: list[list[Record]], moved: Table | None = None) -> str:
+    """Everything that the benchmarks measured, a section a machine.
+
+    Args:
+        machines: rows of each.
+        moved: what `zoo.report.moved.moved_table` makes of earlier commits.
+    """
     parts = [
         "# Benchmarks\n\nMade by `zoo.report`; the rows are from `pytest bench/`.\nMedians, with quartiles in brackets."
         " Compare numbers of one machine only.\n"
@@ -137,6 +146,11 @@ def benchmarks_page(machines: list[list[Record]]) -> str:
         if vibrancy:
             parts.append(f"### Colour\n\n{_wide(vibrancy, tuple(IMAGE_METRICS))}")
             parts.append(f"### Averaging\n\n{_wide(records, tuple(INDICES))}")
+    if moved and moved.lines:
+        parts.append(
+            "## How ratios have moved\n\nEvery ratio that was measured at more than one commit, the oldest first."
+            f"\n\n{moved.markdown()}"
+        )
     meanings = [f"- `{name}` ({metric.unit}): {metric.meaning}" for name, metric in METRICS.items()]
     parts.append("## What the metrics are\n\n" + "\n".join(meanings) + "\n")
     return "\n".join(parts)

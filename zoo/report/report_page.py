@@ -19,6 +19,7 @@ from zoo.report.collected import Run, Sources
 from zoo.report.evaluation_page import FIGURES, foreign_text
 from zoo.report.figures import PLOTS
 from zoo.report.markdown import changes, conditions, value_cell
+from zoo.report.moved import moved_figure, moves_of
 from zoo.report.page_figures import curves_figure, svg, tradeoff_figure
 from zoo.report.plots import digest_of
 from zoo.results import METRICS, Record, machine_name, slug
@@ -68,7 +69,7 @@ def render(sources: Sources, drawn: Mapping[str, str] = MappingProxyType({})) ->
         evaluations=[_evaluation(name, sources, drawn) for name in _ordered(sources)],
         tradeoff=_tradeoff(sources, machines, drawn),
         runs=_runs(sources, drawn),
-        benchmarks=_benchmarks(machines),
+        benchmarks=_benchmarks(machines) | {"moved": _moved(sources, drawn)},
         machines=[_machine(name, rows) for name, rows in machines.items()],
         metrics=[
             {
@@ -323,6 +324,21 @@ def _benchmarks(machines: dict[str, list[Record]]) -> Shown:
     titles = map(Column, ("metric", "model", "variant", "conditions", "machine"))
     columns = [Column("benchmark"), Column("value [quartiles]", numbers=True), *titles]
     return {"table": Table(columns, lines, name="benchmarks-table"), "machines": list(machines)}
+
+
+def _moved(sources: Sources, drawn: Mapping[str, str]) -> Shown | None:
+    machines = list(sources.ratios.values())
+    kept = ("value", "low", "high", "commit")
+    source = [
+        [machine_name(rows[0]), [[what, [[row[name] for name in kept] for row in each]] for what, each in moves]]
+        for rows in machines
+        if (moves := list(moves_of(rows).items()))
+    ]
+    caption = (
+        "Ratios at each commit at which they were measured, the oldest first, with their quartiles. Below 1, the first"
+        " of the two takes less."
+    )
+    return _figure("moved", caption, source, partial(moved_figure, machines), drawn) if source else None
 
 
 def _machine(name: str, rows: list[Record]) -> Shown:

@@ -9,6 +9,7 @@ from zoo.report.collected import Sources
 from zoo.report.evaluation_page import FIGURES, evaluation_page
 from zoo.report.figures import PLOTS
 from zoo.report.markdown import benchmarks_page, runs_page
+from zoo.report.moved import moved_table
 from zoo.report.plots import plots_of, save_plots
 from zoo.report.report_page import figures_of, render, without_figures
 from zoo.results import COLUMNS, Record
@@ -33,7 +34,8 @@ def write(
     figures = reports / "figures"
     wanted: dict[Path, str] = {}
     if sources.benchmarks:
-        wanted[reports / "benchmarks.md"] = benchmarks_page(list(sources.benchmarks.values()))
+        moved = moved_table(list(sources.ratios.values()))
+        wanted[reports / "benchmarks.md"] = benchmarks_page(list(sources.benchmarks.values()), moved)
     if any(run.scores for run in sources.runs.values()):
         wanted[reports / "runs.md"] = runs_page(sources.runs.values())
     plots = {}

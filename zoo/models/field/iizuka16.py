@@ -14,7 +14,7 @@
 | colorization | 3×3; to twice the size; two 3×3; to twice the size; 3×3  | 1/8 to 1/2  | 128, 64, 64, 32 |
 |              | 3×3, sigmoid: a* and b* from −100 to 100                 | 1/2         | 2        |
 
-Batch normalisation and a ReLU follow each convolution but the last. The convolutions of the low-level network are the
+Batch normalisation and a ReLU follow each layer but the last. The convolutions of the low-level network are the
 same for the image and for the global features. Each of the two has batch normalisation of its own: a picture brought
 to 224² has other statistics. Sizes are doubled by repeating pixels.
 
@@ -52,7 +52,7 @@ def network(*, width: float, initializer: str, momentum: float, seed: int, side:
     import keras
 
     from zoo.models.contract import Contract
-    from zoo.models.layers import CropLike, LabToUV, PadToMultiple, ResizeTo
+    from zoo.models.layers import CropLike, LabToUV, PadToMultiple, RepeatPixels, ResizeTo
     from zoo.models.model import ColorizationModel
 
     stages = Stages(width=width, initializer=initializer, momentum=momentum, seed=seed)
@@ -67,10 +67,10 @@ def network(*, width: float, initializer: str, momentum: float, seed: int, side:
         x = stages.block(x, channels, 3, name)
     x = _fused(stages, x, _global(stages, low(preprocess(whole), "global_low"), side // GLOBAL_STRIDE))
     x = stages.block(x, 128, 3, "color1")
-    x = keras.layers.UpSampling2D(2, name="color1_up")(x)
+    x = RepeatPixels(name="color1_up")(x)
     for name in ("color2", "color3"):
         x = stages.block(x, 64, 3, name)
-    x = keras.layers.UpSampling2D(2, name="color3_up")(x)
+    x = RepeatPixels(name="color3_up")(x)
     x = stages.block(x, 32, 3, "color4")
     x = stages.last(x, 2, "head_sigmoid", size=3, activation="sigmoid")
     ab = keras.layers.Rescaling(2 * AB_MAX, -AB_MAX, name="head_ab", dtype="float32")(x)
@@ -118,8 +118,9 @@ def _global(stages: Stages, x: Any, cells: int) -> Any:
     for index, (channels, size) in enumerate(((1024, cells), (512, 1), (256, 1)), start=1):
         name = f"global_dense{index}"
         x = keras.layers.Conv2D(
-            stages.channels(channels), size, activation="relu", kernel_initializer=stages.kernel(name), name=name
+            stages.channels(channels), size, use_bias=False, kernel_initializer=stages.kernel(name), name=name
         )(x)
+        x = stages.activated(x, name)
     return x
 
 

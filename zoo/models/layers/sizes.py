@@ -175,7 +175,7 @@ class ResizeTo(keras.layers.Layer):
         """What `size` rows are multiplied by, (side, size)."""
         ratio = ops.cast(size, "float32") / self.side
         centers = (ops.cast(ops.arange(self.side), "float32") + 0.5) * ratio - 0.5
-        away = ops.abs(ops.clip(centers, 0.0, ratio * self.side - 1)[:, None] - ops.cast(ops.arange(size), "float32"))
+        away = ops.abs(centers[:, None] - ops.cast(ops.arange(size), "float32"))
         weights = ops.maximum(1.0 - away / ops.maximum(ratio, 1.0), 0.0)
         return ops.cast(weights / ops.sum(weights, axis=1, keepdims=True), dtype)
 
@@ -184,6 +184,23 @@ class ResizeTo(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"side": self.side}
+
+
+@register
+class RepeatPixels(keras.layers.Layer):
+    """Each pixel twice along both axes, the nearest neighbour: (B, H, W, C) to (B, 2H, 2W, C).
+
+    `keras.layers.UpSampling2D` does the same, but forgets the number of channels where sizes are unknown.
+    """
+
+    def call(self, inputs: Any) -> Any:
+        _, height, width, channels = ops.shape(inputs)
+        x = ops.reshape(ops.concatenate([inputs, inputs], axis=-1), (-1, height, 2 * width * channels))
+        return ops.reshape(ops.concatenate([x, x], axis=-1), (-1, 2 * height, 2 * width, channels))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        batch, height, width, channels = input_shape
+        return (batch, _scaled(height, 2), _scaled(width, 2), channels)
 
 
 @register
