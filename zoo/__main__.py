@@ -9,16 +9,16 @@ from zoo.models.encoders import ENCODERS
 from zoo.support.command import Parser, run
 
 COMMANDS = {
-    "train": "train a colouriser and show what it learnt",
-    "evaluate": "show candidates side by side: how good, how colourful, how averaging",
+    "train": "train a model on images, and show what it learnt",
+    "evaluate": "compare models: how near the truth, how colourful, how averaging",
     "colorize": "colour black-and-white pages",
-    "hints": "ask where a user's word is worth most on a page",
+    "hints": "find the places of a page where a colour from you is worth most",
     "data": "list, download, prepare and check data sets",
     "released": "list the weights that come with the package",
-    "convert": "make a model of weights that a paper's authors published",
-    "export": "write a model for other runtimes",
-    "gallery": "show pages that a rule chooses, as each model colours them",
-    "report": "make reports of results, and compare two results",
+    "convert": "turn weights that a paper's authors published into a model of the zoo",
+    "export": "write a model for ONNX Runtime, LiteRT or TensorFlow",
+    "gallery": "show pages of a data set in every model's colours",
+    "report": "make a report of results, or compare two of them",
 }
 """What each module of the package that is a command does."""
 
@@ -51,7 +51,7 @@ def command_module(name: str) -> ModuleType:
 
 def parser() -> Parser:
     """The command line, without the commands' own."""
-    p = Parser("", description="Lists the models of the zoo, or runs a command. Each has --help.")
+    p = Parser("", description="Lists the models of the zoo, or runs a command. `zoo COMMAND --help` explains it.")
     p.add_argument("--version", action="version", version=zoo.__version__)
     commands = p.add_subparsers(metavar="COMMAND")
     for name, words in COMMANDS.items():

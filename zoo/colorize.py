@@ -43,15 +43,15 @@ def parser() -> Parser:
     p = Parser(
         "colorize",
         usage="%(prog)s [MODEL] INPUT [INPUT …] -o OUT [options]",
-        description="Colours black-and-white pages. Every page keeps its luma: in PNG, all but the rounding.",
-        epilog="A call that was interrupted goes on where it stopped; pages that are there already stay as they are.",
+        description="Colours black-and-white pages. A page keeps its luma: how light and dark it is.",
+        epilog="The same command goes on where it was interrupted. Pages that are there already stay as they are.",
     )
     p.add_argument(
         "model",
         metavar="MODEL",
-        help="a run directory, a .keras file, or the name of a model with released weights, as classifier or"
-        f" classifier:procedural (python -m zoo.released list shows all); left out, {DEFAULT_MODEL}, or"
-        f" {GUIDED_MODEL} with --hints, --sheet, --palette or --reference",
+        help="a run directory, a .keras file, or a model that is released with weights, as classifier or"
+        f" classifier:procedural (zoo released list shows all). Without MODEL it is {DEFAULT_MODEL}, or {GUIDED_MODEL}"
+        " with --hints, --sheet, --palette or --reference",
     )
     p.add_argument(
         "inputs",
@@ -59,6 +59,12 @@ def parser() -> Parser:
         nargs="*",
         help="images, folders, patterns in quotes, .cbz or .zip archives, PDF files",
     )
+    colours = p.add_argument_group("the colours")
+    said = p.add_argument_group("your word")
+    scanned = p.add_argument_group("the pages")
+    network = p.add_argument_group("the network")
+    written = p.add_argument_group("what is written")
+    tried = p.add_argument_group("a preview")
     p.add_argument(
         "-o",
         "--out",
@@ -67,121 +73,126 @@ def parser() -> Parser:
         required=True,
         help="a folder, a .cbz, .zip or .pdf file or, of one page, an image file",
     )
-    p.add_argument(
+    colours.add_argument(
         "--decode",
         metavar="NAME[:T]",
-        help=f"of a classifier: {', '.join(DECODERS)}, with a temperature as in sample:0.5, and +coherent for one"
-        " colour a region of even luma and alike answers, or +flat for that where it is flat or evenly shaded (default:"
-        f" {PAGE_DECODER}; {WHOLE_DECODER} of a model that sees pictures whole, such as {DEFAULT_MODEL})",
+        help=f"how a classifier's distribution becomes a colour: {', '.join(DECODERS)}; with a temperature, as"
+        " sample:0.5; with +coherent one colour for each region, with +flat only for flat and evenly shaded ones"
+        f" (default: {PAGE_DECODER}; {WHOLE_DECODER} of a model that sees pictures whole, such as {DEFAULT_MODEL})",
     )
-    p.add_argument("--seed", type=int, default=0, help="of sampled colours")
-    p.add_argument(
+    colours.add_argument("--seed", type=int, default=0, help="of the decoder sample: another seed, other colours")
+    colours.add_argument(
         "--samples",
         type=int,
         default=1,
         metavar="N",
-        help="colour every page N times: NAME-1 with the seed --seed, NAME-2 with the next, …",
+        help="colour every page N times, as NAME-1, NAME-2, …, with seeds from --seed on",
     )
-    p.add_argument(
+    network.add_argument(
         "--side",
         type=int,
         metavar="PIXELS",
-        help="the longer side of what the network sees; the page keeps its size (default: what the model was trained"
-        f" at, {SIDE} of one that was trained on crops)",
+        help="show the network the page with a longer side of PIXELS; the result keeps the page's size (default: the"
+        f" size that the model was trained at, or {SIDE})",
     )
-    p.add_argument(
+    network.add_argument(
         "--panels",
         action=argparse.BooleanOptionalAction,
-        help="show the network each panel of a page as a picture of its own (default: if it was trained to see pictures"
+        help="also show the network each panel of a page by itself (default: if the model was trained to see pictures"
         " whole)",
     )
-    p.add_argument(
+    network.add_argument(
         "--upsampling",
         choices=("edges", "bilinear"),
         default="edges",
-        help="how colours get to the page's size: along ink lines, or across them, which is faster",
+        help="how colours are brought to the page's size: along ink lines (edges), or faster and across them"
+        " (bilinear)",
     )
-    p.add_argument(
-        "--descreen", type=float, metavar="PIXELS", help="smooth away a screen of this period in what the network sees"
+    scanned.add_argument(
+        "--descreen",
+        type=float,
+        metavar="PIXELS",
+        help="smooth away screentone whose dots are PIXELS apart, for the network",
     )
-    p.add_argument(
-        "--white-paper", action="store_true", help="make paper that is grey or stained white, in the result too"
+    scanned.add_argument(
+        "--white-paper", action="store_true", help="turn grey or stained paper white, in the result too"
     )
-    p.add_argument(
+    colours.add_argument(
         "--headroom",
         type=float,
         default=0.0,
         metavar="SHARE",
-        help="let light areas get darker by up to this, so that colours fit into them: for line art and 1-bit scans,"
-        " 0.2 or so; at 0 luma is kept",
+        help="let light areas get darker by up to this share, to make room for colours: about 0.2 for line art and"
+        " 1-bit scans",
     )
-    p.add_argument(
+    said.add_argument(
         "--hints",
         type=Path,
         metavar="FILE|FOLDER",
-        help="colours at places of a page, which alike places follow: a CSV or JSON file of x, y and colour, or a PNG"
-        " of the page's size, transparent where nothing is said; of several pages a folder with such a file NAME for"
-        " the page NAME",
+        help="colours at places of a page: a CSV or JSON file of x, y and colour, or a PNG of the page's size that is"
+        " transparent elsewhere. For several pages, a folder with such a file NAME for each page NAME",
     )
-    p.add_argument(
+    said.add_argument(
         "--carry-hints",
         action="store_true",
-        help="alike places of all pages take the hints of each page, not its own alone",
+        help="use the hints of every page on all pages",
     )
-    p.add_argument(
+    said.add_argument(
         "--sheet",
         type=Path,
         metavar="FILE.json",
-        help="one colour for what is alike on all pages: at first the sheet is written, and a picture of it; change a"
-        " colour there, and the same command colours the book anew",
+        help="give what is alike on all pages one colour. The first call writes the sheet and a picture of it; change"
+        " a colour there, and the same command colours the book anew",
     )
-    p.add_argument(
+    said.add_argument(
         "--palette",
         metavar="COLOURS|FILE",
-        help="choose among these colours alone: as '#c33,#2a6', a GIMP palette (.gpl), or a coloured page",
+        help="use these colours alone: '#c33,#2a6', a GIMP palette (.gpl), or those of a coloured page",
     )
-    p.add_argument(
+    said.add_argument(
         "--reference",
         metavar="PAGE",
         nargs="+",
         default=[],
-        help="coloured pages of the same work, whose colours alike places take",
+        help="take the colours of these coloured pages of the same work",
     )
-    p.add_argument("--desaturate", action="store_true", help="colour pages anew that have colours")
-    p.add_argument("--format", choices=("png", "jpg", "webp"), help="of the images in a folder or book (default: png)")
-    p.add_argument("--quality", type=int, default=92, help="of jpg and webp")
-    p.add_argument(
+    scanned.add_argument("--desaturate", action="store_true", help="colour pages that have colours already")
+    written.add_argument(
+        "--format", choices=("png", "jpg", "webp"), help="of the images in a folder or book (default: png)"
+    )
+    written.add_argument("--quality", type=int, default=92, help="of jpg and webp")
+    written.add_argument(
         "--summary",
         action="store_true",
-        help="also write NAME-summary, unless OUT is a book: grey, colour and, with --desaturate, truth",
+        help="also write NAME-summary: grey, coloured and, with --desaturate, as it was",
     )
-    p.add_argument(
+    tried.add_argument(
         "--preview",
         type=int,
         metavar="N",
-        help="instead, write one picture OUT: N pages, evenly through the book, as the likely choices of model, decoder"
-        " and side colour them; the command of each, and the time a page takes, are printed",
+        help="write one picture OUT instead: N pages of the book in the likely choices of model, decoder and side, with"
+        " the command of each",
     )
-    p.add_argument(
+    tried.add_argument(
         "--preview-models",
         metavar="NAMES",
-        help=f"of a preview: further models (default: {','.join(PREVIEWED)})",
+        help=f"the models of a preview (default: {','.join(PREVIEWED)})",
     )
-    p.add_argument(
+    written.add_argument(
         "--shard",
         metavar="I/N",
-        help="colour every N-th page alone, from the I-th on: 1/N to N/N fill one folder together, on as many machines",
+        help="colour only every N-th page, from the I-th on: calls of 1/N to N/N fill one folder together",
     )
-    p.add_argument("--overwrite", action="store_true", help="make anew what is there already")
-    p.add_argument(
+    written.add_argument("--overwrite", action="store_true", help="replace pages that are there already")
+    network.add_argument(
         "--runtime",
         choices=RUNTIMES,
         default="auto",
         help="what computes the network. onnx: ONNX Runtime, which starts faster; the first call prepares the model and"
         " keeps it. auto: onnx if the model is prepared already, otherwise tensorflow",
     )
-    p.add_argument("--batch-size", type=int, default=BATCH, help="pages computed at a time")
-    p.add_argument("--json", action="store_true", help="print what was done as JSON")
+    network.add_argument("--batch-size", type=int, default=BATCH, help="how many pages to compute at a time")
+    written.add_argument("--json", action="store_true", help="print what was done as JSON")
     return p
 
 
@@ -211,15 +222,17 @@ def colorize(arguments: argparse.Namespace) -> None:
             Decoder.parse(arguments.decode)
     shard = _shard(arguments)
     if arguments.preview is not None and arguments.runtime == "onnx":
-        raise UsageError("--runtime onnx is not of a preview, which compares models: leave one of them out")
+        raise UsageError("--runtime onnx and --preview do not go together: leave one of them out")
     if arguments.preview is None and arguments.preview_models is not None:
-        raise UsageError("--preview-models is of a preview: give --preview N as well")
+        raise UsageError("--preview-models needs --preview N: give both")
     if arguments.preview is not None:
         for name in ("hints", "sheet", "palette", "reference"):
             if getattr(arguments, name):
-                raise UsageError(f"--{name} is not of a preview, which compares models: leave one of them out")
+                raise UsageError(
+                    f"--{name} and --preview do not go together, since a preview compares models: leave one of them out"
+                )
     if arguments.carry_hints and not arguments.hints:
-        raise UsageError("--carry-hints is of hints: give --hints as well")
+        raise UsageError("--carry-hints needs --hints: give both")
     if arguments.sheet and arguments.sheet.suffix.lower() != ".json":
         raise UsageError(f"--sheet {arguments.sheet}: give a name that ends in .json")
     if arguments.sheet and not arguments.sheet.parent.is_dir():
@@ -248,7 +261,7 @@ def _shard(arguments: argparse.Namespace) -> slice:
     if not found or not 1 <= int(found[1]) <= int(found[2]):
         raise UsageError(f"--shard takes I/N, as 1/4 to 4/4, not {arguments.shard!r}")
     if arguments.preview is not None:
-        raise UsageError("--shard is not of a preview: leave one of them out")
+        raise UsageError("--shard and --preview do not go together: leave one of them out")
     if arguments.out.suffix.lower() in BOOKS:
         raise UsageError(f"--shard: shards fill a folder, and {arguments.out} is one file; give a folder")
     if arguments.sheet and not arguments.sheet.exists():

@@ -15,14 +15,19 @@ def parser() -> Parser:
     files = "\n".join(f"  {name:12} {each.file}, {each.url}" for name, each in PUBLISHED.items())
     p = Parser(
         "convert",
-        description="Makes a model of the zoo of weights that its authors published for PyTorch, which is not needed."
-        " Nothing in the file is run, and every tensor of it is accounted for.",
+        description="Turns weights that a paper's authors published for PyTorch into a model of the zoo. PyTorch is not"
+        " needed. Nothing in the file is run, and every tensor of it is accounted for.",
         epilog=f"published weights:\n{files}",
     )
     p.add_argument("model", choices=PUBLISHED, metavar="NAME", help=f"one of {', '.join(PUBLISHED)}")
-    p.add_argument("file", type=Path, metavar="FILE", help="of torch.save (.pth, .pt, .bin), or a .safetensors file")
+    p.add_argument("file", type=Path, metavar="FILE", help="the published file: .pth, .pt, .bin or .safetensors")
     p.add_argument(
-        "-o", "--out", type=Path, required=True, metavar="MODEL.keras", help="where to; other commands take such a file"
+        "-o",
+        "--out",
+        type=Path,
+        required=True,
+        metavar="MODEL.keras",
+        help="the model to write; other commands take it",
     )
     p.add_argument("--overwrite", action="store_true", help="replace a file that is there")
     return p

@@ -25,8 +25,8 @@ def parser() -> Parser:
     """The command line."""
     p = Parser(
         "evaluate",
-        description="Colours the images of a split with every candidate, and prints metrics beside the truth's, the"
-        " grey image's and the mean colour's.",
+        description="Colours images with every candidate, and prints their metrics beside those of the truth, the grey"
+        " image and the mean colour.",
         epilog="oracles, on drawn pages only: conditional mean, mode, sampler, faded truth, saturated mean",
     )
     p.add_argument(
@@ -34,9 +34,9 @@ def parser() -> Parser:
         nargs="*",
         type=lambda word: word.removesuffix(ORACLE),
         metavar="CANDIDATE",
-        help="a run directory, a .keras file, the name of a model with released weights, or of an oracle; or what is"
-        " not of this zoo, as onnx:FILE, files:DIR of coloured pictures, or python:MODULE:FUNCTION, which runs that"
-        " code; NAME=onnx:FILE and so on give it a name",
+        help="a run directory, a .keras file, a model that is released with weights, or an oracle. Of other projects:"
+        " onnx:FILE, files:DIR (pictures that are coloured already), or python:MODULE:FUNCTION, which runs that code;"
+        " with a name in front, NAME=onnx:FILE",
     )
     p.add_argument(
         "--data",
@@ -47,8 +47,8 @@ def parser() -> Parser:
     p.add_argument(
         "--task",
         metavar="NAME@VERSION",
-        help="what to evaluate on, written down once: data, split, sizes, decoders and seed, of"
-        f" {', '.join(list_tasks())}; with --data PATH where the images lie elsewhere",
+        help=f"evaluate as a task says (data, split, sizes, decoders, seed): {', '.join(list_tasks())}; with --data"
+        " PATH if its images are elsewhere",
     )
     p.add_argument("--split", choices=SPLITS, default="test", help="of the data set")
     p.add_argument(
@@ -57,27 +57,27 @@ def parser() -> Parser:
         help=f"a classifier's decoders, of {', '.join(DECODERS)}; with a temperature, annealed:0.2 or sample:0.5,"
         f" and +coherent for one colour a region of even luma and alike answers (default: {DEFAULT_DECODERS})",
     )
-    p.add_argument("--seed", type=int, default=0, help="of sampling")
+    p.add_argument("--seed", type=int, default=0, help="of what is drawn at random: samples, and places of hints")
     p.add_argument("--limit", type=int, metavar="N", help="no more than the first N images")
     p.add_argument(
         "--max-side",
         type=int,
         default=1024,
         metavar="PIXELS",
-        help="of larger images the middle part of this size",
+        help="cut larger images to their middle part of this side",
     )
     p.add_argument(
         "--hints",
         metavar="COUNTS",
-        help="instead, what hints of the truth's colours buy: so many on each page, as 0,1,5,10, or on drawn pages one"
-        " for each class or object; models by their page decoder, beside ways to spread hints that need no learning",
+        help="measure instead what hints buy. COUNTS are numbers of hints a page, as 0,1,5,10; on drawn pages also"
+        " class or object, for one hint each. Ways to spread hints without a network stand beside",
     )
     p.add_argument(
         "--places",
         type=lambda word: {"oracle": "error"}.get(word, word),  # its name until 0.1.0
         choices=("random", "rank", "error"),
         default="random",
-        help="of hints: anywhere, where zoo hints asks, or where the first model errs most",
+        help="where hints are: anywhere, where zoo hints asks (rank), or where the first model errs most (error)",
     )
     p.add_argument(
         "-o",
@@ -87,7 +87,7 @@ def parser() -> Parser:
         help="write results.json with every image's values, a sheet of pictures, and plots",
     )
     p.add_argument("--json", action="store_true", help="print the results as JSON instead of tables")
-    p.add_argument("--gallery", type=Path, metavar="DIR", help="write a gallery of pages that a rule chooses, too")
+    p.add_argument("--gallery", type=Path, metavar="DIR", help="also write a gallery: whole pages that a rule chooses")
     add_options(p)
     return p
 
@@ -106,13 +106,13 @@ def evaluate(arguments: argparse.Namespace) -> None:
     shown = {name: getattr(arguments, name) for name in OPTIONS}
     changed = [name for name, value in shown.items() if value != parser().get_default(name)]
     if changed and not arguments.gallery:
-        raise UsageError(f"--{changed[0]} is of a gallery: give --gallery DIR as well")
+        raise UsageError(f"--{changed[0]} needs --gallery DIR: give both")
     gallery = Gallery(arguments.gallery, **shown) if arguments.gallery else None
     if arguments.hints is not None:
         with_hints(arguments)
         return
     if arguments.places != "random":
-        raise UsageError(f"--places {arguments.places} is of hints: give --hints as well")
+        raise UsageError(f"--places {arguments.places} needs --hints: give both")
 
     from zoo.data.dataset import open_dataset
     from zoo.data.drawn.procedural import CLASSES
@@ -230,7 +230,7 @@ def settled(arguments: argparse.Namespace) -> Task:
     task, defaults = get_task(arguments.task), parser()
     task.check_versions()
     if arguments.hints is not None:
-        raise UsageError("--hints is of no task: leave --task out")
+        raise UsageError("--hints and --task do not go together: leave one of them out")
     for option in SETTLED:
         if getattr(arguments, option) != defaults.get_default(option):
             flag = f"--{option.replace('_', '-')}"
@@ -245,7 +245,7 @@ def settled(arguments: argparse.Namespace) -> Task:
 def with_hints(arguments: argparse.Namespace) -> None:
     """Runs `--hints`."""
     if arguments.gallery is not None:
-        raise UsageError("--gallery is not of hints: leave one of them out")
+        raise UsageError("--gallery and --hints do not go together: leave one of them out")
     from zoo.data.dataset import open_dataset
     from zoo.evaluation.candidates import BASELINES, check
     from zoo.evaluation.foreign import is_foreign

@@ -16,8 +16,8 @@ def parser() -> Parser:
     """The command line."""
     p = Parser(
         "gallery",
-        description="Colours pages of a split that a rule chooses, and shows each in grey, in every model's colours and"
-        f" as it is. The rule: {RULE}.",
+        description="Shows pages of a data set in grey, in every model's colours, and as they are. A rule chooses the"
+        f" pages: {RULE}.",
     )
     p.add_argument(
         "models",
@@ -30,8 +30,10 @@ def parser() -> Parser:
     p.add_argument(
         "--decode", metavar="NAMES", help=f"a classifier's decoders, a column each (default: {DEFAULT_DECODERS})"
     )
-    p.add_argument("--seed", type=int, default=0, help="of sampling")
-    p.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="a picture a page, and gallery.json")
+    p.add_argument("--seed", type=int, default=0, help="of the decoder sample")
+    p.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="DIR", help="write a picture for each page, and gallery.json"
+    )
     add_options(p)
     return p
 

@@ -17,19 +17,19 @@ def parser() -> Parser:
     p = Parser(
         "hints",
         usage="%(prog)s [MODEL] PAGE -o OUT.json [options]",
-        description="Lists the regions of a page whose colour is worth asking for, with the most probable colours of"
-        " each, as a file of hints whose colours are left open, and as a picture beside it with numbered places.",
+        description="Finds the regions of a page where a colour from you is worth most. Writes them to a file with"
+        " their most probable colours, and a picture with numbered places beside it.",
         epilog="Fill in the colours that you know, leave the others null, and give the file to zoo colorize --hints.",
     )
-    p.add_argument("model", metavar="MODEL", help=f"as zoo colorize takes it; left out, {GUIDED_MODEL}")
+    p.add_argument("model", metavar="MODEL", help=f"as in zoo colorize; without it, {GUIDED_MODEL}")
     p.add_argument("page", metavar="PAGE", nargs="?", help="an image")
     p.add_argument(
-        "-o", "--out", metavar="OUT", type=Path, required=True, help="a .json file; OUT-places.jpg comes beside it"
+        "-o", "--out", metavar="OUT", type=Path, required=True, help="a .json file; the picture is OUT-places.jpg"
     )
-    p.add_argument("--count", type=int, default=12, metavar="N", help="how many regions at most")
-    p.add_argument("--side", type=int, metavar="PIXELS", help="as zoo colorize takes it")
-    p.add_argument("--desaturate", action="store_true", help="ask about a page that has colours, too")
-    p.add_argument("--overwrite", action="store_true", help="write anew what is there already")
+    p.add_argument("--count", type=int, default=12, metavar="N", help="at most so many regions")
+    p.add_argument("--side", type=int, metavar="PIXELS", help="as in zoo colorize")
+    p.add_argument("--desaturate", action="store_true", help="take a page that has colours already")
+    p.add_argument("--overwrite", action="store_true", help="replace files that are there already")
     p.add_argument("--json", action="store_true", help="print the list as JSON too")
     return p
 

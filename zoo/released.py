@@ -34,22 +34,27 @@ def parser() -> Parser:
     """The command line."""
     p = Parser(
         "released",
-        description="Lists the weights that come with the package, or makes such weights of a run.",
+        description="Lists the weights that come with the package, or turns a run into such weights.",
     )
     commands = p.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    lister = commands.add_parser("list", help="what there is")
-    lister.add_argument("model", nargs="?", help="of one model")
-    adder = commands.add_parser("add", help="make weights of a finished run")
-    adder.add_argument("run", type=Path, metavar="RUN")
-    adder.add_argument("name", metavar="NAME", help="what weights= takes")
+    lister = commands.add_parser(
+        "list", help="list the weights", description="Lists the weights, what they were trained on, and their licences."
+    )
+    lister.add_argument("model", nargs="?", help="only the weights of this model")
+    adder = commands.add_parser(
+        "add",
+        help="turn a finished run into weights of the package",
+        description="Turns a finished run into weights that come with the package, in a clone of it.",
+    )
+    adder.add_argument("run", type=Path, metavar="RUN", help="a run directory")
+    adder.add_argument("name", metavar="NAME", help="what to call them: zoo.create(MODEL, weights=NAME)")
     adder.add_argument(
         "--last",
         action="store_true",
-        help="of its last model, not its best one: the loss of a classifier that is surer of itself may rise while its"
-        " colours get nearer",
+        help="take the run's last model, not the one with the nearest colours",
     )
     adder.add_argument("--data", required=True, help="what they were trained on")
-    adder.add_argument("--attribution", required=True, help="whom the licences of the data want named")
+    adder.add_argument("--attribution", required=True, help="whom to credit, as the licences of the data ask")
     adder.add_argument("--licence", required=True, help="of the weights")
     return p
 

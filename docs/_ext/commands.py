@@ -102,22 +102,6 @@ def arguments(parser: argparse.ArgumentParser) -> list[nodes.Node]:
     return found
 
 
-def usage(parser: argparse.ArgumentParser) -> str:
-    """How a command is called, with the options that it cannot do without."""
-    if parser.usage:
-        return parser.format_usage().partition(": ")[2].strip()
-    formatter = parser._get_formatter()
-    words = [parser.prog]
-    for action in parser._actions:
-        if action.option_strings and action.required:
-            words += [action.option_strings[-1], formatter._format_args(action, action.dest.upper())]
-        elif isinstance(action, argparse._SubParsersAction):
-            words.append(str(action.metavar or "COMMAND"))
-        elif not action.option_strings:
-            words.append(formatter._format_args(action, action.dest))
-    return " ".join([*words, "[options]"])
-
-
 class Commands(SphinxDirective):
     """The reference of all commands."""
 
@@ -130,7 +114,7 @@ class Commands(SphinxDirective):
         section = nodes.section("", nodes.title("", parser.prog), names=[parser.prog], ids=[nodes.make_id(parser.prog)])
         self.state.document.note_explicit_target(section, section)
         section += prose(parser.description or "")
-        shown = usage(parser)
+        shown = parser.format_usage().partition(": ")[2].rstrip("\n")
         section += nodes.literal_block(shown, shown, language="none")
         section += arguments(parser)
         section += prose(parser.epilog or "")

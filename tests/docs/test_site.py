@@ -68,9 +68,6 @@ def test_the_reference_has_every_command_and_flag():
         found = commands.parsers()
         assert [parser.prog for parser in found] == [f"zoo {name}" for name in commands.COMMANDS]
         assert sum(check(parser) for parser in found) > len(found) + 5  # some have commands of their own
-        by_name = {parser.prog: parser for parser in found}
-        assert commands.usage(by_name["zoo train"]) == "zoo train [MODEL] [options]"
-        assert commands.usage(by_name["zoo export"]).startswith("zoo export MODEL --format {onnx,")
 
 
 @pytest.mark.needs("sphinx")

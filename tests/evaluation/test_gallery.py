@@ -99,7 +99,7 @@ def test_an_evaluation_writes_the_same_gallery(pages, models, tmp_path, capsys) 
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["{models}/residual.keras", "--pages", "3"], "--pages is of a gallery: give --gallery DIR as well"),
+        (["{models}/residual.keras", "--pages", "3"], "--pages needs --gallery DIR: give both"),
         (["--gallery", "{out}"], "--gallery: none of the candidates is a model"),
         (["{models}/residual.keras", "--gallery", "{models}"], "holds something else than a gallery"),
         (["{models}/residual.keras", "--gallery", "{out}", "--headroom", "2"], "--headroom must be in 0"),

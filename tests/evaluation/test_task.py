@@ -44,7 +44,7 @@ def test_another_version_of_a_metric_is_refused(capsys, monkeypatch):
         (["--task", "drawn@1", "--limit", "3"], "--limit is the task's to decide"),
         (["--task", "drawn@1", "--max-side", "64"], "--max-side is the task's to decide"),
         (["--task", "drawn@1", "--decode", "mode"], "--decode is the task's to decide"),
-        (["--task", "drawn@1", "--hints", "1"], "--hints is of no task"),
+        (["--task", "drawn@1", "--hints", "1"], "--hints and --task do not go together"),
         (["--task", "comics@1", "--data", "procedural-objects"], "holds other images than comics-open"),
     ],
 )

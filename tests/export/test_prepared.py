@@ -145,7 +145,7 @@ def test_a_preview_takes_no_runtime(tmp_path, model, capsys):
     flags = ["--preview", "1", "--runtime", "onnx"]
     code, _, err = run(capsys, model, tmp_path / "page.png", "-o", tmp_path / "sheet.png", *flags)
     assert code == 2
-    assert "--runtime onnx is not of a preview" in err
+    assert "--runtime onnx and --preview do not go together" in err
 
 
 def test_a_killed_preparation_leaves_nothing_that_counts(tmp_path, model, monkeypatch):

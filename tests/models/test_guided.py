@@ -388,9 +388,9 @@ def test_the_loss_of_expectations():
 
 def test_rebalancing_is_of_another_loss():
     flags = {"loss": "expectation", "rebalance": 0.5}
-    with pytest.raises(UsageError, match=r"--rebalance is of the loss cross_entropy: leave it out with --loss expect"):
+    with pytest.raises(UsageError, match=r"--rebalance needs --loss cross_entropy: leave it out with --loss expect"):
         resolve("classifier", "quick", flags, {})
-    with pytest.raises(UsageError, match=r"--rebalance is of the loss cross_entropy"):
+    with pytest.raises(UsageError, match=r"--rebalance needs --loss cross_entropy"):
         resolve("guided", "guide", {"rebalance": 0.5}, {}, read_start("context", "guided"))
     assert resolve("classifier", "quick", flags | {"loss": "cross_entropy"}, {}).rebalance == 0.5
     assert resolve("guided", "guide", {}, {}, read_start("context", "guided")).loss == "expectation"

@@ -132,9 +132,9 @@ def test_help_shows_defaults_that_say_something(capsys):
         with pytest.raises(SystemExit):
             zoo.__main__.main([*words, "--help"])
         shown[words[-1]] = " ".join(capsys.readouterr().out.split())
-    assert "the page keeps its size (default: what the model was trained at, 1024 of one" in shown["colorize"]
-    assert "larger pages are reduced to this (default: 1024)" in shown["prepare"]
-    assert "of sampling (default: 0)" in shown["evaluate"]
+    assert "keeps the page's size (default: the size that the model was trained at, or 1024)" in shown["colorize"]
+    assert "reduce larger pages to this longer side (default: 1024)" in shown["prepare"]
+    assert "samples, and places of hints (default: 0)" in shown["evaluate"]
     assert "a .toml file (default: quick; with --from finetune)" in shown["train"]
     for text in shown.values():
         assert not re.search(r"default: (None|False|\[\]|)\)", text)

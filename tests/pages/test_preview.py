@@ -110,7 +110,7 @@ def test_a_preview_holds_a_page_at_a_time(models):
     [
         (["-o", "out", "--preview", 2], "give -o NAME.png"),
         (["-o", "out.png", "--preview", 0], "1 to 100, not 0"),
-        (["-o", "out.png", "--preview-models", "residual"], "give --preview N"),
+        (["-o", "out.png", "--preview-models", "residual"], "--preview-models needs --preview N"),
     ],
 )
 def test_what_a_preview_refuses(capsys, models, tmp_path, monkeypatch, options, message):

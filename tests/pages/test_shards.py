@@ -74,7 +74,7 @@ def test_what_is_no_shard_is_refused(tmp_path, models, pages, shard, capsys):
     ("words", "message"),
     [
         (["-o", "book.cbz"], "--shard: shards fill a folder, and {}/book.cbz is one file; give a folder"),
-        (["-o", "sheet.png", "--preview", "2"], "--shard is not of a preview"),
+        (["-o", "sheet.png", "--preview", "2"], "--shard and --preview do not go together"),
         (["-o", "out", "--sheet", "colors.json"], "make it by a call without --shard"),
     ],
 )

@@ -358,7 +358,7 @@ def test_a_carried_hint_that_changes_makes_all_pages_anew(book, model, capsys, t
 def test_hints_are_carried_if_there_are_any(book, model, capsys, tmp_path):
     code, _, err = run(capsys, model, book, "-o", tmp_path / "out", "--carry-hints")
     assert code == 2
-    assert "--carry-hints is of hints: give --hints as well" in err
+    assert "--carry-hints needs --hints: give both" in err
     assert not (tmp_path / "out").exists()
 
 

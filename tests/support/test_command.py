@@ -54,3 +54,27 @@ def test_a_message_that_no_screen_would_hold_is_cut(capsys):
     message = capsys.readouterr().err
     assert len(message) < 3000
     assert message.endswith("there is no such file\n")
+
+
+def test_of_many_options_usage_names_those_that_are_needed(capsys):
+    parser = Parser(prog="zoo try")
+    parser.add_argument("model", metavar="MODEL")
+    for number in range(5):
+        parser.add_argument(f"--flag{number}")
+    assert "[--flag0 FLAG0]" in parser.format_usage()
+    parser.add_argument("-o", "--out", metavar="OUT", required=True)
+    assert parser.format_usage() == "usage: zoo try MODEL --out OUT [options]\n"
+    assert "--flag4" in parser.format_help()
+    with pytest.raises(SystemExit):
+        parser.parse_args(["m", "--flga1", "x"])
+    assert len(capsys.readouterr().err.splitlines()) == 2
+    assert Parser(prog="zoo try", usage="%(prog)s [MODEL] PAGE").format_usage() == "usage: zoo try [MODEL] PAGE\n"
+
+
+def test_what_is_said_of_a_name_goes_on_below_itself():
+    parser = Parser(prog="zoo try", epilog="models:\n  one  " + "word " * 30 + "\n\nMore.")
+    lines = parser.format_help().splitlines()
+    start = lines.index("models:")
+    assert lines[start + 1].startswith("  one  word")
+    assert lines[start + 2].startswith("       word")
+    assert lines[-1] == "More."

@@ -39,78 +39,78 @@ def parser() -> Parser:
         description="Downloads a data set and prepares its pages, so that --data NAME finds them. Every file is"
         " verified by its SHA-256. The same command goes on where it stopped.",
     )
-    one.add_argument("name", metavar="NAME", help="of the list, or tfds:NAME of TensorFlow Datasets")
+    one.add_argument("name", metavar="NAME", help="a data set of `zoo data list`, or tfds:NAME of TensorFlow Datasets")
     one.add_argument(
         "--to",
         type=Path,
         metavar="DIR",
-        help="instead of the cache; then --data DIR/pages",
+        help="download here instead of to the cache; then use --data DIR/pages",
     )
     one.add_argument(
         "--parallel",
         type=int,
         default=PARALLEL,
         metavar="N",
-        help="downloads at a time, 1 to 16",
+        help="how many downloads at a time, 1 to 16",
     )
     one.set_defaults(command=get_command)
 
     one = commands.add_parser(
         "import",
         help="bring in the images of a data set that is not distributed",
-        description="Copies the images of a data set whose card lists them, or of a union's parts, to the cache: --data"
-        " NAME finds them there. Files are known by their SHA-256, whatever their names and whatever lies beside them."
-        " Copies nothing if an image is missing.",
+        description="Copies the images of a data set that is not distributed from a folder of yours to the cache, where"
+        " --data NAME finds them. Images are known by their SHA-256, whatever they are called. If one is missing,"
+        " nothing is copied.",
     )
-    one.add_argument("name", metavar="NAME", help="of the list")
+    one.add_argument("name", metavar="NAME", help="a data set of `zoo data list`")
     one.add_argument("source", type=Path, metavar="DIR", help="a folder with its sub-folders, or a .zip file")
     one.set_defaults(command=import_command)
 
     one = commands.add_parser(
         "prepare",
         help="make a data set of your own pages",
-        description="Makes small JPEGs (baseline, 4:2:0) of pages, drops what is grey, small, unreadable or there"
-        " twice, and splits the rest so that no work is in two splits. A work goes to a split by the hash of its name"
-        " and stays there when others are added. The same command goes on where it stopped.",
-        epilog="Pages that look alike are told by a 64-bit hash of their luma; of each such lot the largest stays, and"
+        description="Makes a data set of your pages: small JPEGs (baseline, 4:2:0). Grey, small, unreadable and doubled"
+        " pages are left out. No work is in two splits: the hash of its name decides, so that it stays where it is when"
+        " others are added. The same command goes on where it stopped.",
+        epilog="Pages look alike if the 64-bit hashes of their luma are near. Of each such lot the largest stays, and"
         " so do those in other colours, in the same split. Works that share a tenth of their pages (two at least) count"
         " as one. Colour profiles are not applied: values are taken as sRGB.",
     )
     one.add_argument("sources", nargs="+", type=Path, metavar="SOURCE", help="a folder, a .zip or .cbz archive, a PDF")
-    one.add_argument("target", type=Path, metavar="DIR", help="where to: a new folder, or the one that was begun")
-    one.add_argument("--quality", type=int, help="of the JPEGs, 1 to 95")
-    one.add_argument("--longest", type=int, metavar="PIXELS", help="larger pages are reduced to this")
+    one.add_argument("target", type=Path, metavar="DIR", help="a new folder, or the one that was begun")
+    one.add_argument("--quality", type=int, help="quality of the JPEGs, 1 to 95")
+    one.add_argument("--longest", type=int, metavar="PIXELS", help="reduce larger pages to this longer side")
     one.add_argument(
         "--shortest",
         type=int,
         metavar="PIXELS",
-        help="pages whose shorter side is less, once reduced, are dropped",
+        help="leave out pages whose shorter side, once reduced, is less",
     )
     one.add_argument(
         "--near",
         type=int,
         metavar="BITS",
-        help="near-duplicates are pages whose hashes differ in no more of 64 bits, 0 to 16",
+        help="call pages near-duplicates if their hashes differ in at most BITS of 64 bits, 0 to 16",
     )
     one.add_argument(
         "--group",
         choices=GROUPS,
-        help="what a work is: a top-level folder, an archive or a PDF (default); file: an image, an archive or a PDF;"
-        " none: every page, with what looks like it; split: as none, but pages stay in the split whose folder (train,"
-        " val, test) they are in, less near-duplicates of those in test or val",
+        help="what a work is. folder (default): a top-level folder, an archive or a PDF. file: an image, an archive or"
+        " a PDF. none: every page, with what looks like it. split: as none, but pages stay in the folder train, val or"
+        " test that they are in, less near-duplicates of those in test or val",
     )
-    one.add_argument("--val", type=float, metavar="SHARE", help="of the works")
-    one.add_argument("--test", type=float, metavar="SHARE", help="of the works")
-    one.add_argument("--licence", metavar="TEXT", help="of the pages, for the manifest")
+    one.add_argument("--val", type=float, metavar="SHARE", help="share of the works for validation")
+    one.add_argument("--test", type=float, metavar="SHARE", help="share of the works for testing")
+    one.add_argument("--licence", metavar="TEXT", help="licence of the pages, for the manifest")
     one.set_defaults(command=prepare_command, **asdict(Settings()))
 
     one = commands.add_parser(
         "check",
         help="verify a prepared data set",
-        description="Reads every file of a prepared folder: digests, sizes, and that no page, work or near-duplicate is"
-        " in two splits. Exit code 1 if anything is wrong.",
+        description="Reads every file of a prepared folder, and checks digests, sizes, and that no page, work or"
+        " near-duplicate is in two splits. Exit code 1 if anything is wrong.",
     )
-    one.add_argument("target", type=Path, metavar="DIR")
+    one.add_argument("target", type=Path, metavar="DIR", help="a folder that `zoo data prepare` made")
     one.set_defaults(command=check_command)
     for each in commands.choices.values():
         each.add_argument("--json", action="store_true", help="print JSON instead of a table")

@@ -38,10 +38,11 @@ def add_options(p: argparse.ArgumentParser) -> None:
         type=float,
         default=0.0,
         metavar="LUMA",
-        help="of the scans: how much luma, of 1, may be lowered where a colour does not fit (default: 0)",
+        help="on the scans, let light areas get darker by up to this share of luma, to make room for colours (default:"
+        " 0)",
     )
     group.add_argument(
-        "--strip", type=int, default=4, metavar="N", help="pages on strip.webp, the first ones (default: 4)"
+        "--strip", type=int, default=4, metavar="N", help="how many of the first pages strip.webp shows (default: 4)"
     )
 
 

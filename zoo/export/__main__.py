@@ -31,9 +31,9 @@ def parser() -> Parser:
     """The command line."""
     p = Parser(
         "export",
-        description="Writes a model for other runtimes: luma (B, H, W, 1) in [0, 1] in, U and V (B, H, W, 2) out, the"
-        " decoder of a classifier included, for any batch, height and width. What was written is compared with Keras at"
-        " once, and not kept if it differs.",
+        description="Writes a model for other runtimes, for any batch, height and width. In: luma (B, H, W, 1) in"
+        " [0, 1]. Out: U and V (B, H, W, 2); a classifier's decoder is part of the model. The result is compared with"
+        " Keras at once, and not kept if it differs.",
     )
     p.add_argument(
         "model",
@@ -44,26 +44,26 @@ def parser() -> Parser:
         "--format",
         choices=FORMATS,
         required=True,
-        help="onnx: ONNX Runtime and others; litert: TensorFlow Lite; saved_model: TensorFlow",
+        help="onnx for ONNX Runtime and others, litert for LiteRT (TensorFlow Lite), saved_model for TensorFlow",
     )
     p.add_argument(
         "--decode",
         metavar="NAME[:T]",
-        help=f"a classifier's decoder: {choices()}; {RAW} for the logits (B, H, W, 2, 64). An exported sample takes"
-        " its Gumbel noise (2, 64) as a second input",
+        help=f"a classifier's decoder: {choices()}; or {RAW}, for the logits (B, H, W, 2, 64). A sample takes Gumbel"
+        " noise (2, 64) as a second input",
     )
     p.add_argument(
         "--variant",
         choices=VARIANTS,
         default="float32",
-        help="float16: weights of half the size; int8: of a quarter",
+        help="the format of the weights: float16 takes half the space, int8 a quarter",
     )
     p.add_argument(
         "-o",
         "--out",
         type=Path,
         metavar="PATH",
-        help="where to (default: beside the model's file, named after it, the decoder and the variant)",
+        help="the file or folder to write (default: beside the model, named after it)",
     )
     p.add_argument("--output", dest="out", type=Path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)  # as it was
     p.add_argument("--overwrite", action="store_true", help="replace an earlier export")
@@ -83,7 +83,7 @@ def parser() -> Parser:
         "--max-side",
         type=int,
         metavar="PIXELS",
-        help=f"of larger pages the middle part of this size (default: {MAX_SIDE})",
+        help=f"cut larger pages to their middle part of this side (default: {MAX_SIDE})",
     )
     p.add_argument("--json", action="store_true", help="print the result as JSON instead of a table")
     return p

@@ -15,24 +15,24 @@ from zoo.support.names import printable, suggestion
 
 def parser() -> Parser:
     """The command line."""
-    p = Parser("report", description="Makes reports of results, and compares two results.")
-    commands = p.add_subparsers(dest="command", required=True)
+    p = Parser("report", description="Makes a report of results, or compares two of them.")
+    commands = p.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     def command(name: str, words: str) -> Parser:
         return commands.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.")
 
-    build = command("build", "make pages, tables, figures and index.html of runs and evaluations")
+    build = command("build", "make index.html, pages, tables and figures of runs and evaluations")
     build.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run directory, or an evaluation's --out")
-    build.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="write there")
+    build.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="a directory for the report")
     build.add_argument(
-        "--root", type=Path, default=Path(), help="where reports/results/ is, to show as well (default: here)"
+        "--root", type=Path, default=Path(), help="a project whose reports/results/ to show as well (default: here)"
     )
 
     check = command("check", "say whether results are of a task")
     check.add_argument(
         "results", nargs="+", type=Path, metavar="RESULT", help="a result file, or an evaluation's --out"
     )
-    check.add_argument("--task", required=True, metavar="NAME@VERSION", help=f"of {', '.join(list_tasks())}")
+    check.add_argument("--task", required=True, metavar="NAME@VERSION", help=f"one of {', '.join(list_tasks())}")
 
     compare = command("compare", "put two results side by side, and say what differs by more than chance")
     for letter in "ab":
@@ -40,20 +40,19 @@ def parser() -> Parser:
             letter,
             metavar=letter.upper(),
             help="a result file, a run directory, an evaluation's --out, or a directory of result files; with ::NAME"
-            " only the candidate of that name",
+            " behind it, only the candidate of that name",
         )
     compare.add_argument(
         "--fail-on",
         action="append",
         default=[],
         metavar="METRIC:PERCENT",
-        help="exit with 1 if B is worse in it by more than so many percent, and not by chance (by size alone, where no"
-        " spread is known); may be repeated",
+        help="exit with 1 if B is worse than A in METRIC by more than PERCENT, and not by chance; may be repeated",
     )
-    compare.add_argument("--metric", action="append", default=[], help="only this one; may be repeated")
+    compare.add_argument("--metric", action="append", default=[], help="compare this metric only; may be repeated")
     compare.add_argument("--changed", action="store_true", help="show only what is better, worse or differs")
     compare.add_argument(
-        "--across", action="store_true", help="compare other machines, metric versions and images too, and mark them"
+        "--across", action="store_true", help="compare results of different machines, metric versions or images too"
     )
     form = compare.add_mutually_exclusive_group()
     form.add_argument("--markdown", action="store_true", help="print Markdown, for a pull request")

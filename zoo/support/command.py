@@ -5,6 +5,7 @@ import contextlib
 import errno
 import io
 import os
+import re
 import signal
 import sys
 import textwrap
@@ -38,6 +39,10 @@ def program(command: str) -> str:
     return f"zoo {command}".strip() if Path(sys.argv[0]).stem == "zoo" else f"python -m zoo.{command}".strip(".")
 
 
+MANY = 6
+"""Options from which on the first line of a command's help does not name each of them."""
+
+
 class Parser(argparse.ArgumentParser):
     """A command's parser: it shows every default, takes no abbreviation, and knows the nearest flag and choice.
 
@@ -49,6 +54,24 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, command: str | None = None, **settings: Any) -> None:
         prog = {} if command is None else {"prog": program(command)}
         super().__init__(**{"allow_abbrev": False, "formatter_class": _Help, **prog, **settings})
+
+    @property
+    def usage(self) -> str | None:
+        """How the command is called; of many options those alone that it cannot do without."""
+        if self._usage is not None or sum(bool(each.option_strings) for each in self._actions) <= MANY:
+            return self._usage
+        formatter = self._get_formatter()
+        words = ["%(prog)s"]
+        for action in self._actions:
+            if action.option_strings and action.required:
+                words += [action.option_strings[-1], formatter._format_args(action, action.dest.upper())]
+            elif not action.option_strings:
+                words.append(formatter._format_args(action, action.dest))
+        return " ".join([*words, "[options]"])
+
+    @usage.setter
+    def usage(self, usage: str | None) -> None:
+        self._usage = usage
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """As argparse does, after a look for mistyped flags, which it would name after anything else."""
@@ -90,9 +113,13 @@ class _Help(argparse.HelpFormatter):
         return f"{text} (default: %(default)s)"
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return "\n".join(
-            textwrap.fill(line, width, initial_indent=indent, subsequent_indent=indent) for line in text.splitlines()
-        )
+        found = []
+        for line in text.splitlines():
+            # What is said of a name, as in "  name  meaning", goes on below the meaning.
+            name = re.match(r"  \S+\s+", line)
+            further = " " * len(name[0]) if name else ""
+            found.append(textwrap.fill(line, width, initial_indent=indent, subsequent_indent=indent + further))
+        return "\n".join(found)
 
 
 def run(command: Callable[[], None]) -> int:

@@ -258,7 +258,7 @@ def _checked(config: RunConfig, output: str) -> RunConfig:
     if config.rebalance and output != "logits":
         raise UsageError(f"--rebalance is for classifiers, and {config.model} answers with UV")
     if config.rebalance and config.loss != REBALANCED:
-        raise UsageError(f"--rebalance is of the loss {REBALANCED}: leave it out with --loss {config.loss}")
+        raise UsageError(f"--rebalance needs --loss {REBALANCED}: leave it out with --loss {config.loss}")
     with naming("--decode"):
         Decoder.parse(config.decode)
     return config
