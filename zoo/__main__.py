@@ -11,6 +11,7 @@ COMMANDS = {
     "train": "train a colouriser and show what it learnt",
     "evaluate": "show candidates side by side: how good, how colourful, how averaging",
     "colorize": "colour black-and-white pages",
+    "studio": "colour a book with the mouse, on a page of this machine",
     "hints": "ask where a user's word is worth most on a page",
     "data": "list, download, prepare and check data sets",
     "released": "list the weights that come with the package",
