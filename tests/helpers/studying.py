@@ -42,7 +42,12 @@ class Client:
 
     Args:
         url: of the studio.
+
+    Attributes:
+        running: that studio, where it is in this process.
     """
+
+    running: Any = None
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -105,7 +110,7 @@ def opened(pages: Any, model: Path | str, **options: Any) -> Iterator[Client]:
 
     with zoo.studio.launch(pages, str(model), **options) as running:
         client = Client(running.url)
-        client.running = running  # type: ignore[attr-defined]
+        client.running = running
         yield client
 
 

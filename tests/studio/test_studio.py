@@ -117,7 +117,7 @@ def test_a_colour_is_obeyed_kept_and_found_again(client: Client, book: Path, mod
     assert np.abs(split_luma(after[30, 50] / 255)[1] - uv_of(second)).max() < 0.05  # the region follows
     file = kept(book) / "hints" / "page1.json"
     assert json.loads(file.read_text())["hints"] == [PLACE | {"color": second, "id": 1}]
-    client.running.stop()  # type: ignore[attr-defined]
+    client.running.stop()
     with opened(book, model) as again:
         (mark,) = again.get("/api/page/0")["marks"]
         assert mark == {"id": 1, "color": second, "points": [[x, y]]}
@@ -225,7 +225,7 @@ def test_the_command_makes_the_same_bytes(client: Client, book: Path, tmp_path: 
     work = client.works(do="color")
     assert (work["state"], work["message"]) == ("done", "3 of 3 pages coloured")
     words = shlex.split(client.get("/api/book")["command"])
-    words = words[words.index(str(client.running.studio.book.model)) :]  # type: ignore[attr-defined]
+    words = words[words.index(str(client.running.studio.book.model)) :]
     assert {"--hints", "--palette", "--reference", "--sheet"} < set(words)
     words[words.index("-o") + 1] = str(tmp_path / "anew")
     assert colorize.main(words) == 0

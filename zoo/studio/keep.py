@@ -136,7 +136,7 @@ class Keep:
 
     def mark(self, page: PurePosixPath, marks: Marks) -> None:
         """Keeps the marks of a page."""
-        write_marks(self._file(page), marks, self._pages[page])
+        write_marks(self._file(page), marks, self._pages[page], self.folder)
         self._marks[page] = marks
 
     def marked(self) -> list[PurePosixPath]:

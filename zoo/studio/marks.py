@@ -120,11 +120,18 @@ def read_marks(file: Path) -> Marks:
     return Marks(tuple(sorted(found, key=lambda each: each.id)), tuple(i for i in items if i.get("color") is None))
 
 
-def write_marks(file: Path, marks: Marks, label: str) -> None:
-    """Writes the file of hints anew, whole or not at all; where nothing is marked, there is none."""
+def write_marks(file: Path, marks: Marks, label: str, folder: Path) -> None:
+    """Writes the file of hints anew, whole or not at all; where nothing is marked, there is none.
+
+    Args:
+        file: of the page.
+        marks: of the page.
+        label: of the page.
+        folder: for what is half written: among the hints it would be taken for those of a page.
+    """
     if marks.marks or marks.open:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_text(file, marks.text(label))
+        write_text(file, marks.text(label), folder)
     else:
         file.unlink(missing_ok=True)
 

@@ -67,7 +67,7 @@ class Saying:
         looked = desk.looked(desk.own.model, index)
         with looked.lock:
             asked = questions(looked.examined, 1, hints=desk.hints(index))
-        return self.place(index, asked[0].x, asked[0].y) | {"bits": round(asked[0].bits, 2)} if asked else None
+        return self.place(index, asked[0].x, asked[0].y) if asked else None
 
     def marks(self, index: int) -> Marks:
         """The marks of a page."""

@@ -146,7 +146,7 @@ export async function sheet(answer = null) {
         { className: "entry" },
         ...picture,
         field,
-        element("span", { className: "words" }, `${where}, ${(entry.share * 100).toFixed(1)} % of all`),
+        element("span", { className: "words" }, `${where}, ${entry.share < 0.001 ? "< 0.1" : (entry.share * 100).toFixed(1)} % of all`),
         element("button", { "aria-label": `Remove entry ${entry.name}`, onclick: () => change({ name: entry.name, color: null }) }, "×"),
       );
     }),

@@ -40,7 +40,7 @@ async function picture(side, text) {
   image.dataset.layer = text;
   image.dataset.count = Number(image.dataset.count ?? 0) + 1;
   if (!text.includes("|")) return;
-  if (!state.loaded) say(state.book.pages[page].label);
+  if ($("status").textContent.startsWith("Loading ")) say(state.book.pages[page].label);
   state.loaded = true;
   if (text === state.book.own) book.renew(page);
 }
@@ -98,7 +98,7 @@ async function go(index, again = false) {
 // What the two sides show.
 
 function options(select, chosen, own) {
-  const choices = own ? [new Option(`the book: ${title(state.book.own)}`, "own"), new Option("grey", "grey")] : [];
+  const choices = own ? [new Option(`the book, by ${title(state.book.own).split(",")[0]}`, "own"), new Option("grey", "grey")] : [];
   if (own && state.about?.truth) choices.push(new Option("truth", "truth"));
   const groups = state.book.models.map(({ name, decoders }) => {
     const group = element("optgroup", { label: name });
@@ -127,7 +127,7 @@ for (const side of ["left", "right"])
     state[side] = $(side).value;
     sessionStorage.setItem(side, state[side]);
     const name = layer(state[side]);
-    if (name.includes("|")) say(`${title(name)}: the first time, the model is loaded.`);
+    if (name.includes("|")) say(`Loading ${title(name)} …`);
     pictures();
     plane.refresh();
   };
@@ -160,6 +160,7 @@ speech.on.changed = () => {
 };
 speech.on.chosen = () => plane.refresh();
 speech.on.explain = () => {
+  if (matchMedia("(max-width: 720px)").matches) $("popover").hidden = true; // it would lie over the panel
   panel("plane");
   $("panel").scrollIntoView({ block: "nearest" });
   plane.refresh();
@@ -214,7 +215,7 @@ async function where() {
   const { reveal } = await import("./stage.js");
   reveal(answer.place.x, answer.place.y);
   await speech.ask(answer.place.x, answer.place.y, null, answer.place);
-  say(`The model is least sure here (${answer.place.bits} bits). Take a colour, or look on.`);
+  say("The model is least sure here. Take a colour, or look on.");
 }
 $("where").onclick = where;
 

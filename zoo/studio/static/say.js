@@ -187,6 +187,13 @@ function open(answer) {
 function place() {
   if (popover.hidden || !state.selection) return;
   const stage = $("stage");
+  if (getComputedStyle(popover).position === "fixed") {
+    // Of a phone, the swatches lie at the window's lower edge: the place stays in sight.
+    const below = stage.getBoundingClientRect().top + onStage(state.selection.x, state.selection.y).y;
+    const room = popover.getBoundingClientRect().top - 24;
+    if (below > room) window.scrollBy(0, below - room);
+    return;
+  }
   const at = onStage(state.selection.x, state.selection.y);
   const { offsetWidth: width, offsetHeight: height } = popover;
   const left = at.x + 26 + width < stage.clientWidth ? at.x + 26 : at.x - 26 - width;
