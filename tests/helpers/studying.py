@@ -37,6 +37,24 @@ def save_model(path: Path, classifier: bool = True) -> Path:
     return path
 
 
+def save_undecided(path: Path) -> None:
+    """A classifier that says of every pixel: U is 0.2 or −0.2, the first a little more likely, and V 0."""
+    import keras
+
+    from zoo.chroma.bins import BINS, NEUTRAL, bin_position
+    from zoo.models.layers import SplitChannels
+
+    luma = keras.Input((None, None, 1), name="luma")
+    layer = keras.layers.Conv2D(2 * BINS, 1)
+    model = keras.Model(luma, SplitChannels(BINS)(layer(luma)))
+    bias = np.full((2, BINS), -12.0)
+    bias[1, NEUTRAL] = 3
+    for value, weight in ((0.2, 3.2), (-0.2, 3.0)):
+        bias[0, round(float(bin_position(np.float64(value), 0)))] = weight
+    layer.set_weights([np.zeros((1, 1, 1, 2 * BINS)), bias.ravel()])
+    model.save(path)
+
+
 class Client:
     """Asks a studio, as its page does unless told otherwise.
 

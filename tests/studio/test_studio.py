@@ -15,7 +15,7 @@ import pytest
 from coloring import uv_of
 from hinting import outlined
 from PIL import Image
-from studying import PLACE, Client, opened, pixels, save_book, save_model
+from studying import PLACE, Client, opened, pixels, save_book, save_model, save_undecided
 
 from zoo import colorize
 from zoo.chroma.yuv import split_luma
@@ -292,6 +292,40 @@ def test_a_long_work_is_stopped_and_goes_on(tmp_path: Path, model: Path, monkeyp
         assert there < 8
         assert client.works(do="color")["state"] == "done"
         assert len(list((kept(book) / "coloured").glob("*.png"))) == 8
+
+
+def test_the_averaging_is_seen(tmp_path: Path) -> None:
+    """Of a model that says blue or yellow: both are modes, the mean is neither; a regression answers with its own."""
+    save_undecided(tmp_path / "undecided.keras")
+    save_model(tmp_path / "answers.keras", classifier=False)
+    book = tmp_path / "book"
+    book.mkdir()
+    Image.fromarray(outlined(True)).save(book / "page.png")
+    models = [str(tmp_path / name) for name in ("undecided.keras", "answers.keras")]
+    words = [models[0], str(book), "--desaturate", "--models", models[1], "--port", "0"]
+    with command(parser().parse_args(words)) as it:
+        client = Client(it.url)
+        layers = [f"{models[0]}|mode", f"{models[1]}|", "grey"]
+        told = client.post("/api/page/0/plane", PLACE | {"layers": layers})
+        undecided, answers = told["layers"]
+        modes = np.array([each["uv"] for each in undecided["modes"]])
+        assert len(modes) == 2
+        shares = [each["share"] for each in undecided["modes"]]
+        np.testing.assert_allclose(undecided["mean"], shares @ modes / sum(shares), atol=0.03)
+        assert np.linalg.norm(modes - undecided["mean"], axis=-1).min() > 0.15
+        np.testing.assert_allclose(undecided["chosen"], modes[0], atol=0.03)
+        assert sum(share for *_, share in undecided["points"]) == pytest.approx(1, abs=0.05)
+        assert 0.8 < undecided["bits"] < 6
+        assert answers["regression"]
+        assert answers["modes"] == []
+        np.testing.assert_allclose(answers["mean"], np.mean([p[:2] for p in answers["points"]], axis=0), atol=0.03)
+        np.testing.assert_allclose(told["truth"], uv_of("#cc3333"), atol=0.02)
+        # With a hint, the page has what was said, and the model finds possible what it did.
+        client.post("/api/page/0/marks", {"color": "#22aa66", "path": [[PLACE["x"], PLACE["y"]]]})
+        again = client.post("/api/page/0/plane", PLACE | {"layers": layers[:1]})["layers"][0]
+        assert again["points"] == undecided["points"]
+        np.testing.assert_allclose(again["chosen"], uv_of("#22aa66"), atol=0.04)
+        assert pixels(client.get("/api/page/0/picture?layer=truth")).tolist()[45][30][0] > 150
 
 
 def test_a_network_sees_a_page_once(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
