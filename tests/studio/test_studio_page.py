@@ -334,6 +334,26 @@ def test_two_tabs_do_not_mix(browser: Any, client: Any) -> None:
         browser.switch_to.window(first)
 
 
+def test_a_page_that_cannot_be_coloured_says_so_in_its_place(browser: Any, model: Path, tmp_path: Path) -> None:
+    book = save_book(tmp_path / "book", 1)
+    Image.fromarray(outlined(True)).save(book / "page0.png")
+    (book / "page2.png").write_bytes(b"hello")
+    with opened(book, model) as client:
+        emulate(browser)
+        browser.get(client.running.url)
+        window = object.__new__(Window)
+        window.browser, window.url = browser, client.running.url
+        window.until("!document.getElementById('fault').hidden")
+        assert "--desaturate" in window["#fault"].text
+        window["#next"].click()
+        window.until(SHOWN)
+        assert not window["#fault"].is_displayed()
+        window["#next"].click()
+        window.until("!document.getElementById('fault').hidden")
+        assert "text file" in window["#fault"].text
+        assert window.all(".swatch") == []
+
+
 def test_names_and_texts_from_files_are_text(browser: Any, model: Path, tmp_path: Path) -> None:
     name = "<img src=x onerror=document.title='hit'>"
     book = tmp_path / "book"

@@ -93,6 +93,15 @@ class Shelf:
     def _read(self, index: int) -> Opened:
         try:
             scan = usable(self.pages[index], self._renderers, self.look)
+        except UNUSABLE as error:
+            why = reason(error)
+            if why.startswith("it has colours"):
+                why = (
+                    "This page has colours already. Start the studio with --desaturate to colour it anew, with its own"
+                    " colours to compare, or with --white-paper if they are stains of the paper."
+                )
+            raise PageError(why) from None
+        try:
             truth = _shown_colors(scan) if scan.colored else None
             paper, seen = prepared(scan, self.look)
         except UNUSABLE as error:

@@ -71,11 +71,15 @@ async function go(index, again = false) {
   }
   const about = await attempt(() => get(`/api/page/${index}`));
   if (index !== state.page) return;
+  $("fault").hidden = Boolean(about);
+  $("fault").textContent = about ? "" : $("status").textContent;
   const before = state.about;
   state.about = about ?? null;
   for (const each of document.querySelectorAll("#marks, #strokes")) each.replaceChildren();
   if (!about) {
     for (const image of document.querySelectorAll(".sheet > img")) image.removeAttribute("src");
+    offer();
+    apply();
     return;
   }
   offer();
@@ -116,7 +120,7 @@ function options(select, chosen, own) {
 
 function offer() {
   for (const side of ["left", "right"]) {
-    if (state[side] === "truth" && !state.about.truth) state[side] = side === "left" ? "grey" : "own";
+    if (state[side] === "truth" && state.about && !state.about.truth) state[side] = side === "left" ? "grey" : "own";
     options($(side), state[side], true);
   }
   options($("own"), state.book.own, false);

@@ -60,7 +60,7 @@ export function apply() {
     sheet.style.setProperty("--unzoom", 1 / view.zoom);
   }
   const value = Number($("slider").value);
-  const sliding = state.mode === "slider";
+  const sliding = state.mode === "slider" && state.about !== null;
   $("pane-left").style.clipPath = sliding ? `inset(0 ${100 - value}% 0 0)` : "none";
   $("edge").hidden = !sliding;
   $("edge").style.left = `${value}%`;

@@ -1,0 +1,177 @@
+"""The pictures of docs/studio.md: `python tools/studio_pictures.py PAGES docs`.
+
+PAGES is a folder of coloured pages: those of the pictures are Pepper&Carrot, episode 19, by David Revoy (CC BY 4.0), of
+the test pages of `comics-open`. The studio is opened in a headless Chromium (with chromedriver), and used as a person
+does.
+"""
+
+import argparse
+import io
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from zoo.errors import RunError
+from zoo.support.command import run
+
+WIDE, PHONE = (1320, 860), (375, 760)
+CLICKS = (  # x, y and a colour of the first page; those of the page as it is
+    (0.50, 0.045, "#7fb4c9"),
+    (0.20, 0.33, "#a8693f"),
+    (0.25, 0.44, "#e6dcc9"),
+    (0.86, 0.27, "#8d5a4b"),
+)
+ASKED = 0.60, 0.60
+PLANE = 0.72, 0.36
+COMPARED = "residual|", "own"
+SHOWN = (
+    "document.getElementById('busy').hidden && document.querySelector('#pane-right img').dataset.layer?.includes('|')"
+)
+
+
+class Window:
+    """A studio in a browser.
+
+    Args:
+        url: of the studio.
+        size: of the window, width and height in pixels.
+        scheme: `light` or `dark`.
+    """
+
+    def __init__(self, url: str, size: tuple[int, int], scheme: str) -> None:
+        from selenium import webdriver
+        from selenium.webdriver.chrome.service import Service
+
+        options = webdriver.ChromeOptions()
+        options.binary_location = shutil.which("chromium") or shutil.which("google-chrome") or ""
+        for flag in ("headless=new", "no-sandbox", "disable-gpu", "no-first-run", "hide-scrollbars", "disable-sync"):
+            options.add_argument(f"--{flag}")
+        self.driver: Any = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+        metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size[0] < 500}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        features = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", features)
+        self.driver.get(url)
+        self.until(SHOWN)
+
+    def js(self, script: str, *arguments: Any) -> Any:
+        """What a script answers."""
+        return self.driver.execute_script(script, *arguments)
+
+    def until(self, expression: str) -> None:
+        """Waits until an expression is true."""
+        for _ in range(2400):
+            if self.js(f"return {expression}"):
+                return
+            time.sleep(0.05)
+        raise TimeoutError(expression)
+
+    def press(self, name: str) -> None:
+        """Presses what has an id."""
+        self.js("document.getElementById(arguments[0]).click()", name)
+
+    def choose(self, name: str, value: str) -> None:
+        """Chooses in a list by the beginning of a value."""
+        self.js(
+            "const list = document.getElementById(arguments[0]);"
+            "list.value = [...list.options].find((each) => each.value.startsWith(arguments[1])).value;"
+            "list.dispatchEvent(new Event('change'))",
+            name,
+            value,
+        )
+
+    def click(self, across: float, down: float) -> None:
+        """Clicks a place of the page, in parts of its width and height."""
+        x, y = self.js(
+            "const box = document.querySelector('#pane-right .sheet').getBoundingClientRect();"
+            "return [box.left + arguments[0] * box.width, box.top + arguments[1] * box.height]",
+            across,
+            down,
+        )
+        for kind in ("mousePressed", "mouseReleased"):
+            event = {"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1}
+            self.driver.execute_cdp_cmd("Input.dispatchMouseEvent", event)
+        self.until("document.querySelectorAll('.swatch').length === 5 || !document.getElementById('refusal').hidden")
+        if refusal := self.js("return document.getElementById('refusal').textContent"):
+            raise RunError(f"{across}, {down}: {refusal}")
+
+    def take(self, color: str) -> None:
+        """Gives the place another colour than the five."""
+        self.js(
+            "const field = document.getElementById('picker'); field.value = arguments[0];"
+            "field.dispatchEvent(new Event('change'))",
+            color,
+        )
+        time.sleep(0.5)
+        self.until(SHOWN)
+        self.press("close")
+
+    def picture(self) -> Image.Image:
+        """What is to be seen."""
+        time.sleep(0.8)
+        return Image.open(io.BytesIO(self.driver.get_screenshot_as_png())).convert("RGB")
+
+
+def draw(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
+    import zoo.studio
+
+    keep = Path(tempfile.mkdtemp())
+    with zoo.studio.launch(arguments.pages, keep=keep, desaturate=True) as running:
+        window = Window(running.url, WIDE, "light")
+        for x, y, color in CLICKS:
+            window.click(x, y)
+            window.take(color)
+        window.js("document.getElementById('slider').value = 38")
+        window.js("document.getElementById('slider').dispatchEvent(new Event('input'))")
+        window.click(*ASKED)
+        _save(window.picture(), arguments.out / "studio.webp")
+        window.press("close")
+        window.click(*PLANE)
+        window.choose("left", COMPARED[0])
+        window.press("tab-plane")
+        window.until("document.querySelectorAll('#plane svg').length === 2")
+        window.press("enlarge")
+        window.until("document.querySelectorAll('#large svg').length === 2")
+        box = window.js("return document.getElementById('large').getBoundingClientRect().toJSON()")
+        picture = window.picture()
+        edges = (box["left"], box["top"], box["right"], box["bottom"])
+        _save(picture.crop(tuple(round(each) for each in edges)), arguments.out / "studio-averaging.webp")
+        window.driver.quit()
+        phones = []
+        for scheme in ("light", "dark"):
+            phone = Window(running.url, PHONE, scheme)
+            if phones:
+                phone.click(*ASKED)
+            phones.append(phone.picture())
+            phone.driver.quit()
+        sheet = Image.new("RGB", (2 * PHONE[0] + 24, PHONE[1]), "white")
+        for index, picture in enumerate(phones):
+            sheet.paste(picture, (index * (PHONE[0] + 24), 0))
+        _save(sheet, arguments.out / "studio-phone.webp")
+    shutil.rmtree(keep)
+
+
+def _save(picture: Image.Image, path: Path) -> None:
+    from zoo.support.files import atomic_path
+
+    with atomic_path(path) as temporary:
+        picture.save(temporary, "WEBP", quality=82, method=6)
+
+
+def main() -> int:
+    """Entry point; returns the exit code."""
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("pages", type=Path)
+    p.add_argument("out", type=Path)
+    parsed = p.parse_args()
+    return run(lambda: draw(parsed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
