@@ -22,13 +22,15 @@ class Page:
     def __init__(self, folder: Path) -> None:
         self.running = zoo.studio.launch(folder, keep=folder.with_name("kept"))
         self._address = urlsplit(self.running.url).netloc
-        self._connection = http.client.HTTPConnection(self._address, timeout=600)
         self.layer = quote(json.loads(self.get("/api/book"))["own"])
 
     def _ask(self, method: str, path: str, body: str | None) -> bytes:
-        self._connection.request(method, path, body, {"origin": f"http://{self._address}"})
-        answer = self._connection.getresponse()
+        # Anew each time: a worker that stood still between its orders finds an old one closed.
+        connection = http.client.HTTPConnection(self._address, timeout=600)
+        connection.request(method, path, body, {"origin": f"http://{self._address}"})
+        answer = connection.getresponse()
         data = answer.read()
+        connection.close()
         if answer.status >= 500:
             raise RuntimeError(data.decode())
         return data if answer.status == 200 else b""

@@ -1,8 +1,8 @@
 """The pictures of docs/studio.md: `python tools/studio_pictures.py PAGES docs`.
 
 PAGES is a folder of coloured pages: those of the pictures are Pepper&Carrot, episode 19, by David Revoy (CC BY 4.0), of
-the test pages of `comics-open`. The studio is opened in a headless Chromium (with chromedriver), and used as a person
-does.
+the test pages of `comics-open`. The averaging is that of an embedded page. The studio is opened in a headless Chromium
+(with chromedriver), and used as a person does.
 """
 
 import argparse
@@ -14,21 +14,22 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
+from zoo.chroma.regions import innermost
 from zoo.errors import RunError
 from zoo.support.command import run
 
 WIDE, PHONE = (1320, 860), (375, 760)
-CLICKS = (  # x, y and a colour of the first page; those of the page as it is
-    (0.50, 0.045, "#7fb4c9"),
-    (0.20, 0.33, "#a8693f"),
-    (0.25, 0.44, "#e6dcc9"),
-    (0.86, 0.27, "#8d5a4b"),
+SAID = (
+    *((0.80, 0.06), (0.22, 0.35), (0.20, 0.43), (0.60, 0.30), (0.62, 0.37)),
+    *((0.47, 0.525), (0.08, 0.60), (0.38, 0.57), (0.66, 0.87), (0.13, 0.92)),
 )
+"""Places of the first page that are given the colours it has, in parts of its width and height."""
+
 ASKED = 0.60, 0.60
-PLANE = 0.72, 0.36
-COMPARED = "residual|", "own"
+MODEL, REGRESSION = "conditional:procedural", "residual:procedural"
 SHOWN = (
     "document.getElementById('busy').hidden && document.querySelector('#pane-right img').dataset.layer?.includes('|')"
 )
@@ -111,6 +112,14 @@ class Window:
         self.until(SHOWN)
         self.press("close")
 
+    def slide(self, percent: int) -> None:
+        """Puts the slider at so many percent."""
+        self.js(
+            "const slider = document.getElementById('slider'); slider.value = arguments[0];"
+            "slider.dispatchEvent(new Event('input'))",
+            percent,
+        )
+
     def picture(self) -> Image.Image:
         """What is to be seen."""
         time.sleep(0.8)
@@ -122,26 +131,18 @@ def draw(arguments: argparse.Namespace) -> None:
     import zoo.studio
 
     keep = Path(tempfile.mkdtemp())
-    with zoo.studio.launch(arguments.pages, keep=keep, desaturate=True) as running:
+    _averaging(keep, arguments.out / "studio-averaging.webp")
+    with zoo.studio.launch(arguments.pages, keep=keep / "book", desaturate=True) as running:
+        truth = running.studio.desk.shelf.open(0).truth
         window = Window(running.url, WIDE, "light")
-        for x, y, color in CLICKS:
-            window.click(x, y)
-            window.take(color)
-        window.js("document.getElementById('slider').value = 38")
-        window.js("document.getElementById('slider').dispatchEvent(new Event('input'))")
+        for across, down in SAID:
+            y, x = int(down * truth.shape[0]), int(across * truth.shape[1])
+            red, green, blue = truth[y - 1 : y + 2, x - 1 : x + 2].reshape(-1, 3).mean(axis=0).astype(int)
+            window.click(across, down)
+            window.take(f"#{red:02x}{green:02x}{blue:02x}")
+        window.slide(38)
         window.click(*ASKED)
         _save(window.picture(), arguments.out / "studio.webp")
-        window.press("close")
-        window.click(*PLANE)
-        window.choose("left", COMPARED[0])
-        window.press("tab-plane")
-        window.until("document.querySelectorAll('#plane svg').length === 2")
-        window.press("enlarge")
-        window.until("document.querySelectorAll('#large svg').length === 2")
-        box = window.js("return document.getElementById('large').getBoundingClientRect().toJSON()")
-        picture = window.picture()
-        edges = (box["left"], box["top"], box["right"], box["bottom"])
-        _save(picture.crop(tuple(round(each) for each in edges)), arguments.out / "studio-averaging.webp")
         window.driver.quit()
         phones = []
         for scheme in ("light", "dark"):
@@ -155,6 +156,50 @@ def draw(arguments: argparse.Namespace) -> None:
             sheet.paste(picture, (index * (PHONE[0] + 24), 0))
         _save(sheet, arguments.out / "studio-phone.webp")
     shutil.rmtree(keep)
+
+
+def _averaging(folder: Path, path: Path) -> None:
+    """Draws what two models say of a region of an embedded page, of which they cannot know the colour."""
+    import zoo.studio
+    from zoo.data.drawn.procedural import materialise
+
+    drawn = materialise(folder / "drawn", counts={"train": 0, "val": 0, "test": 4}) / "pages" / "test"
+    launched = zoo.studio.launch(drawn, MODEL, keep=folder / "drawn-kept", models=[REGRESSION], desaturate=True)
+    with launched as running:
+        index, across, down = _telling(running.studio.desk)
+        window = Window(running.url, WIDE, "light")
+        for _ in range(index):
+            window.press("next")
+        window.until(SHOWN)
+        window.press("tab-plane")
+        window.click(across, down)
+        window.choose("left", REGRESSION)
+        window.choose("right", f"{MODEL}|mode+coherent")
+        window.until("document.querySelectorAll('#plane svg').length === 2")
+        window.press("enlarge")
+        window.until("document.querySelectorAll('#large svg').length === 2")
+        box = window.js("return document.getElementById('large').getBoundingClientRect().toJSON()")
+        edges = [round(box[side]) for side in ("left", "top", "right", "bottom")]
+        window.js("document.activeElement.blur()")
+        _save(window.picture().crop((edges[0], edges[1], edges[2], edges[3])), path)
+        window.driver.quit()
+
+
+def _telling(desk: Any) -> tuple[int, float, float]:
+    """The page, and the place in parts of its width and height, of the region with the two colours that are farthest
+    apart and both probable."""
+    found = []
+    for index in range(len(desk.shelf.pages)):
+        frame = desk.looked(MODEL, index).examined.frames[0]
+        sight = frame.sight()
+        for region in np.argsort(-sight.sizes)[:40]:
+            inside = sight.regions == region
+            (one, share), *others = frame.prediction.possible(frame.image, inside, 2)
+            if others and 0.3 < sight.tones[region] < 0.75:
+                row, column = innermost(inside)
+                apart = float(np.linalg.norm(one - others[0][0])) * min(share, others[0][1])
+                found.append((apart, index, (column + 0.5) / inside.shape[1], (row + 0.5) / inside.shape[0]))
+    return max(found)[1:]
 
 
 def _save(picture: Image.Image, path: Path) -> None:

@@ -161,6 +161,12 @@ def test_a_book_is_coloured_by_the_mouse(browser: Any, client: Any, book: Path, 
     assert window.all(".mark") == []
     window.settled(window["#redo"].click)
     assert np.abs(window.color(X, Y) - after).max() < 4
+    # The slider's edge is dragged, and no obstacle to a click.
+    window.drag([(72, 50), (60, 50), (40, 50)])
+    assert 20 < float(window["#slider"].get_attribute("value")) < 45
+    window.drag([(40, 50)])
+    window.until("document.querySelectorAll('.swatch').length === 5")
+    window["#close"].click()
     # Another colour for the same mark; then it is moved.
     window.drag([(X, Y)])
     window.until("document.querySelectorAll('.swatch').length === 5")

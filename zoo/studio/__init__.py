@@ -14,6 +14,7 @@ def launch(
     *,
     keep: str | Path | None = None,
     port: int = 0,
+    models: Sequence[str] = (),
     desaturate: bool = False,
 ) -> "Running":
     """Opens a studio from Python, as a notebook does. It listens on the loopback address until `stop` is called.
@@ -26,6 +27,7 @@ def launch(
         model: as `zoo colorize` takes it; None for `guided`.
         keep: the folder of what is decided; None for the usual one.
         port: 0 for any.
+        models: further ones to compare with.
         desaturate: colour pages anew that have colours.
 
     Raises:
@@ -35,5 +37,6 @@ def launch(
 
     inputs = [pages] if isinstance(pages, (str, Path)) else list(pages)
     words = [*([model] if model else []), *map(str, inputs), "--port", str(port)]
+    words += ["--models", ",".join(models)] * bool(models)
     words += ["--keep", str(keep)] * (keep is not None) + ["--desaturate"] * desaturate
     return opened(parser().parse_args(words))

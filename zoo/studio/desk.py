@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from zoo.pages.colorizer import Examined
     from zoo.studio.one_at_a_time import OneAtATime
 
-MOST_LOOKED = 512 << 20
+MOST_LOOKED = 384 << 20
 """Bytes of what networks said of pages that are kept."""
 
 MOST_MODELS = 4

@@ -1,6 +1,7 @@
 """A studio that listens: in a thread, so that a command or a notebook goes on beside it."""
 
 import importlib.util
+import logging
 import secrets
 import socket
 import threading
@@ -101,6 +102,7 @@ class Running:
 
     def stop(self) -> None:
         """Stops listening. What was decided is kept."""
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # of pictures that nobody waits for any more
         self._server.should_exit = True
         self._thread.join(10)
         self._stack.close()

@@ -20,7 +20,7 @@ SHOWN_PIXELS = 3_000_000
 THUMBNAIL = 160
 """The longer side of a small picture, pixels."""
 
-MOST_SCANS = 256 << 20
+MOST_SCANS = 128 << 20
 """Bytes of pages that are kept."""
 
 

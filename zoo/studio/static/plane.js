@@ -139,7 +139,8 @@ function lesson(one) {
   if (one.regression) return `${title(one.layer)} is a regression: it answers with one colour, of chroma ${mean.toFixed(2)}. What else there could be, it cannot say.`;
   const [first, second] = one.modes;
   const strongest = Math.max(...one.modes.map((each) => chroma(each.uv)));
-  const sure = `The model is ${one.bits < 5 ? "fairly sure" : one.bits < 7.5 ? "of several minds" : "quite unsure"} (${one.bits.toFixed(1)} of 12 bits). `;
+  const minds = one.modes.filter((each) => each.share > 0.15).length;
+  const sure = `The model is ${minds < 2 ? "fairly sure" : minds < 3 ? "of two minds" : "of several minds"} (${one.bits.toFixed(1)} of 12 bits). `;
   if (!second) return `${sure}It knows one colour here, so that averaging does little harm.`;
   const among = `The mean has chroma ${mean.toFixed(2)}, the possible colours up to ${strongest.toFixed(2)}: `;
   const far = Math.min(...one.modes.map((each) => Math.hypot(each.uv[0] - one.mean[0], each.uv[1] - one.mean[1])));

@@ -97,7 +97,7 @@ stage.addEventListener("pointerdown", (event) => {
     return;
   }
   const edge = (Number($("slider").value) / 100) * stage.clientWidth;
-  if (state.mode === "slider" && Math.abs(at.stageX - edge) < GRIP) drag = { kind: "slide" };
+  if (state.mode === "slider" && Math.abs(at.stageX - edge) < GRIP) drag = { kind: "slide", from: at, button: event.button };
   else if (state.tool === "stroke" && event.button === 0) drag = { kind: "stroke", path: [[at.x, at.y]] };
   else drag = { kind: "click", from: at, button: event.button };
 });
@@ -113,7 +113,8 @@ stage.addEventListener("pointermove", (event) => {
     view.y += (at.paneY - before.paneY) / 2;
     zoom(apart(at) / apart(before), (at.paneX + other.paneX) / 2, (at.paneY + other.paneY) / 2);
   } else if (drag.kind === "slide") {
-    $("slider").value = Math.min(100, Math.max(0, (at.stageX / stage.clientWidth) * 100));
+    drag.far ||= Math.abs(at.paneX - drag.from.paneX) > NEAR;
+    if (drag.far) $("slider").value = Math.min(100, Math.max(0, (at.stageX / stage.clientWidth) * 100));
     apply();
   } else if (drag.kind === "stroke") {
     drag.path.push([at.x, at.y]);
@@ -137,7 +138,8 @@ function ended(event) {
   if (!pointers.delete(event.pointerId) || !drag) return;
   const at = onPage(event);
   stage.classList.remove("panning");
-  if (event.type === "pointerup" && drag.kind === "click" && drag.button === 0 && inside(at)) on.place(Math.floor(at.x), Math.floor(at.y));
+  const clicked = drag.kind === "click" || (drag.kind === "slide" && !drag.far); // the edge is no obstacle to a click
+  if (event.type === "pointerup" && clicked && drag.button === 0 && inside(at)) on.place(Math.floor(at.x), Math.floor(at.y));
   if (event.type === "pointerup" && drag.kind === "stroke") on.stroke(drag.path);
   else if (drag.kind === "stroke") on.drawing(null);
   if (!pointers.size) drag = null;
