@@ -62,3 +62,17 @@ def killed_while_clicking(book: Path, rng: random.Random, known: list[dict[str, 
     found = [{"id": each["id"], "color": each["color"], "points": [[each["x"], each["y"]]]} for each in held]
     assert found in (known, [*known, asked])
     return found
+
+
+def test_ctrl_c_ends_it_and_says_where_everything_is(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "zoo.studio", str(save_book(tmp_path / "book", 1)), "--port", "0"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=os.environ | {"PYTHONUNBUFFERED": "1"}, **pipes) as process:
+        client = Client(process.stdout.readline().strip())
+        client.post("/api/page/0/marks", {"color": "#c33", "path": [[30, 45]]})
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert f"ended; what you decided is in {tmp_path / 'book-studio'}" in told
+    assert "Traceback" not in told
+    assert (tmp_path / "book-studio" / "hints" / "page1.json").exists()

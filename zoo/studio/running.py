@@ -69,7 +69,7 @@ class Running:
             raise
         word = secrets.token_urlsafe(24) if token or not is_loopback(host) else ""
         self.page = Gate(application(self.studio), host=host, port=port, token=word)
-        name = f"[{host}]" if ":" in host else host
+        name = socket.gethostname() if host in ("0.0.0.0", "::", "") else f"[{host}]" if ":" in host else host
         self.url = f"http://{name}:{port}/" + f"?token={word}" * bool(word)
         config = uvicorn.Config(
             self.page,
