@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import clicking
 import colorizing
 import keras
 import numpy as np
@@ -281,6 +282,8 @@ WORKS = {
     "colorize_default": colorizing.colorize_default,
     "first_page": colorizing.first_page,
     "hint_round_trip": colorizing.hint_round_trip,
+    "studio_click": clicking.studio_click,
+    "studio_book": clicking.studio_book,
 }
 
 

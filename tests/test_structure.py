@@ -17,6 +17,7 @@ LAYERS = (
     {"report"},
     {"export"},
     {"train", "evaluate", "colorize", "hints", "gallery", "released", "convert", "__init__", "__main__"},
+    {"studio"},
 )
 """Packages and modules of `zoo`, from the bottom up: each imports those below it, and itself."""
 

@@ -12,6 +12,7 @@ COMMANDS = {
     "train": "train a model on images, and show what it learnt",
     "evaluate": "compare models: how near the truth, how colourful, how averaging",
     "colorize": "colour black-and-white pages",
+    "studio": "colour a book with the mouse, on a page of this machine",
     "hints": "find the places of a page where a colour from you is worth most",
     "data": "list, download, prepare and check data sets",
     "released": "list the weights that come with the package",

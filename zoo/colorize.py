@@ -23,8 +23,10 @@ from zoo.support.command import Parser, import_tensorflow, naming, program, run,
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from zoo.data.pdf import Renderers
+    from zoo.pages.colorizer import Colorizer
     from zoo.pages.input import Page
     from zoo.pages.scan import Scan
 
@@ -198,6 +200,23 @@ def parser() -> Parser:
 
 def colorize(arguments: argparse.Namespace) -> None:
     """Runs the command."""
+    shard = checked(arguments)
+    from zoo.data.pdf import Renderers
+
+    with Renderers() as renderers:
+        if arguments.preview is None:
+            report = color_pages(arguments, renderers, shard)
+            _report(report, arguments.json, arguments.out.suffix.lower() in BOOKS)
+        else:
+            _preview(arguments, renderers)
+
+
+def checked(arguments: argparse.Namespace) -> slice:
+    """Fills in the model that was left out, and says which of the pages `--shard` asks for.
+
+    Raises:
+        UsageError: a value that is none, or options that do not go together.
+    """
     if is_input(arguments.model):
         guided = arguments.hints or arguments.reference or arguments.palette or arguments.sheet
         arguments.inputs = [arguments.model, *arguments.inputs]
@@ -239,14 +258,7 @@ def colorize(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--sheet {arguments.sheet}: there is no folder {arguments.sheet.parent}")
     if arguments.samples > 1 and not (arguments.decode or "").startswith("sample"):
         raise UsageError("--samples is for a sampling decoder: give --decode sample too")
-
-    from zoo.data.pdf import Renderers
-
-    with Renderers() as renderers:
-        if arguments.preview is None:
-            _colorize(arguments, renderers, shard)
-        else:
-            _preview(arguments, renderers)
+    return shard
 
 
 def _shard(arguments: argparse.Namespace) -> slice:
@@ -364,14 +376,37 @@ def _kept(arguments: argparse.Namespace) -> str:
     return words
 
 
-def _colorize(arguments: argparse.Namespace, renderers: "Renderers", shard: slice) -> None:
+def color_pages(
+    arguments: argparse.Namespace,
+    renderers: "Renderers",
+    shard: slice = slice(None),
+    *,
+    loaded: "Colorizer | None" = None,
+    scanning: "Callable[[str], AbstractContextManager[Callable[[int, int], None]]] | None" = None,
+    renew: bool = False,
+) -> dict[str, Any]:
+    """Colours pages as a command line says.
+
+    Args:
+        arguments: of the command, `checked`.
+        renderers: of PDF files.
+        shard: which of the pages.
+        loaded: the model, where it is in memory already, with the decoder and the side that the arguments name.
+        scanning: shows progress inside a block, of what its text says: how many are done, of how many. What it raises
+            ends the work; pages that are done stay. The console's by default.
+        renew: make anew what a folder holds that was made with other settings.
+
+    Returns:
+        What was done, as `--json` prints it.
+    """
     from zoo.pages.input import UNUSABLE, find_pages, usable
     from zoo.pages.output import Output
     from zoo.pages.said import read_said
     from zoo.pages.sheet import grouped, read_sheet, write_sheet
-    from zoo.support.console import say, scanning, stderr_console
+    from zoo.support.console import say
     from zoo.training.rundir import disk_error
 
+    scanning = scanning or _on_console
     pages = find_pages(arguments.inputs, renderers)
     kind = arguments.format or "png"
     if len(pages) == 1 and arguments.out.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp"):
@@ -379,7 +414,7 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers", shard: slic
         if arguments.format not in (None, kind):
             raise UsageError(f"--format {arguments.format}: -o {arguments.out} is another; leave one of them out")
     look = Look(**{field.name: getattr(arguments, field.name) for field in fields(Look)})
-    output = Output(arguments.out, kind, overwrite=arguments.overwrite, single=len(pages) == 1)
+    output = Output(arguments.out, kind, overwrite=arguments.overwrite, single=len(pages) == 1, renew=renew)
     if arguments.summary and output.is_book:
         raise UsageError(f"--summary: a book holds its pages alone; give a folder instead of -o {arguments.out}")
     output.check_apart(pages, look.extras)
@@ -396,12 +431,13 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers", shard: slic
     if side > 0 if arguments.panels is None else arguments.panels:  # folders of an older version do not know it
         settings["panels"] = True
     said = read_said(arguments.hints, arguments.palette, arguments.reference, pages, carried=arguments.carry_hints)
-    weights, runtime = weights_digest(arguments.model), chosen_runtime(arguments.runtime, arguments.model)
-    loaded: list[Any] = []
+    weights = weights_digest(arguments.model)
+    runtime = "tensorflow" if loaded else chosen_runtime(arguments.runtime, arguments.model)
 
-    def colorizer() -> Any:
+    def colorizer() -> "Colorizer":
         """The model, loaded once."""
-        if not loaded:
+        nonlocal loaded
+        if loaded is None:
             if runtime == "onnx":
                 model = open_network(arguments.model)
             else:
@@ -411,8 +447,8 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers", shard: slic
             from zoo.pages.colorizer import Colorizer
 
             options = {"decode": arguments.decode, "side": arguments.side, "panels": arguments.panels}
-            loaded.append(Colorizer(model, along_edges=arguments.upsampling == "edges", **options))
-        return loaded[0]
+            loaded = Colorizer(model, along_edges=arguments.upsampling == "edges", **options)
+        return loaded
 
     if len(pages) == 1 and said.files:  # of a book, hints that are wrong cost their page alone
         scan = None
@@ -426,7 +462,7 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers", shard: slic
             from zoo.pages.job import Job
 
             job = Job(colorizer(), output, renderers, look, batch_size=arguments.batch_size)
-            with scanning(stderr_console(), "gathering what is alike") as progress:
+            with scanning("gathering what is alike") as progress:
                 parts = job.sheet(pages, progress)
             drawn = write_sheet(arguments.sheet, *grouped(parts, colorizer().rule, len(pages)), weights)
             again = "" if arguments.out.suffix == "" else " with --overwrite"
@@ -459,7 +495,7 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers", shard: slic
                 job.follow(tuple(each.given for each in entries))
                 began = time.monotonic()
                 try:
-                    with scanning(stderr_console(), "colouring") as progress:
+                    with scanning("colouring") as progress:
                         report["coloured"] = job.run(mine, progress)
                 finally:
                     output.record()
@@ -472,7 +508,13 @@ def _colorize(arguments: argparse.Namespace, renderers: "Renderers", shard: slic
         except KeyboardInterrupt:
             raise InterruptError("interrupted: the same command goes on where it stopped") from None
     about = {"seconds": round(time.monotonic() - began, 2), "out": str(arguments.out), **used, "runtime": runtime}
-    _report(report | {"failed": failed, "almost black and white": bilevel} | about, arguments.json, output.is_book)
+    return report | {"failed": failed, "almost black and white": bilevel} | about
+
+
+def _on_console(what: str) -> "AbstractContextManager[Callable[[int, int], None]]":
+    from zoo.support.console import scanning, stderr_console
+
+    return scanning(stderr_console(), what)
 
 
 def _unusable(pages: "list[Page]", renderers: "Renderers", look: Look) -> dict[str, str]:

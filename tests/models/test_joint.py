@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 from skimage.color import lab2rgb, rgb2lab
+from tiny import two_convolutions
 
 import zoo
 from zoo.chroma.bins import BINS, CENTERS, bin_position, two_hot
@@ -110,6 +111,31 @@ def test_possible_colours_are_found(undecided):
     for (color, share), wanted in zip(found, colors, strict=True):
         np.testing.assert_allclose(color, wanted, atol=0.03)
         assert 0.4 < share < 0.6
+
+
+def test_the_joint_distribution_knows_which_u_goes_with_which_v(undecided):
+    model, colors = undecided
+    joint = Predictor(model)(LUMA).joint(0, np.ones(LUMA.shape[1:3], bool))
+    assert joint.shape == (BINS, BINS)
+    assert joint.sum() == pytest.approx(1, abs=1e-5)
+    u, v = np.meshgrid(*CENTERS, indexing="ij")
+    near = [np.hypot(u - color[0], v - color[1]) < 0.08 for color in colors]
+    assert [joint[each].sum() for each in near] == pytest.approx([0.55, 0.45], abs=0.03)
+    mean = np.array([(joint * u).sum(), (joint * v).sum()])
+    assert min(np.linalg.norm(mean - color) for color in colors) > 0.2  # a colour that it never has
+
+
+def test_of_two_marginals_the_joint_distribution_is_their_product():
+    prediction = Predictor(two_convolutions(True))(LUMA)
+    inside = np.zeros(LUMA.shape[1:3], bool)
+    inside[3:5, 4:9] = True
+    joint = prediction.joint(0, inside)
+    np.testing.assert_allclose(joint, np.outer(joint.sum(axis=1), joint.sum(axis=0)), atol=1e-6)
+    ((best, share),) = prediction.possible(0, inside, 1)
+    at = int(np.abs(CENTERS[0] - best[0]).argmin())
+    assert joint.sum() + 1e-6 >= joint.sum(axis=1)[max(0, at - 6) : at + 7].sum() >= share - 1e-6
+    assert joint[at].argmax() == np.abs(CENTERS[1] - best[1]).argmin()
+    assert Predictor(two_convolutions(False))(LUMA).joint(0, inside) is None
 
 
 def test_training_learns_two_colours():

@@ -18,7 +18,7 @@ from zoo.models.contract import Contract
 from zoo.models.prediction import Predictor
 from zoo.pages.asking import picture, questions
 from zoo.pages.colorizer import Colorizer, Examined
-from zoo.pages.hint import color_of, read_hints
+from zoo.pages.hint import Hint, color_of, read_hints
 
 PAPER, INK = 255, 0
 SURE, UNSURE, OTHER, THIRD = 120, 90, 160, 200  # tones of grey
@@ -116,6 +116,13 @@ def test_no_more_is_asked_than_is_worth_it():
     assert [luma[each.y, each.x] for each in few[:2]] == [UNSURE, OTHER]
     assert not {PAPER, INK} & {int(luma[each.y, each.x]) for each in few}
     assert len({(each.x, each.y) for each in few}) == len(few) <= 3
+
+
+def test_what_a_hint_settled_is_not_asked_again():
+    luma = drawn((SURE, *BIG), (UNSURE, *MIDDLE), (OTHER, *SMALL))
+    known = [Hint(120, 40, (200, 30, 30), "it")]
+    assert [luma[each.y, each.x] for each in questions(examined(luma), 2)] == [UNSURE, OTHER]
+    assert [luma[each.y, each.x] for each in questions(examined(luma), 1, hints=known)] == [OTHER]
 
 
 @pytest.mark.parametrize("level", [PAPER, INK])

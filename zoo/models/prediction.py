@@ -20,6 +20,7 @@ LEAST_SHARE = 1e-3  # of a bin of U, for its V to count in the marginal of V
 
 PEAK = 3  # bins of U: possible colours are farther apart than this
 LEAST_POSSIBLE = 0.02  # of a possible colour but the first
+MOST_CELLS = 256  # of a region, that are asked for V given each U
 
 
 class Predictor:
@@ -248,7 +249,9 @@ class Prediction:
         means = means_of_cells(regions, shares.reshape(*shares.shape[:2], -1))
         return means.reshape(len(means), -1, BINS)
 
-    def possible(self, image: int, inside: np.ndarray, count: int) -> list[tuple[np.ndarray, float]]:
+    def possible(
+        self, image: int, inside: np.ndarray, count: int, least: float = LEAST_POSSIBLE
+    ) -> list[tuple[np.ndarray, float]]:
         """The most probable colours of a region, U and V (2,), and the probability of about that U, the highest first.
 
         Of a model that predicts V given U, each has the V that goes with its U. A regression has one colour.
@@ -257,11 +260,9 @@ class Prediction:
             image: which one.
             inside: whether a pixel is in the region, (H, W).
             count: how many at most.
+            least: probability that all but the first have.
         """
-        height, width = self.output.shape[1:3]
-        rows, columns = np.nonzero(inside)
-        cells = np.unique(rows // -(-len(inside) // height) * width + columns // -(-inside.shape[1] // width))
-        answer = self.output[image].reshape(height * width, *self.output.shape[3:])[cells]
+        cells, answer = self._inside(image, inside)
         if not self.classifies:
             return [(answer.mean(axis=0), 1.0)]
         marginal = log_softmax(answer if self._network.chained else answer[:, 0], axis=-1)
@@ -273,19 +274,54 @@ class Prediction:
             middle = int(np.convolve(left, np.ones(2 * PEAK + 1), "same").argmax())
             near = slice(max(0, middle - PEAK), middle + PEAK + 1)
             share, at = float(left[near].sum()), near.start + int(left[near].argmax())
-            if found and share < LEAST_POSSIBLE:
+            if found and share < least:
                 break
             left[near] = 0
             u = CENTERS[0, at]
             if self._network.chained:
-                own = self._features[image].reshape(height * width, -1)[cells]
-                given = np.full((1, len(cells), 1, 1), u, np.float32)
-                v_logits = self._predictor.v_logits(own[None, :, None], given)[0, :, 0]
+                v_logits = self._v_logits_of_cells(image, cells, np.array([u]))[0]
             else:
                 v_logits = answer[:, 1]
             v = np.maximum(log_softmax(v_logits, axis=-1), LEAST).mean(axis=0).argmax()
             found.append((np.array([u, CENTERS[1, v]]), share))
         return found
+
+    def _inside(self, image: int, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The cells of an answer that a region (H, W) is in, (n,), and what the answer is there, (n, …)."""
+        height, width = self.output.shape[1:3]
+        rows, columns = np.nonzero(inside)
+        cells = np.unique(rows // -(-len(inside) // height) * width + columns // -(-inside.shape[1] // width))
+        return cells, self.output[image].reshape(height * width, *self.output.shape[3:])[cells]
+
+    def _v_logits_of_cells(self, image: int, cells: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """Logits of V at cells (n,) for each of some U (m,), of a model that predicts V given U: (m, n, 64)."""
+        features = self._features[image]
+        own = np.broadcast_to(features.reshape(-1, features.shape[-1])[cells], (len(u), len(cells), features.shape[-1]))
+        given = np.broadcast_to(u[:, None, None, None], (len(u), len(cells), 1, 1)).astype(np.float32)
+        return self._predictor.v_logits(own[:, :, None], given)[:, :, 0]
+
+    def joint(self, image: int, inside: np.ndarray) -> np.ndarray | None:
+        """How probable each pair of bins is in a region, (64, 64), U first; None of a regression.
+
+        As in `possible` it is what the region's cells agree on: means of log-probabilities, of U and, of a model that
+        predicts V given U, of V for each U. Where U and V are apart, it is their product.
+
+        Args:
+            image: which one.
+            inside: whether a pixel is in the region, (H, W). Of a large region, `MOST_CELLS` cells evenly.
+        """
+        if not self.classifies:
+            return None
+        cells, answer = self._inside(image, inside)
+        some = np.unique(np.linspace(0, len(cells) - 1, MOST_CELLS).astype(int))
+        cells, answer = cells[some], answer[some]
+        if self._network.chained:
+            of_u, of_v = answer, self._v_logits_of_cells(image, cells, CENTERS[0])
+        else:
+            of_u, of_v = answer[:, 0], answer[None, :, 1]
+        p_u = softmax(np.maximum(log_softmax(of_u, axis=-1), LEAST).mean(axis=0))
+        p_v = softmax(np.maximum(log_softmax(of_v, axis=-1), LEAST).mean(axis=1))
+        return p_u[:, None] * p_v
 
     @property
     def coherent_regions(self) -> np.ndarray:

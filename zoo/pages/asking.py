@@ -12,7 +12,7 @@ from zoo.chroma.regions import innermost
 from zoo.chroma.upsampling import cell_means
 from zoo.chroma.yuv import compose, to_uint8
 from zoo.pages.guide import Frame
-from zoo.pages.hint import hex_of
+from zoo.pages.hint import Hint, hex_of
 
 if TYPE_CHECKING:
     from zoo.pages.colorizer import Examined
@@ -53,7 +53,9 @@ class Question:
         return {"x": self.x, "y": self.y, "color": None} | known
 
 
-def questions(examined: "Examined", count: int, worth: np.ndarray | None = None) -> list[Question]:
+def questions(
+    examined: "Examined", count: int, worth: np.ndarray | None = None, hints: Sequence[Hint] = ()
+) -> list[Question]:
     """The regions of a page to ask for, the most worthwhile first.
 
     Each in turn is the one with the largest uncertainty times area, as far as it does not follow those before it.
@@ -62,9 +64,12 @@ def questions(examined: "Examined", count: int, worth: np.ndarray | None = None)
         examined: what the network says of the page.
         count: how many at most.
         worth: in place of the uncertainty, what it is worth to know the colour of each pixel of the page, (H, W).
+        hints: colours that were given already: what they settle is not asked for again.
     """
     frames = examined.frames[1:] or examined.frames
     asked = [_Asked(frame, examined.page.size, worth) for frame in frames]
+    for each in asked:
+        each.settle_hints(hints)
     found = []
     for _ in range(count):
         best = max(asked, key=lambda each: each.gains.max())
@@ -92,6 +97,12 @@ class _Asked:
         self._area = sight.sizes / frame.luma.size * frame.panel.height * frame.panel.width / (size[0] * size[1])
         self._open = open_ * room * self._area
         self.gains = self._open.copy()
+
+    def settle_hints(self, hints: Sequence[Hint]) -> None:
+        """Counts the regions of hints as asked for."""
+        places = (place for hint in hints if (place := self._frame.place(hint)) is not None)
+        for region in {int(self._sight.regions[place]) for place in places}:
+            self.settle(region)
 
     def settle(self, region: int) -> None:
         """Counts a region as asked for, and what follows it as settled so far."""

@@ -6,11 +6,19 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from zoo.pages.look import Look
 from zoo.pages.scan import Scan
 
 SMALL = 384  # longer side of the image that paper is looked for in
 WHITE_SHARE = 0.05  # of the page, is paper at least
 LOCAL = (0.8, 1.15)  # paper may be darker or lighter here and there, by these factors
+
+
+def prepared(scan: Scan, look: Look) -> tuple[Scan, Scan]:
+    """A page as it is to be painted on, and as the network sees it."""
+    if look.white_paper:
+        scan = with_white_paper(scan)
+    return scan, scan if look.descreen is None else descreened(scan, look.descreen)
 
 
 def with_white_paper(scan: Scan) -> Scan:

@@ -1,9 +1,10 @@
 """From a page's luma to the page in colour, at any size and in bounded memory."""
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -131,6 +132,19 @@ class Colorizer:
             samples = np.rint(np.clip(samples, 0, 1) * np.float32(65535)).astype(np.uint16)
         scan = Scan(samples)
         return Draft(self, scan, self.examined([self.pictures(scan)])[0], floats)
+
+    def with_decoder(self, decode: str | None) -> Self:
+        """The same network by another decoder; None leaves it as it is.
+
+        Raises:
+            UsageError: an unknown decoder, or one for a regression.
+        """
+        if not self._predictor.contract.classifies and decode is not None:
+            raise UsageError(f"--decode {decode}: this model answers with one colour; leave --decode out")
+        other = copy(self)
+        if self.decode is not None:
+            other.decode = Decoder.parse(decode or self.decode).text
+        return other
 
     @property
     def rule(self) -> Rule:

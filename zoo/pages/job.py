@@ -11,7 +11,7 @@ import numpy as np
 
 from zoo.chroma.evidence import Given
 from zoo.data.pdf import Renderers
-from zoo.pages.cleaning import descreened, with_white_paper
+from zoo.pages.cleaning import prepared
 from zoo.pages.colorizer import Colorizer, Pictures
 from zoo.pages.guide import Guide
 from zoo.pages.hint import Hint
@@ -233,13 +233,6 @@ class Job:
 
     def _fail(self, page: Page, error: BaseException) -> None:
         self.failed[page.label] = reason(error)
-
-
-def prepared(scan: Scan, look: Look) -> tuple[Scan, Scan]:
-    """A page as it is to be painted on, and as the network sees it."""
-    if look.white_paper:
-        scan = with_white_paper(scan)
-    return scan, scan if look.descreen is None else descreened(scan, look.descreen)
 
 
 def _is_bilevel(scan: Scan) -> bool:

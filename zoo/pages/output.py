@@ -35,6 +35,7 @@ class Output:
         kind: of images: see `FORMATS`.
         overwrite: make what is there already anew.
         single: whether there is only one page.
+        renew: make anew the pages of a folder that were made with other settings, as those of other hints.
 
     Attributes:
         unknown: how many pages are there of which no record says how they were made.
@@ -43,8 +44,8 @@ class Output:
         UsageError: the file is there already, or what is there is of another kind.
     """
 
-    def __init__(self, path: Path, kind: str, *, overwrite: bool, single: bool) -> None:
-        self.path, self.kind = path, kind
+    def __init__(self, path: Path, kind: str, *, overwrite: bool, single: bool, renew: bool = False) -> None:
+        self.path, self.kind, self._renew = path, kind, renew
         self._file = path if single and path.suffix.lower().lstrip(".") in (*FORMATS, "jpeg") else None
         self.is_book = path.suffix.lower() in BOOKS
         self._overwrite = overwrite
@@ -137,6 +138,8 @@ class Output:
         there = [name for name in names if os.path.exists(self.folder / name)]
         self.unknown = sum(name not in self._made for name in there)
         others = [name for name in there if self._made.get(name, self._digest).partition("+")[0] != self._digest]
+        if self._renew:  # their record stays until they are made
+            return
         if others and not self._overwrite:
             lines = differences(self._known.get(self._made[others[0]].partition("+")[0], {}), settings)
             raise UsageError(
@@ -240,17 +243,25 @@ class Output:
             return
         files = [file for name, extra in names if os.path.exists(file := self.page(name, extra))]
         if files:
-            self._bind(files)
+            bind(self.path, files, self.folder)
         self._empty()
 
-    def _bind(self, files: Sequence[Path]) -> None:
-        with atomic_path(self.path) as temporary:
-            if self.path.suffix.lower() == ".pdf":
-                _bind_pdf(files, temporary)
-            else:
-                with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as book:
-                    for file in files:
-                        book.write(file, file.relative_to(self.folder).as_posix())
+
+def bind(path: Path, files: Sequence[Path], folder: Path) -> None:
+    """Makes a book of pages.
+
+    Args:
+        path: of the book, which ends in .cbz, .zip or .pdf; it is replaced if it is there.
+        files: the pages, one at least, in their order.
+        folder: what their names in an archive are relative to.
+    """
+    with atomic_path(path) as temporary:
+        if path.suffix.lower() == ".pdf":
+            _bind_pdf(files, temporary)
+            return
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as book:
+            for file in files:
+                book.write(file, file.relative_to(folder).as_posix())
 
 
 def _text(value: dict[str, Any]) -> str:

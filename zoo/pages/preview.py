@@ -8,8 +8,8 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from zoo.pages.cleaning import prepared
 from zoo.pages.input import Page
-from zoo.pages.job import prepared
 from zoo.pages.look import Look
 from zoo.pages.scan import Scan
 

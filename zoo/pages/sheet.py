@@ -120,12 +120,12 @@ def parts_of(label: str, examined: "Examined", decode: str | None, truth: np.nda
             tone = float(sight.tones[region])
             if ROOM <= tone <= 1 - ROOM:
                 area = float(sight.sizes[region] / flat.size * of_page)
-                example = _example(rgb, sight.regions == region)
+                example = example_of(rgb, sight.regions == region)
                 found.append(Part(label, means[region], tone, sight.kinds[region], float(bits[region]), area, example))
     return found
 
 
-def _example(rgb: np.ndarray, inside: np.ndarray) -> np.ndarray:
+def example_of(rgb: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """A square around a region, with the region's edge marked."""
     rows, columns = np.nonzero(inside)
     side = max(int(np.ptp(rows)), int(np.ptp(columns)), 15) + 9
@@ -194,6 +194,12 @@ def grouped(parts: Sequence[Part], rule: Rule, pages: int) -> tuple[list[SheetEn
     return named, [example for _, example in found[:MOST_ENTRIES]]
 
 
+def write_entries(path: Path, entries: Sequence[SheetEntry], weights: str | None) -> None:
+    """Writes a sheet alone: see `write_sheet`."""
+    lines = ",\n  ".join(json.dumps(vars(entry)) for entry in entries)
+    write_text(path, f'{{"weights": {json.dumps(weights)},\n "entries": [\n  {lines}\n]}}\n')
+
+
 def write_sheet(path: Path, entries: Sequence[SheetEntry], examples: Sequence[np.ndarray], weights: str | None) -> Path:
     """Writes a sheet, and a picture beside it, whose path is the answer.
 
@@ -203,8 +209,7 @@ def write_sheet(path: Path, entries: Sequence[SheetEntry], examples: Sequence[np
         examples: likewise.
         weights: the digest of the model's weights.
     """
-    lines = ",\n  ".join(json.dumps(vars(entry)) for entry in entries)
-    write_text(path, f'{{"weights": {json.dumps(weights)},\n "entries": [\n  {lines}\n]}}\n')
+    write_entries(path, entries, weights)
     drawn = path.with_name(f"{path.stem}-colours.jpg")
     with atomic_path(drawn) as temporary:
         _picture(entries, examples).save(temporary, "JPEG", quality=92)

@@ -84,11 +84,11 @@ def collect(results: Path, runs: Sequence[Path] = ()) -> Sources:
             sources.broken.append(str(error))
             return None
 
-    for prefix, rows in (("bench-", sources.benchmarks), ("history-", sources.ratios)):
+    for prefix, machines in (("bench-", sources.benchmarks), ("history-", sources.ratios)):
         for path in sorted(results.glob(f"{prefix}*.json")):
             benchmark = read(lambda path: load_result(path, "benchmark"), path)
             if benchmark and benchmark.rows:
-                rows[path.stem.removeprefix(prefix)] = benchmark.rows
+                machines[path.stem.removeprefix(prefix)] = benchmark.rows
     found = [(path.stem.removeprefix("run-"), path, load_run_file) for path in sorted(results.glob("run-*.json"))]
     found += [(printable(path.name), path, load_run_directory) for path in runs if not (path / "results.json").exists()]
     for name, path, load in found:

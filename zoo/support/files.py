@@ -66,14 +66,15 @@ def regular(path: Path, most: int = MOST_BYTES) -> Path:
 
 
 @contextlib.contextmanager
-def atomic_path(target: Path | str) -> Iterator[Path]:
-    """Yields a temporary path beside `target`, with its suffix; renames it to `target` if the block succeeds.
+def atomic_path(target: Path | str, folder: Path | None = None) -> Iterator[Path]:
+    """Yields a temporary path beside `target`, or in `folder` of the same disk, with its suffix; renames it to
+    `target` if the block succeeds.
 
     Readers see the old file or the new one, never half of one. On an error the temporary file is
     removed and `target` is left as it was.
     """
     target = Path(target)
-    handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=folder or target.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -163,7 +164,10 @@ def locked(folder: Path, busy: str) -> Iterator[None]:
                 path.rmdir()
 
 
-def write_text(target: Path | str, text: str) -> None:
-    """Writes `text` (UTF-8) to `target` atomically; what a file's name may hold and is no character becomes a `?`."""
-    with atomic_path(target) as temporary:
+def write_text(target: Path | str, text: str, folder: Path | None = None) -> None:
+    """Writes `text` (UTF-8) to `target` atomically; what a file's name may hold and is no character becomes a `?`.
+
+    A process that is killed leaves its temporary file: `folder` is for those that must not lie beside the others.
+    """
+    with atomic_path(target, folder) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="replace")

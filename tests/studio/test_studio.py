@@ -1,0 +1,401 @@
+"""The studio, asked as its page asks it: what is said is kept, shown, and coloured as `zoo colorize` colours it."""
+
+import json
+import shlex
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from coloring import uv_of
+from hinting import outlined
+from PIL import Image
+from studying import PLACE, Client, opened, pixels, save_book, save_model, save_undecided
+
+from zoo import colorize
+from zoo.chroma.yuv import split_luma
+from zoo.errors import UsageError
+from zoo.studio import marks, running
+from zoo.studio.__main__ import main, parser
+from zoo.studio.__main__ import opened as command
+from zoo.studio.bounded import Bounded
+from zoo.studio.queue_of_work import IDLE, URGENT, QueueOfWork, SupersededError
+
+pytestmark = pytest.mark.needs("starlette", "uvicorn")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_model(tmp_path_factory.mktemp("model") / "small.keras")
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Path:
+    return save_book(tmp_path / "book")
+
+
+@pytest.fixture
+def client(book: Path, model: Path) -> Any:
+    with opened(book, model) as found:
+        yield found
+
+
+def picture(client: Client, page: int = 0, layer: str = "") -> np.ndarray:
+    layer = layer or client.get("/api/book")["own"]
+    return pixels(client.get(f"/api/page/{page}/picture?layer={layer.replace('+', '%2B')}"))
+
+
+def kept(book: Path) -> Path:
+    return book.with_name("book-studio")
+
+
+def test_help_needs_no_tensorflow() -> None:
+    code = "import sys\nfrom zoo.studio.__main__ import parser\nparser()\n"
+    code += "assert not {'keras', 'tensorflow', 'starlette', 'scipy'} & set(sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, book: Path, capsys: Any) -> None:
+    monkeypatch.setattr(running, "EXTRA", ("starlette", "not_there_at_all"))
+    assert main([str(book)]) == 2
+    assert 'not_there_at_all: pip install "keras-colorization-zoo[studio]"' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["guided"], "no PAGES come after it"),
+        (["nowhere/"], "no PAGES come after it"),
+        (["guided", "nowhere/"], "nowhere/: no such file"),
+        (["gided", "BOOK"], "Did you mean 'guided'"),
+        (["BOOK", "--headroom", "3"], "--headroom must be in"),
+        (["BOOK", "--decode", "mod"], "unknown decoder 'mod'"),
+        (["residual", "BOOK", "--decode", "mode"], "leave --decode out"),
+        (["BOOK", "--models", "contxt"], "--models: no model at contxt"),
+        (["BOOK", "--port", "70000"], "--port must be in"),
+        (["BOOK", "--host", "203.0.113.7", "--port", "0"], "--host 203.0.113.7"),
+    ],
+)
+def test_what_is_wrong_is_said_before_tensorflow(book: Path, capsys: Any, words: list[str], message: str) -> None:
+    assert main([str(book) if word == "BOOK" else word for word in words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_book_its_pages_and_their_pictures(client: Client, book: Path) -> None:
+    about = client.get("/api/book")
+    assert [page["label"] for page in about["pages"]] == ["page1.png", "page2.png", "page3.png"]
+    assert about["title"] == "book"
+    assert {"guided", "residual"} <= {each["name"] for each in about["models"]}
+    page = client.get("/api/page/1")
+    assert (page["width"], page["height"], page["truth"], page["marks"]) == (144, 96, False, [])
+    assert picture(client, 1).shape == (96, 144, 3)
+    grey = picture(client, 1, "grey")
+    assert np.abs(grey[..., 0].astype(int) - np.asarray(Image.open(book / "page2.png"))).mean() < 2
+    assert max(pixels(client.get("/api/page/2/thumbnail")).shape) == 144
+    assert "no page 4" in client.get("/api/page/3", 422)["error"]
+    assert "nobody knows" in client.get("/api/page/1/picture?layer=truth", 422)["error"]
+    assert "not started with a model" in client.get("/api/page/1/picture?layer=/etc/passwd|mode", 422)["error"]
+
+
+def test_a_colour_is_obeyed_kept_and_found_again(client: Client, book: Path, model: Path) -> None:
+    before = picture(client)
+    found = client.post("/api/page/0/place", PLACE)
+    shares = [each["share"] for each in found["possible"]]
+    assert len(shares) == 5
+    assert shares == sorted(shares, reverse=True)
+    assert found["outline"]["left"] < PLACE["x"] < found["outline"]["left"] + found["outline"]["width"]
+    second = client.color()
+    after = picture(client)
+    y, x = PLACE["y"], PLACE["x"]
+    assert np.abs(after[y, x].astype(int) - before[y, x]).max() > 20
+    assert np.abs(split_luma(after[y, x] / 255)[1] - uv_of(second)).max() < 0.03
+    assert np.abs(split_luma(after[30, 50] / 255)[1] - uv_of(second)).max() < 0.05  # the region follows
+    file = kept(book) / "hints" / "page1.json"
+    assert json.loads(file.read_text())["hints"] == [PLACE | {"color": second, "id": 1}]
+    client.running.stop()
+    with opened(book, model) as again:
+        (mark,) = again.get("/api/page/0")["marks"]
+        assert mark == {"id": 1, "color": second, "points": [[x, y]]}
+        np.testing.assert_array_equal(picture(again), after)
+
+
+def test_marks_are_changed_moved_and_taken_away(client: Client, book: Path) -> None:
+    path = "/api/page/0/marks"
+    first = client.post(path, {"color": "#c33", "path": [[30, 45]]})
+    assert first["before"] == []
+    assert first["after"] == first["marks"] == [{"id": 1, "color": "#cc3333", "points": [[30, 45]]}]
+    second = client.post(path, {"color": "teal", "path": [[100, 45]]})
+    assert [mark["id"] for mark in second["marks"]] == [1, 2]
+    moved = client.post(path, {"id": 2, "color": "teal", "points": [[101, 46]]})
+    assert moved["before"][0]["points"] == [[100, 45]]
+    assert moved["after"][0]["points"] == [[101, 46]]
+    # On the place of another, the last one stays, and what was there is told, to be undone.
+    over = client.post(path, {"id": 2, "color": "teal", "points": [[30, 45]]})
+    assert [mark["id"] for mark in over["marks"]] == [2]
+    assert [mark["id"] for mark in over["before"]] == [1, 2]
+    assert client.post(path, {"id": 2, "drop": True})["marks"] == []
+    assert not (kept(book) / "hints" / "page1.json").exists()
+    for wrong, message in (
+        ({"color": "#c33", "path": [[11, 17]]}, "black ink"),
+        ({"color": "#c33", "path": [[999, 45]]}, "outside of the page"),
+        ({"color": "reddish", "path": [[30, 45]]}, "no colour"),
+        ({"color": "#c33", "path": [[30, "45"]]}, "no number"),
+        ({"color": "#c33", "path": [[30]]}, "no x and y"),
+        ({"color": "#c33"}, "a path or points"),
+        ({"color": "#c33", "points": [[-1, 4]]}, "outside of the page"),
+        ({"drop": True}, "give its id"),
+        ({"drop": True, "id": "1"}, "no number of a mark"),
+    ):
+        assert message in client.post(path, wrong, 422)["error"]
+    assert client.get("/api/page/0")["marks"] == []
+
+
+def test_a_stroke_crosses_ink_and_is_one_mark(client: Client, book: Path) -> None:
+    answer = client.post("/api/page/0/marks", {"color": "#36c", "path": [[20, 45], [120, 45]]})
+    (mark,) = answer["marks"]
+    columns = [x for x, _ in mark["points"]]
+    assert len(columns) > 20
+    assert not [x for x in columns if 61 <= x < 64 or 77 <= x < 80]  # ink
+    held = json.loads((kept(book) / "hints" / "page1.json").read_text())["hints"]
+    assert {each["id"] for each in held} == {1}
+    after = picture(client)
+    for x in (30, 100):
+        assert np.abs(split_luma(after[45, x] / 255)[1] - uv_of("#36c")).max() < 0.06
+    assert marks.read_marks(kept(book) / "hints" / "page1.json").marks[0].points == tuple(map(tuple, mark["points"]))
+
+
+def test_a_file_of_hints_asks_stays_as_it_is(tmp_path: Path, model: Path) -> None:
+    book = save_book(tmp_path / "book", 1)
+    hints = kept(book) / "hints"
+    hints.mkdir(parents=True)
+    asked = {"x": 100, "y": 40, "color": None, "possible": [{"color": "#5093be", "probability": 0.4}]}
+    (hints / "page1.json").write_text(json.dumps({"hints": [asked, {"x": 30.7, "y": 45, "color": "red"}]}))
+    with opened(book, model) as client:
+        assert client.get("/api/page/0")["marks"] == [{"id": 1, "color": "#ff0000", "points": [[30, 45]]}]
+        client.post("/api/page/0/marks", {"id": 1, "drop": True})
+        assert json.loads((hints / "page1.json").read_text())["hints"] == [asked]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("hints/page9.json", "[]", "is of a page page9, which is not there"),
+        ("hints/page1.csv", "x,y,color\n", "keeps hints as page1.json alone"),
+        ("studio.json", "{", "not as the studio wrote it"),
+        ("studio.json", '{"model": 3}', "not as the studio wrote it"),
+    ],
+)
+def test_what_was_kept_and_cannot_be_read_is_named(book: Path, model: Path, name: str, text: str, message: str) -> None:
+    file = kept(book) / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    with pytest.raises(UsageError, match=message), opened(book, model):
+        pass
+    assert file.read_text() == text
+
+
+def test_a_damaged_file_of_hints_costs_its_page_alone(book: Path, model: Path) -> None:
+    file = kept(book) / "hints" / "page1.json"
+    file.parent.mkdir(parents=True)
+    file.write_text('{"hints": [{"x": 1}]}')
+    with opened(book, model) as client:
+        assert "hint 1 is" in client.get("/api/page/0", 422)["error"]
+        assert "hint 1 is" in client.post("/api/page/0/marks", {"color": "red", "path": [[30, 45]]}, 422)["error"]
+        assert file.read_text() == '{"hints": [{"x": 1}]}'
+        assert client.get("/api/page/1")["marks"] == []
+
+
+def test_two_studios_do_not_share_a_folder(client: Client, book: Path, model: Path) -> None:
+    with pytest.raises(UsageError, match="another studio"), opened(book, model):
+        pass
+
+
+def test_the_command_makes_the_same_bytes(client: Client, book: Path, tmp_path: Path, capsys: Any) -> None:
+    Image.fromarray(outlined(True)).save(tmp_path / "reference.png")
+    client.color()
+    client.post("/api/page/2/marks", {"color": "#36c", "path": [[20, 45], [50, 60]]})
+    client.post("/api/choices", {"palette": ["#c33", "#36c", "#2a6"], "limited": True})
+    client.post("/api/references?title=ref", (tmp_path / "reference.png").read_bytes())
+    client.post("/api/sheet", {"promote": {"page": 1, "x": 100, "y": 45, "color": "#885522"}})
+    work = client.works(do="color")
+    assert (work["state"], work["message"]) == ("done", "3 of 3 pages coloured")
+    words = shlex.split(client.get("/api/book")["command"])
+    words = words[words.index(str(client.running.studio.book.model)) :]
+    assert {"--hints", "--palette", "--reference", "--sheet"} < set(words)
+    words[words.index("-o") + 1] = str(tmp_path / "anew")
+    assert colorize.main(words) == 0
+    capsys.readouterr()
+    for name in ("page1", "page2", "page3"):
+        ours = (kept(book) / "coloured" / f"{name}.png").read_bytes()
+        assert ours == (tmp_path / "anew" / f"{name}.png").read_bytes()
+    # What the screen shows is that, but for JPEG.
+    shown = picture(client, 2).astype(int)
+    with Image.open(tmp_path / "anew" / "page3.png") as page:
+        assert np.abs(shown - np.asarray(page)).mean() < 4
+
+
+def test_only_what_changed_is_coloured_anew(client: Client, book: Path) -> None:
+    assert client.works(do="color")["message"] == "3 of 3 pages coloured"
+    assert client.works(do="color")["message"] == "0 of 3 pages coloured"
+    client.color(1)
+    assert client.works(do="color")["message"] == "1 of 3 pages coloured"
+    client.post("/api/choices", {"palette": ["#c33"], "limited": True})  # of other settings: all of them
+    assert client.works(do="color", page=0)["message"] == "1 of 1 pages coloured"
+    assert client.works(do="color")["message"] == "2 of 3 pages coloured"
+    data = client.get("/api/download/cbz")
+    (kept(book) / "mine.cbz").write_bytes(data)
+    with zipfile.ZipFile(kept(book) / "mine.cbz") as held:
+        assert held.namelist() == ["page1.png", "page2.png", "page3.png"]
+        assert held.read("page2.png") == (kept(book) / "coloured" / "page2.png").read_bytes()
+    assert client.get("/api/download/pdf").startswith(b"%PDF")
+    assert client.get("/api/download/page?page=1") == (kept(book) / "coloured" / "page2.png").read_bytes()
+    _, headers, _ = client.ask("GET", "/api/download/zip")
+    assert headers["content-disposition"] == 'attachment; filename="book-coloured.zip"'
+    for path, message in (
+        ("cbr", "books are"),
+        ("page?page=7", "no such page"),
+        ("page?page=-1", "no such page"),
+        ("page?page=0&format=jpg", "not coloured yet"),
+        ("cbz?format=gif", "png, jpg or webp"),
+    ):
+        assert message in client.get(f"/api/download/{path}", 422)["error"]
+
+
+def test_a_long_work_is_stopped_and_goes_on(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from zoo.pages.job import Job
+
+    go = threading.Semaphore(2)
+    finish = Job._finish
+
+    def slowly(self: Any, left: int) -> None:
+        go.acquire(timeout=20)
+        finish(self, left)
+
+    book = save_book(tmp_path / "book", 8)
+    with opened(book, model) as client:
+        with monkeypatch.context() as patch:
+            patch.setattr(Job, "_finish", slowly)
+            client.post("/api/work", {"do": "color"})
+            assert "already" in client.post("/api/work", {"do": "gather"}, 422)["error"]
+            client.color()  # clicks go on meanwhile
+            client.post("/api/work", {"do": "stop"})
+            go.release(20)
+            while (work := client.get("/api/pulse")["work"])["state"] == "running":
+                time.sleep(0.02)
+        assert work["state"] == "stopped"
+        there = len(list((kept(book) / "coloured").glob("*.png")))
+        assert there < 8
+        assert client.works(do="color")["state"] == "done"
+        assert len(list((kept(book) / "coloured").glob("*.png"))) == 8
+
+
+def test_the_averaging_is_seen(tmp_path: Path) -> None:
+    """Of a model that says blue or yellow: both are modes, the mean is neither; a regression answers with its own."""
+    save_undecided(tmp_path / "undecided.keras")
+    save_model(tmp_path / "answers.keras", classifier=False)
+    book = tmp_path / "book"
+    book.mkdir()
+    Image.fromarray(outlined(True)).save(book / "page.png")
+    models = [str(tmp_path / name) for name in ("undecided.keras", "answers.keras")]
+    words = [models[0], str(book), "--desaturate", "--models", models[1], "--port", "0"]
+    with command(parser().parse_args(words)) as it:
+        client = Client(it.url)
+        layers = [f"{models[0]}|mode", f"{models[1]}|", "grey"]
+        told = client.post("/api/page/0/plane", PLACE | {"layers": layers})
+        undecided, answers = told["layers"]
+        modes = np.array([each["uv"] for each in undecided["modes"]])
+        assert len(modes) == 2
+        shares = [each["share"] for each in undecided["modes"]]
+        np.testing.assert_allclose(undecided["mean"], shares @ modes / sum(shares), atol=0.03)
+        assert np.linalg.norm(modes - undecided["mean"], axis=-1).min() > 0.15
+        np.testing.assert_allclose(undecided["chosen"], modes[0], atol=0.03)
+        assert sum(share for *_, share in undecided["points"]) == pytest.approx(1, abs=0.05)
+        assert 0.8 < undecided["bits"] < 6
+        assert answers["regression"]
+        assert answers["modes"] == []
+        np.testing.assert_allclose(answers["mean"], np.mean([p[:2] for p in answers["points"]], axis=0), atol=0.03)
+        np.testing.assert_allclose(told["truth"], uv_of("#cc3333"), atol=0.02)
+        # With a hint, the page has what was said, and the model finds possible what it did.
+        client.post("/api/page/0/marks", {"color": "#22aa66", "path": [[PLACE["x"], PLACE["y"]]]})
+        again = client.post("/api/page/0/plane", PLACE | {"layers": layers[:1]})["layers"][0]
+        assert again["points"] == undecided["points"]
+        np.testing.assert_allclose(again["chosen"], uv_of("#22aa66"), atol=0.04)
+        assert pixels(client.get("/api/page/0/picture?layer=truth")).tolist()[45][30][0] > 150
+
+
+def test_a_network_sees_a_page_once(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    from zoo.models.prediction import Predictor
+
+    runs = []
+    call = Predictor.__call__
+    monkeypatch.setattr(Predictor, "__call__", lambda self, *given: runs.append(given[0].shape) or call(self, *given))
+    picture(client)
+    for page in (0, 1):  # the next page is made ready meanwhile
+        client.post(f"/api/page/{page}/place", PLACE)
+    seen = len(runs)
+    assert seen == 2
+    for color in ("#c33", "#36c", "#2a6"):
+        client.post("/api/page/0/marks", {"color": color, "path": [[30, 45]]})
+        picture(client)
+        client.post("/api/page/0/next", {})
+        client.post("/api/page/0/plane", PLACE | {"layers": [client.get("/api/book")["own"]]})
+    assert len(runs) <= seen + 1  # the page after the next
+
+
+def test_of_a_tab_s_old_wishes_the_last_alone_is_answered() -> None:
+    queue, go, done = QueueOfWork("test"), threading.Event(), []
+    try:
+        begun = queue.submit(go.wait)
+        old = queue.submit(lambda: done.append("old"), slot="picture")
+        idle = queue.submit(lambda: done.append("idle"), urgency=IDLE)
+        other = queue.submit(lambda: done.append("other tab"), slot="another")
+        new = queue.submit(lambda: done.append("new"), slot="picture")
+        click = queue.submit(lambda: done.append("click"), urgency=URGENT)
+        go.set()
+        for each in (begun, idle, other, new, click):
+            each.result(5)
+        with pytest.raises(SupersededError):
+            old.result(5)
+        assert done == ["click", "other tab", "new", "idle"]
+        with pytest.raises(ZeroDivisionError):
+            queue.submit(lambda: 1 / 0).result(5)
+    finally:
+        queue.close()
+
+
+def test_what_is_kept_in_memory_is_bounded() -> None:
+    held: Bounded[str] = Bounded(10)
+    for key in "abc":
+        held.put(key, key, 4)
+    assert (held.get("a"), held.get("b"), held.held) == (None, "b", 8)
+    held.put("d", "d", 4)
+    assert held.get("c") is None  # b was looked at since
+    held.put("e", "e", 99)
+    assert (len(held), held.get("e"), held.held) == (1, "e", 99)
+    held.put("e", "e", 3)
+    assert held.held == 3
+
+
+def test_a_notebook_gets_an_address_and_a_stop(book: Path, model: Path) -> None:
+    import zoo.studio
+
+    studio = zoo.studio.launch(book, str(model))
+    assert repr(studio).startswith(f"the studio at {studio.url}")
+    assert Client(studio.url).get("/").startswith(b"<!doctype html>")
+    studio.stop()
+    with pytest.raises(ConnectionRefusedError):
+        Client(studio.url).get("/")
+
+
+def test_a_taken_port_is_not_the_end(book: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running._listening("127.0.0.1", 0, True) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError, match=f"--port {port}: "):
+            command(parser().parse_args([str(model), str(book), "--port", str(port)]))
+        with running._listening("127.0.0.1", port, True) as other:
+            assert other.getsockname()[1] != port

@@ -1,0 +1,78 @@
+"""A studio that is killed at any moment: what was said is there, but for the last click at most."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from http.client import HTTPException
+from pathlib import Path, PurePosixPath
+
+import pytest
+from studying import Client, save_book
+
+from zoo.pages.hint import hint_files, read_hints
+
+pytestmark = pytest.mark.needs("starlette", "uvicorn")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system knows no SIGKILL")
+def test_a_killed_studio_loses_the_last_click_at_most(tmp_path: Path) -> None:
+    book = save_book(tmp_path / "book", 2)
+    rng = random.Random(0)
+    known: list[dict[str, object]] = []
+    for _ in range(3):
+        known = killed_while_clicking(book, rng, known)
+    assert len(known) > 20
+    # The files are as `zoo colorize` takes them, and nothing half written is among them.
+    files = hint_files(tmp_path / "book-studio" / "hints", [PurePosixPath("page1"), PurePosixPath("page2")])
+    assert sum(len(read_hints(file).hints) for file in files.values()) == len(known)
+
+
+def killed_while_clicking(book: Path, rng: random.Random, known: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Opens the book, checks what is known of it, clicks until a random moment, and gives what has to be there next."""
+    command = [sys.executable, "-m", "zoo.studio", str(book), "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"})
+    try:
+        assert process.stdout
+        client = Client(process.stdout.readline().strip())
+        path = "/api/page/1/marks"
+        assert client.get("/api/page/1")["marks"] == known
+        killer = threading.Timer(0.2 + rng.random(), process.kill)  # whatever it is at: asking, writing or renaming
+        killer.start()
+        asked: dict[str, object] = {}
+        try:
+            while True:
+                x, y = 20 + len(known) % 40, 30 + len(known) // 40
+                asked = {"id": len(known) + 1, "color": "#2244aa", "points": [[x, y]]}
+                answer = client.post(path, {"color": asked["color"], "path": asked["points"]})
+                known = answer["marks"]
+        except (OSError, HTTPException):
+            pass
+        killer.join()
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+    file = book.with_name("book-studio") / "hints" / "page2.json"
+    held = json.loads(file.read_text())["hints"] if file.exists() else []
+    found = [{"id": each["id"], "color": each["color"], "points": [[each["x"], each["y"]]]} for each in held]
+    assert found in (known, [*known, asked])
+    return found
+
+
+def test_ctrl_c_ends_it_and_says_where_everything_is(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "zoo.studio", str(save_book(tmp_path / "book", 1)), "--port", "0"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=os.environ | {"PYTHONUNBUFFERED": "1"}, **pipes) as process:
+        client = Client(process.stdout.readline().strip())
+        client.post("/api/page/0/marks", {"color": "#c33", "path": [[30, 45]]})
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert f"ended; what you decided is in {tmp_path / 'book-studio'}" in told
+    assert "Traceback" not in told
+    assert (tmp_path / "book-studio" / "hints" / "page1.json").exists()

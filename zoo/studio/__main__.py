@@ -1,0 +1,159 @@
+"""`python -m zoo.studio [MODEL] PAGES …`: a page on this machine in which a person colours a book with the mouse."""
+
+import argparse
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.errors import UsageError
+from zoo.models.kinds import answers_with
+from zoo.models.loading import model_file
+from zoo.pages.defaults import GUIDED_MODEL, is_input
+from zoo.pages.look import Look
+from zoo.studio.gate import is_loopback
+from zoo.studio.running import PORT, Running, require_starlette, usual_folder
+from zoo.support.command import Parser, naming, program, run
+
+if TYPE_CHECKING:
+    from zoo.studio.session import Book
+
+
+def parser() -> Parser:
+    """The command line."""
+    p = Parser(
+        "studio",
+        usage="%(prog)s [MODEL] PAGES [PAGES …] [options]",
+        description="Opens a page on this machine in which you colour a book with the mouse. Nothing leaves the"
+        " machine. Everything that you decide is kept at once, as the files that zoo colorize takes.",
+        epilog="Ctrl-C ends it; the same command goes on where you were.",
+    )
+    p.add_argument("model", metavar="MODEL", help=f"as zoo colorize takes it; left out, {GUIDED_MODEL}")
+    p.add_argument(
+        "pages", metavar="PAGES", nargs="*", help="images, folders, patterns in quotes, .cbz or .zip archives, PDFs"
+    )
+    p.add_argument(
+        "--keep",
+        metavar="DIR",
+        type=Path,
+        help="where hints, colour sheet and coloured pages go (default: NAME-studio beside a folder or book NAME,"
+        " otherwise studio here)",
+    )
+    p.add_argument("--decode", metavar="NAME[:T]", help="as zoo colorize takes it; another can be chosen on the page")
+    p.add_argument(
+        "--models", metavar="NAMES", default="", help="models to compare with, besides those with released weights"
+    )
+    p.add_argument("--desaturate", action="store_true", help="colour pages anew that have colours, which are the truth")
+    p.add_argument("--white-paper", action="store_true", help="make paper that is grey or stained white")
+    p.add_argument("--descreen", type=float, metavar="PIXELS", help="as zoo colorize takes it")
+    p.add_argument(
+        "--headroom", type=float, default=0.0, metavar="SHARE", help="as zoo colorize takes it: 0.2 for line art"
+    )
+    p.add_argument("--port", type=int, default=PORT, help="of the page; where it is taken, another; 0 for any")
+    p.add_argument(
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="where it listens: with another than this machine's own, others can reach it who have the token",
+    )
+    p.add_argument("--token", action="store_true", help="want a token here too, as on a machine that others use")
+    p.add_argument("--open", action="store_true", help="open the page in a browser")
+    return p
+
+
+FLAGS = ("desaturate", "white_paper", "descreen", "headroom")
+
+
+def opened(arguments: argparse.Namespace) -> Running:
+    """A studio as a command line says, which listens.
+
+    Raises:
+        UsageError: something of it is wrong, or a package is missing.
+    """
+    require_starlette()
+    return Running(
+        _book(arguments),
+        host=arguments.host,
+        port=arguments.port,
+        any_port=arguments.port in (0, PORT),
+        token=arguments.token,
+    )
+
+
+def _book(arguments: argparse.Namespace) -> "Book":
+    left_out = is_input(arguments.model)
+    if left_out:
+        arguments.model, arguments.pages = GUIDED_MODEL, [arguments.model, *arguments.pages]
+    if not arguments.pages:
+        raise UsageError(
+            f"{arguments.model} is taken for the MODEL, and no PAGES come after it: give some, as in"
+            f" {program('studio')} scans/"
+        )
+    if not 0 <= arguments.port <= 65535:
+        raise UsageError(f"--port must be in 0 … 65535, not {arguments.port}")
+    from zoo import colorize
+    from zoo.data.pdf import Renderers
+    from zoo.pages.input import find_pages
+    from zoo.studio.session import Book
+
+    others = [word.strip() for word in arguments.models.split(",") if word.strip()]
+    for name in (arguments.model, *others):
+        with naming("--models" if name in others else "MODEL"):
+            model_file(name)
+    flags: list[str] = []
+    for name in FLAGS:
+        value = getattr(arguments, name)
+        if value != parser().get_default(name):
+            flags += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
+    words = [arguments.model, *arguments.pages, "-o", "x", *flags]
+    if arguments.decode:
+        words += ["--decode", arguments.decode]
+    checked = colorize.parser().parse_args(words)
+    colorize.checked(checked)  # of what it would refuse, it says why
+    if arguments.decode and answers_with(arguments.model) == "uv":
+        raise UsageError(f"--decode {arguments.decode}: this model answers with one colour; leave --decode out")
+    with Renderers() as renderers:
+        pages = find_pages(arguments.pages, renderers)
+    return Book(
+        inputs=arguments.pages,
+        pages=pages,
+        model=arguments.model,
+        insisted=not left_out,
+        decode=arguments.decode,
+        others=others,
+        look=Look(**{each.name: getattr(checked, each.name) for each in fields(Look)}),
+        flags=flags,
+        folder=arguments.keep or usual_folder(arguments.pages),
+    )
+
+
+def studio(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
+    from zoo.support.console import say
+
+    with opened(arguments) as running:
+        if not is_loopback(arguments.host):
+            say(
+                f"the studio listens at {arguments.host}: others on the network can reach it who have this address with"
+                " its token, and what they see and send is not encrypted"
+            )
+        print(running.url, flush=True)
+        say(f"what you decide is kept in {running.keep}; Ctrl-C ends the studio")
+        if arguments.open:
+            import webbrowser
+
+            webbrowser.open(running.url)
+        try:
+            running.wait()
+        except KeyboardInterrupt:
+            say(f"ended; what you decided is in {running.keep}, and the same command goes on")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    parsed = parser().parse_args(arguments)
+    return run(lambda: studio(parsed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

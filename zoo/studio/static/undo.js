@@ -1,0 +1,63 @@
+// What this tab did, to be undone and redone: other tabs' doings are theirs. A reload keeps it.
+
+import { attempt, post } from "./api.js";
+import { $, state } from "./state.js";
+
+const MOST = 300;
+const KEY = () => `done ${state.book.keep}`;
+let past = [];
+let future = [];
+
+/** What a step has to bring about: apply(step, back). */
+export const on = { async apply() {} };
+
+export function load() {
+  try {
+    [past, future] = JSON.parse(sessionStorage.getItem(KEY())) ?? [[], []];
+  } catch {
+    [past, future] = [[], []];
+  }
+  show();
+}
+
+/** Remembers a step that was done. */
+export function did(step) {
+  past = [...past, step].slice(-MOST);
+  future = [];
+  show();
+}
+
+function show() {
+  $("undo").disabled = !past.length;
+  $("redo").disabled = !future.length;
+  try {
+    sessionStorage.setItem(KEY(), JSON.stringify([past, future]));
+  } catch {
+    // No room: a reload forgets what was to be undone.
+  }
+}
+
+async function turn(from, to, back) {
+  const step = from.at(-1);
+  if (!step) return;
+  from.pop();
+  await attempt(async () => {
+    await on.apply(step, back);
+    to.push(step);
+  });
+  show();
+}
+
+let turning = Promise.resolve();
+const queued = (work) => (turning = turning.then(work, work));
+export const undo = () => queued(() => turn(past, future, true));
+export const redo = () => queued(() => turn(future, past, false));
+
+/** Brings marks of a page from some to others; the answer of the last change. */
+export async function bring(page, from, to) {
+  let answer;
+  const path = `/api/page/${page}/marks`;
+  for (const mark of from) if (!to.some((each) => each.id === mark.id)) answer = await post(path, { drop: true, id: mark.id });
+  for (const mark of to) answer = await post(path, mark);
+  return answer;
+}
