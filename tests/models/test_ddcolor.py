@@ -10,6 +10,8 @@ import keras
 import numpy as np
 import pytest
 import torch_files as files
+from children import Moment, run_child
+from images import make_images
 
 import zoo
 from zoo import convert as command
@@ -28,6 +30,7 @@ from zoo.models.layers import (
     SinePositions,
     SubpixelInitializer,
 )
+from zoo.training.checkpoints import Checkpoints, read_checkpoint
 
 RNG = np.random.default_rng(0)
 
@@ -96,12 +99,12 @@ def test_attention_is_keras_s_without_a_bias_of_keys():
 
 def test_colours_are_those_of_the_maps_that_are_never_built():
     embeddings, features, image = normal(2, 6, 5), normal(2, 3, 4, 4 * 5), normal(2, 6, 8, 3)
-    layer = QueryColors(2, gain=3.0)
+    layer = QueryColors(2)
     layer([embeddings, features, image])
     kernel, bias = normal(9, 2), normal(2)
     layer.set_weights([kernel, bias])
     maps = np.einsum("bqc,bhwc->bhwq", embeddings, upsampled(features, 2))
-    expected = 3 * (np.concatenate([maps, image], axis=-1) @ kernel + bias)
+    expected = np.concatenate([maps, image], axis=-1) @ kernel + bias
     np.testing.assert_allclose(numpy(layer([embeddings, features, image])), expected, atol=1e-4)
 
 
@@ -110,7 +113,7 @@ def test_colours_are_those_of_the_maps_that_are_never_built():
     [
         (Queries(3, 4, keras.initializers.RandomNormal(seed=1)), [(2, 5, 5, 1)]),
         (QueryAttention(2), [(2, 3, 4), (2, 5, 4), (2, 5, 4)]),
-        (QueryColors(2, 0.5), [(2, 6, 5), (2, 3, 4, 20), (2, 6, 8, 3)]),
+        (QueryColors(2), [(2, 6, 5), (2, 3, 4, 20), (2, 6, 8, 3)]),
         (LayerScale(0.25), [(2, 3, 4)]),
         (ScaledImage([1, 2, 3], (4, 5, 6)), [(2, 3, 4, 1)]),
         (keras.layers.Conv2D(8, 1, kernel_initializer=SubpixelInitializer("he_normal", 2)), [(1, 2, 2, 3)]),
@@ -144,6 +147,25 @@ def test_it_begins_near_grey(mini):
 @pytest.fixture(scope="module")
 def mini():
     return zoo.create("ddcolor", size="mini", seed=1)
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
+    data = make_images(tmp_path / "images", train=5, val=2)
+    command = ["ddcolor", "--option", "size=mini", "--data", data, "--crop", 32, "--batch-size", 2, "--deterministic"]
+    command += ["--validation-crops", 2, "--steps", 4, "--validate-every", 4, "--checkpoint-every", 2, "--run-dir"]
+    code, log = run_child([*command, tmp_path / "whole"])
+    assert code == 0, log
+    code, log = run_child([*command, tmp_path / "run"], Moment("record", 1))
+    assert code == -9, log
+    code, log = run_child([*command, tmp_path / "run"])
+    assert code == 0, log
+    assert "going on from step 2" in log
+    one, other = (
+        [array.tobytes() for array in read_checkpoint(Checkpoints(tmp_path / name / "checkpoints").path(4))[1]]
+        for name in ("run", "whole")
+    )
+    assert one == other
 
 
 # Weights.

@@ -41,7 +41,6 @@ class Size:
         wide: channels between the two dense layers after an attention.
         layers: of the colour decoder.
         scale: what each block of the encoder adds is multiplied by at first.
-        gain: what a* and b* are multiplied by.
     """
 
     channels: tuple[int, int, int, int]
@@ -53,13 +52,12 @@ class Size:
     wide: int = 2048
     layers: int = 9
     scale: float = 1e-6
-    gain: float = 1.0
 
 
 SIZES = {
     "large": Size((192, 384, 768, 1536), (3, 3, 27, 3)),
     "tiny": Size((96, 192, 384, 768), (3, 3, 9, 3)),
-    "mini": Size((24, 48, 96, 192), (1, 1, 2, 1), (64, 64, 32), 16, 32, 4, 128, 3, scale=0.1, gain=1.0),
+    "mini": Size((24, 48, 96, 192), (1, 1, 2, 1), (64, 64, 32), 16, 32, 4, 128, 3, scale=1.0),
 }
 """By the option `size`: two as their authors published them, and a small one of this project."""
 
@@ -112,9 +110,7 @@ def network(*, size: str, initializer: str, momentum: float, seed: int) -> Any:
         maps.append(x)
     features = layers.before_shuffle(x, plan.decoded[-1], 4, "features", normalized=False)
     embeddings = layers.embeddings(maps)
-    ab = QueryColors(4, plan.gain, layers.blocks.small.kernel("head_colors"), name="head_colors")(
-        [embeddings, features, image]
-    )
+    ab = QueryColors(4, layers.blocks.small.kernel("head_colors"), name="head_colors")([embeddings, features, image])
     ab = CropLike(name="head_crop", dtype="float32")([ab, luma])
     uv = LabToUV(name="output", dtype="float32")([ab, luma])
     return ColorizationModel.of(luma, uv, "ddcolor", Contract())

@@ -154,15 +154,12 @@ class QueryColors(keras.layers.Layer):
 
     Args:
         factor: f.
-        gain: what mixed maps are multiplied by.
         kernel_initializer: of the kernel (Q + 3, 2) of the mixing.
     """
 
-    def __init__(
-        self, factor: int, gain: float = 1.0, kernel_initializer: Any = "glorot_uniform", **kwargs: Any
-    ) -> None:
+    def __init__(self, factor: int, kernel_initializer: Any = "glorot_uniform", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.factor, self.gain = factor, gain
+        self.factor = factor
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape: Any) -> None:
@@ -181,7 +178,7 @@ class QueryColors(keras.layers.Layer):
         found = ops.reshape(ops.matmul(pixels, mixed), (-1, height, width, 2 * self.factor**2))
         found = blurred(shuffled(ops.cast(found, "float32"), self.factor))
         seen = ops.matmul(ops.cast(image, "float32"), ops.cast(of_image, "float32"))
-        return (found + seen + ops.cast(self.bias, "float32")) * self.gain
+        return found + seen + ops.cast(self.bias, "float32")
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape[2][:3], 2)
@@ -192,6 +189,5 @@ class QueryColors(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "factor": self.factor,
-            "gain": self.gain,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
         }
