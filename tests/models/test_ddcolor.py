@@ -84,7 +84,7 @@ def test_rows_and_columns_have_sines_and_cosines():
 
 def test_attention_is_keras_s_without_a_bias_of_keys():
     query, key, value = normal(2, 5, 12), normal(2, 7, 12), normal(2, 7, 12)
-    ours = QueryAttention(3, keras.initializers.GlorotUniform(seed=1))
+    ours = QueryAttention(3, seed=1)
     ours([query, key, value])
     kernels = [numpy(each) for each in (ours.query_kernel, ours.key_kernel, ours.value_kernel, ours.output_kernel)]
     assert len({each.tobytes() for each in kernels}) == 4  # of one seed
@@ -112,7 +112,7 @@ def test_colours_are_those_of_the_maps_that_are_never_built():
     ("layer", "shapes"),
     [
         (Queries(3, 4, keras.initializers.RandomNormal(seed=1)), [(2, 5, 5, 1)]),
-        (QueryAttention(2), [(2, 3, 4), (2, 5, 4), (2, 5, 4)]),
+        (QueryAttention(2, 0.5, 7), [(2, 3, 4), (2, 5, 4), (2, 5, 4)]),
         (QueryColors(2), [(2, 6, 5), (2, 3, 4, 20), (2, 6, 8, 3)]),
         (LayerScale(0.25), [(2, 3, 4)]),
         (ScaledImage([1, 2, 3], (4, 5, 6)), [(2, 3, 4, 1)]),

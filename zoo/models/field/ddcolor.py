@@ -84,7 +84,7 @@ def network(*, size: str, initializer: str, momentum: float, seed: int) -> Any:
 
     Args:
         size: of `SIZES`.
-        initializer: of the kernels of convolutions and dense layers; those of attention are Glorot's.
+        initializer: of the kernels of convolutions and dense layers; those of the colour decoder's layers are Glorot's.
         momentum: of the moving averages of batch normalisation.
         seed: of the initial weights.
 
@@ -201,9 +201,11 @@ class _Layers:
             return keras.layers.Add(name=name)([x, y])
 
         def attend(query: Any, key: Any, value: Any, name: str) -> Any:
-            glorot = keras.initializers.GlorotUniform(seed=self._seed(name))
-            return QueryAttention(plan.heads, glorot, name=name)([query, key, value])
+            return QueryAttention(plan.heads, share, self._seed(name), name=name)([query, key, value])
 
+        # Queries that begin alike stay alike for long, and a* is then a multiple of b* everywhere: what a layer adds to
+        # all of them is kept small beside what makes them differ.
+        share = (3 * plan.layers) ** -0.5
         x, positions = table("queries"), table("query_positions")
         for index in range(plan.layers):
             name, level = f"layer{index}", index % len(maps)
@@ -213,8 +215,8 @@ class _Layers:
             placed = add(x, positions, f"{name}_self_placed")
             x = add(x, attend(placed, placed, x, f"{name}_self"), f"{name}_self_add")
             x = self.normalize(x, f"{name}_self_norm", 1e-5)
-            wide = self.dense(x, plan.wide, f"{name}_wide", activation="relu")
-            x = add(x, self.dense(wide, plan.embedded, f"{name}_narrow"), f"{name}_add")
+            wide = self.dense(x, plan.wide, f"{name}_wide", activation="relu", share=1.0)
+            x = add(x, self.dense(wide, plan.embedded, f"{name}_narrow", share=share), f"{name}_add")
             x = self.normalize(x, f"{name}_norm", 1e-5)
         x = self.normalize(x, "queries_norm", 1e-5)
         x = self.dense(x, plan.embedded, "color0", activation="relu")
@@ -231,11 +233,13 @@ class _Layers:
         } | options
         return keras.layers.Conv2D(channels, kernel_size, name=name, **options)(x)
 
-    def dense(self, x: Any, channels: int, name: str, activation: str | None = None) -> Any:
-        """A dense layer."""
+    def dense(self, x: Any, channels: int, name: str, activation: str | None = None, share: float = 0.0) -> Any:
+        """A dense layer; its kernel is Glorot's times `share`, where that is given."""
         import keras
 
-        kernel = self.blocks.kernel(name)
+        from zoo.models.layers.queries import glorot
+
+        kernel = glorot(share, self._seed(name)) if share else self.blocks.kernel(name)
         return keras.layers.Dense(channels, activation=activation, kernel_initializer=kernel, name=name)(x)
 
     def normalize(self, x: Any, name: str, epsilon: float) -> Any:

@@ -50,6 +50,11 @@ class Queries(keras.layers.Layer):
         return super().get_config() | {"count": self.count, "channels": self.channels, "initializer": initializer}
 
 
+def glorot(share: float, seed: int) -> Any:
+    """Glorot's uniform initialiser, its values times `share`."""
+    return keras.initializers.VarianceScaling(share**2, "fan_avg", "uniform", seed=seed)
+
+
 def sine_positions(height: Any, width: Any, channels: int) -> Any:
     """Where each cell is, (height, width, channels), float32: sines and cosines of its row, then of its column.
 
@@ -89,27 +94,23 @@ class QueryAttention(keras.layers.Layer):
 
     Args:
         heads: how many; C is a multiple of it.
-        initializer: of the four kernels.
+        share: how much the answer begins with of what it would be: its kernel is Glorot's, times this.
+        seed: of the four kernels.
     """
 
-    def __init__(self, heads: int, initializer: Any = "glorot_uniform", **kwargs: Any) -> None:
+    def __init__(self, heads: int, share: float = 1.0, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.heads = heads
-        self.initializer = keras.initializers.get(initializer)
+        self.heads, self.share, self.seed = heads, share, seed
 
     def build(self, input_shape: Any) -> None:
         channels = input_shape[0][-1]
-        for part in ("query", "key", "value", "output"):
-            # A copy, since an initialiser that has a seed gives the same values each time.
-            initializer = self.initializer.clone()
-            if isinstance(getattr(initializer, "seed", None), int):
-                initializer.seed += len(self.weights)
-            kernel = self.add_weight(shape=(channels, channels), initializer=initializer, name=f"{part}_kernel")
-            setattr(self, f"{part}_kernel", kernel)
+        for index, part in enumerate(("query", "key", "value", "output")):
+            kernel = glorot(self.share if part == "output" else 1.0, self.seed + index)
+            weight = self.add_weight(shape=(channels, channels), initializer=kernel, name=f"{part}_kernel")
+            setattr(self, f"{part}_kernel", weight)
             if part != "key":
-                setattr(
-                    self, f"{part}_bias", self.add_weight(shape=(channels,), initializer="zeros", name=f"{part}_bias")
-                )
+                bias = self.add_weight(shape=(channels,), initializer="zeros", name=f"{part}_bias")
+                setattr(self, f"{part}_bias", bias)
 
     def call(self, inputs: Any) -> Any:
         queries, keys, values = inputs
@@ -137,10 +138,7 @@ class QueryAttention(keras.layers.Layer):
         return keras.KerasTensor(inputs[0].shape, dtype=self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {
-            "heads": self.heads,
-            "initializer": keras.initializers.serialize(self.initializer),
-        }
+        return super().get_config() | {"heads": self.heads, "share": self.share, "seed": self.seed}
 
 
 @register
