@@ -112,7 +112,7 @@ def test_colours_are_those_of_the_maps_that_are_never_built():
     ("layer", "shapes"),
     [
         (Queries(3, 4, keras.initializers.RandomNormal(seed=1)), [(2, 5, 5, 1)]),
-        (QueryAttention(2, 0.5, 7), [(2, 3, 4), (2, 5, 4), (2, 5, 4)]),
+        (QueryAttention(2, 7), [(2, 3, 4), (2, 5, 4), (2, 5, 4)]),
         (QueryColors(2), [(2, 6, 5), (2, 3, 4, 20), (2, 6, 8, 3)]),
         (LayerScale(0.25), [(2, 3, 4)]),
         (ScaledImage([1, 2, 3], (4, 5, 6)), [(2, 3, 4, 1)]),
@@ -142,6 +142,17 @@ def test_it_is_luma_three_times_in_imagenet_s_standard_deviations(mini):
 def test_it_begins_near_grey(mini):
     uv = numpy(mini(RNG.random((2, 64, 64, 1), dtype=np.float32)))
     assert 0 < np.abs(uv).max() < 0.05
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_queries_begin_apart(seed):
+    """Where all are one colour, a* is the same multiple of b* everywhere, and training does not get out of it soon."""
+    model = zoo.create("ddcolor", size="mini", seed=seed)
+    layers = [model.get_layer(name).output for name in ("queries_norm", "head_colors")]
+    found, ab = map(numpy, keras.Model(model.inputs[0], layers)(RNG.random((2, 64, 64, 1), dtype=np.float32)))
+    assert (found - found.mean(axis=1, keepdims=True)).std() > 0.7  # of 1
+    ratio = np.linalg.svd(ab.reshape(-1, 2) - ab.mean(axis=(0, 1, 2)), compute_uv=False)
+    assert ratio[1] > 0.25 * ratio[0]
 
 
 @pytest.fixture(scope="module")

@@ -50,11 +50,6 @@ class Queries(keras.layers.Layer):
         return super().get_config() | {"count": self.count, "channels": self.channels, "initializer": initializer}
 
 
-def glorot(share: float, seed: int) -> Any:
-    """Glorot's uniform initialiser, its values times `share`."""
-    return keras.initializers.VarianceScaling(share**2, "fan_avg", "uniform", seed=seed)
-
-
 def sine_positions(height: Any, width: Any, channels: int) -> Any:
     """Where each cell is, (height, width, channels), float32: sines and cosines of its row, then of its column.
 
@@ -94,18 +89,17 @@ class QueryAttention(keras.layers.Layer):
 
     Args:
         heads: how many; C is a multiple of it.
-        share: how much the answer begins with of what it would be: its kernel is Glorot's, times this.
-        seed: of the four kernels.
+        seed: of the four kernels, which are Glorot's.
     """
 
-    def __init__(self, heads: int, share: float = 1.0, seed: int = 0, **kwargs: Any) -> None:
+    def __init__(self, heads: int, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.heads, self.share, self.seed = heads, share, seed
+        self.heads, self.seed = heads, seed
 
     def build(self, input_shape: Any) -> None:
         channels = input_shape[0][-1]
         for index, part in enumerate(("query", "key", "value", "output")):
-            kernel = glorot(self.share if part == "output" else 1.0, self.seed + index)
+            kernel = keras.initializers.GlorotUniform(seed=self.seed + index)
             weight = self.add_weight(shape=(channels, channels), initializer=kernel, name=f"{part}_kernel")
             setattr(self, f"{part}_kernel", weight)
             if part != "key":
@@ -138,7 +132,7 @@ class QueryAttention(keras.layers.Layer):
         return keras.KerasTensor(inputs[0].shape, dtype=self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"heads": self.heads, "share": self.share, "seed": self.seed}
+        return super().get_config() | {"heads": self.heads, "seed": self.seed}
 
 
 @register
