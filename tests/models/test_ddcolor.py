@@ -10,6 +10,8 @@ import keras
 import numpy as np
 import pytest
 import torch_files as files
+from children import Moment, run_child
+from images import make_images
 
 import zoo
 from zoo import convert as command
@@ -28,6 +30,7 @@ from zoo.models.layers import (
     SinePositions,
     SubpixelInitializer,
 )
+from zoo.training.checkpoints import Checkpoints, read_checkpoint
 
 RNG = np.random.default_rng(0)
 
@@ -81,7 +84,7 @@ def test_rows_and_columns_have_sines_and_cosines():
 
 def test_attention_is_keras_s_without_a_bias_of_keys():
     query, key, value = normal(2, 5, 12), normal(2, 7, 12), normal(2, 7, 12)
-    ours = QueryAttention(3, keras.initializers.GlorotUniform(seed=1))
+    ours = QueryAttention(3, seed=1)
     ours([query, key, value])
     kernels = [numpy(each) for each in (ours.query_kernel, ours.key_kernel, ours.value_kernel, ours.output_kernel)]
     assert len({each.tobytes() for each in kernels}) == 4  # of one seed
@@ -96,12 +99,12 @@ def test_attention_is_keras_s_without_a_bias_of_keys():
 
 def test_colours_are_those_of_the_maps_that_are_never_built():
     embeddings, features, image = normal(2, 6, 5), normal(2, 3, 4, 4 * 5), normal(2, 6, 8, 3)
-    layer = QueryColors(2, gain=3.0)
+    layer = QueryColors(2)
     layer([embeddings, features, image])
     kernel, bias = normal(9, 2), normal(2)
     layer.set_weights([kernel, bias])
     maps = np.einsum("bqc,bhwc->bhwq", embeddings, upsampled(features, 2))
-    expected = 3 * (np.concatenate([maps, image], axis=-1) @ kernel + bias)
+    expected = np.concatenate([maps, image], axis=-1) @ kernel + bias
     np.testing.assert_allclose(numpy(layer([embeddings, features, image])), expected, atol=1e-4)
 
 
@@ -109,8 +112,8 @@ def test_colours_are_those_of_the_maps_that_are_never_built():
     ("layer", "shapes"),
     [
         (Queries(3, 4, keras.initializers.RandomNormal(seed=1)), [(2, 5, 5, 1)]),
-        (QueryAttention(2), [(2, 3, 4), (2, 5, 4), (2, 5, 4)]),
-        (QueryColors(2, 0.5), [(2, 6, 5), (2, 3, 4, 20), (2, 6, 8, 3)]),
+        (QueryAttention(2, 7), [(2, 3, 4), (2, 5, 4), (2, 5, 4)]),
+        (QueryColors(2), [(2, 6, 5), (2, 3, 4, 20), (2, 6, 8, 3)]),
         (LayerScale(0.25), [(2, 3, 4)]),
         (ScaledImage([1, 2, 3], (4, 5, 6)), [(2, 3, 4, 1)]),
         (keras.layers.Conv2D(8, 1, kernel_initializer=SubpixelInitializer("he_normal", 2)), [(1, 2, 2, 3)]),
@@ -141,9 +144,39 @@ def test_it_begins_near_grey(mini):
     assert 0 < np.abs(uv).max() < 0.05
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_queries_begin_apart(seed):
+    """Where all are one colour, a* is the same multiple of b* everywhere, and training does not get out of it soon."""
+    model = zoo.create("ddcolor", size="mini", seed=seed)
+    layers = [model.get_layer(name).output for name in ("queries_norm", "head_colors")]
+    found, ab = map(numpy, keras.Model(model.inputs[0], layers)(RNG.random((2, 64, 64, 1), dtype=np.float32)))
+    assert (found - found.mean(axis=1, keepdims=True)).std() > 0.7  # of 1
+    ratio = np.linalg.svd(ab.reshape(-1, 2) - ab.mean(axis=(0, 1, 2)), compute_uv=False)
+    assert ratio[1] > 0.25 * ratio[0]
+
+
 @pytest.fixture(scope="module")
 def mini():
     return zoo.create("ddcolor", size="mini", seed=1)
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
+    data = make_images(tmp_path / "images", train=5, val=2)
+    command = ["ddcolor", "--option", "size=mini", "--data", data, "--crop", 32, "--batch-size", 2, "--deterministic"]
+    command += ["--validation-crops", 2, "--steps", 4, "--validate-every", 4, "--checkpoint-every", 2, "--run-dir"]
+    code, log = run_child([*command, tmp_path / "whole"])
+    assert code == 0, log
+    code, log = run_child([*command, tmp_path / "run"], Moment("record", 1))
+    assert code == -9, log
+    code, log = run_child([*command, tmp_path / "run"])
+    assert code == 0, log
+    assert "going on from step 2" in log
+    one, other = (
+        [array.tobytes() for array in read_checkpoint(Checkpoints(tmp_path / name / "checkpoints").path(4))[1]]
+        for name in ("run", "whole")
+    )
+    assert one == other
 
 
 # Weights.

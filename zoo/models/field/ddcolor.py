@@ -14,7 +14,7 @@ Of the last two rows nothing is built at the image's size but a* and b*: see `zo
 """
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from zoo.models.field.stages import Published
@@ -41,7 +41,8 @@ class Size:
         wide: channels between the two dense layers after an attention.
         layers: of the colour decoder.
         scale: what each block of the encoder adds is multiplied by at first.
-        gain: what a* and b* are multiplied by.
+        share: what a layer of the colour decoder adds to the queries is multiplied by. Of a large learning rate, each
+            would add the same to all queries, until they are alike; a* is then the same multiple of b* everywhere.
     """
 
     channels: tuple[int, int, int, int]
@@ -53,13 +54,13 @@ class Size:
     wide: int = 2048
     layers: int = 9
     scale: float = 1e-6
-    gain: float = 1.0
+    share: float = 1.0
 
 
 SIZES = {
     "large": Size((192, 384, 768, 1536), (3, 3, 27, 3)),
     "tiny": Size((96, 192, 384, 768), (3, 3, 9, 3)),
-    "mini": Size((24, 48, 96, 192), (1, 1, 2, 1), (64, 64, 32), 16, 32, 4, 128, 3, scale=0.1, gain=1.0),
+    "mini": Size((24, 48, 96, 192), (1, 1, 2, 1), (64, 64, 32), 16, 32, 4, 128, 3, scale=1.0, share=0.1),
 }
 """By the option `size`: two as their authors published them, and a small one of this project."""
 
@@ -86,7 +87,7 @@ def network(*, size: str, initializer: str, momentum: float, seed: int) -> Any:
 
     Args:
         size: of `SIZES`.
-        initializer: of the kernels of convolutions and dense layers; those of attention are Glorot's.
+        initializer: of the kernels of convolutions and dense layers; those of the colour decoder's layers are Glorot's.
         momentum: of the moving averages of batch normalisation.
         seed: of the initial weights.
 
@@ -112,9 +113,7 @@ def network(*, size: str, initializer: str, momentum: float, seed: int) -> Any:
         maps.append(x)
     features = layers.before_shuffle(x, plan.decoded[-1], 4, "features", normalized=False)
     embeddings = layers.embeddings(maps)
-    ab = QueryColors(4, plan.gain, layers.blocks.small.kernel("head_colors"), name="head_colors")(
-        [embeddings, features, image]
-    )
+    ab = QueryColors(4, layers.blocks.small.kernel("head_colors"), name="head_colors")([embeddings, features, image])
     ab = CropLike(name="head_crop", dtype="float32")([ab, luma])
     uv = LabToUV(name="output", dtype="float32")([ab, luma])
     return ColorizationModel.of(luma, uv, "ddcolor", Contract())
@@ -130,6 +129,7 @@ class _Layers:
         initializer = Range(choices=INITIALIZERS).check("initializer", initializer, str)
         self.plan, self.seed = plan, Range().check("seed", seed, int)
         self.blocks = Blocks("relu", initializer, "linear", momentum, False, seed)
+        self.glorot = replace(self.blocks, initializer="glorot_uniform")
 
     def encoded(self, x: Any) -> list[Any]:
         """The maps that the four stages of ConvNeXt end with, at a quarter to a thirty-second of the size."""
@@ -201,28 +201,28 @@ class _Layers:
             normal = keras.initializers.RandomNormal(stddev=1.0, seed=self._seed(name))
             return Queries(plan.queries, plan.embedded, normal, name=name)(maps[0])
 
-        def add(x: Any, y: Any, name: str) -> Any:
-            return keras.layers.Add(name=name)([x, y])
+        def placed(x: Any, name: str) -> Any:
+            return keras.layers.Add(name=f"{name}_placed")([x, positions])
 
         def attend(query: Any, key: Any, value: Any, name: str) -> Any:
-            glorot = keras.initializers.GlorotUniform(seed=self._seed(name))
-            return QueryAttention(plan.heads, glorot, name=name)([query, key, value])
+            return QueryAttention(plan.heads, self._seed(name), name=name)([query, key, value])
+
+        def grown(x: Any, y: Any, name: str) -> Any:
+            y = y if plan.share == 1 else keras.layers.Rescaling(plan.share, name=f"{name}_share")(y)
+            return self.normalize(keras.layers.Add(name=f"{name}_add")([x, y]), f"{name}_norm", 1e-5)
 
         x, positions = table("queries"), table("query_positions")
         for index in range(plan.layers):
             name, level = f"layer{index}", index % len(maps)
-            placed = add(x, positions, f"{name}_cross_placed")
-            seen = attend(placed, keys[level], values[level], f"{name}_cross")
-            x = self.normalize(add(x, seen, f"{name}_cross_add"), f"{name}_cross_norm", 1e-5)
-            placed = add(x, positions, f"{name}_self_placed")
-            x = add(x, attend(placed, placed, x, f"{name}_self"), f"{name}_self_add")
-            x = self.normalize(x, f"{name}_self_norm", 1e-5)
-            wide = self.dense(x, plan.wide, f"{name}_wide", activation="relu")
-            x = add(x, self.dense(wide, plan.embedded, f"{name}_narrow"), f"{name}_add")
-            x = self.normalize(x, f"{name}_norm", 1e-5)
+            cross, own = f"{name}_cross", f"{name}_self"
+            x = grown(x, attend(placed(x, cross), keys[level], values[level], cross), cross)
+            asked = placed(x, own)
+            x = grown(x, attend(asked, asked, x, own), own)
+            y = self.dense(x, plan.wide, f"{name}_wide", "relu", self.glorot)
+            x = grown(x, self.dense(y, plan.embedded, f"{name}_narrow", None, self.glorot), name)
         x = self.normalize(x, "queries_norm", 1e-5)
-        x = self.dense(x, plan.embedded, "color0", activation="relu")
-        x = self.dense(x, plan.embedded, "color1", activation="relu")
+        for index in range(2):
+            x = self.dense(x, plan.embedded, f"color{index}", "relu")
         return self.dense(x, plan.decoded[-1], "color2")
 
     def conv(self, x: Any, channels: int, kernel_size: int, name: str, **options: Any) -> Any:
@@ -235,11 +235,11 @@ class _Layers:
         } | options
         return keras.layers.Conv2D(channels, kernel_size, name=name, **options)(x)
 
-    def dense(self, x: Any, channels: int, name: str, activation: str | None = None) -> Any:
-        """A dense layer."""
+    def dense(self, x: Any, channels: int, name: str, activation: str | None = None, blocks: Any = None) -> Any:
+        """A dense layer, its kernel of these blocks, or of the network's."""
         import keras
 
-        kernel = self.blocks.kernel(name)
+        kernel = (blocks or self.blocks).kernel(name)
         return keras.layers.Dense(channels, activation=activation, kernel_initializer=kernel, name=name)(x)
 
     def normalize(self, x: Any, name: str, epsilon: float) -> Any:

@@ -89,27 +89,22 @@ class QueryAttention(keras.layers.Layer):
 
     Args:
         heads: how many; C is a multiple of it.
-        initializer: of the four kernels.
+        seed: of the four kernels, which are Glorot's.
     """
 
-    def __init__(self, heads: int, initializer: Any = "glorot_uniform", **kwargs: Any) -> None:
+    def __init__(self, heads: int, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.heads = heads
-        self.initializer = keras.initializers.get(initializer)
+        self.heads, self.seed = heads, seed
 
     def build(self, input_shape: Any) -> None:
         channels = input_shape[0][-1]
-        for part in ("query", "key", "value", "output"):
-            # A copy, since an initialiser that has a seed gives the same values each time.
-            initializer = self.initializer.clone()
-            if isinstance(getattr(initializer, "seed", None), int):
-                initializer.seed += len(self.weights)
-            kernel = self.add_weight(shape=(channels, channels), initializer=initializer, name=f"{part}_kernel")
-            setattr(self, f"{part}_kernel", kernel)
+        for index, part in enumerate(("query", "key", "value", "output")):
+            kernel = keras.initializers.GlorotUniform(seed=self.seed + index)
+            weight = self.add_weight(shape=(channels, channels), initializer=kernel, name=f"{part}_kernel")
+            setattr(self, f"{part}_kernel", weight)
             if part != "key":
-                setattr(
-                    self, f"{part}_bias", self.add_weight(shape=(channels,), initializer="zeros", name=f"{part}_bias")
-                )
+                bias = self.add_weight(shape=(channels,), initializer="zeros", name=f"{part}_bias")
+                setattr(self, f"{part}_bias", bias)
 
     def call(self, inputs: Any) -> Any:
         queries, keys, values = inputs
@@ -137,10 +132,7 @@ class QueryAttention(keras.layers.Layer):
         return keras.KerasTensor(inputs[0].shape, dtype=self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {
-            "heads": self.heads,
-            "initializer": keras.initializers.serialize(self.initializer),
-        }
+        return super().get_config() | {"heads": self.heads, "seed": self.seed}
 
 
 @register
@@ -154,15 +146,12 @@ class QueryColors(keras.layers.Layer):
 
     Args:
         factor: f.
-        gain: what mixed maps are multiplied by.
         kernel_initializer: of the kernel (Q + 3, 2) of the mixing.
     """
 
-    def __init__(
-        self, factor: int, gain: float = 1.0, kernel_initializer: Any = "glorot_uniform", **kwargs: Any
-    ) -> None:
+    def __init__(self, factor: int, kernel_initializer: Any = "glorot_uniform", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.factor, self.gain = factor, gain
+        self.factor = factor
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape: Any) -> None:
@@ -181,7 +170,7 @@ class QueryColors(keras.layers.Layer):
         found = ops.reshape(ops.matmul(pixels, mixed), (-1, height, width, 2 * self.factor**2))
         found = blurred(shuffled(ops.cast(found, "float32"), self.factor))
         seen = ops.matmul(ops.cast(image, "float32"), ops.cast(of_image, "float32"))
-        return (found + seen + ops.cast(self.bias, "float32")) * self.gain
+        return found + seen + ops.cast(self.bias, "float32")
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape[2][:3], 2)
@@ -192,6 +181,5 @@ class QueryColors(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "factor": self.factor,
-            "gain": self.gain,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
         }
