@@ -280,7 +280,9 @@ def test_the_whole_book_and_the_averaging(browser: Any, client: Any, tmp_path: P
     window.click(X, Y)
     window["#explain"].click()
     window.until("document.querySelectorAll('#plane svg circle').length > 20")
-    assert "✚ the mean" in window["#plane"].text
+    told = window["#plane"].text
+    assert told.startswith("small.keras, annealed+coherent")
+    assert "their mean: what a regression would answer" in told
     window["#enlarge"].click()
     assert window["#large svg"].is_displayed()
     window["#large .shut"].click()

@@ -107,7 +107,7 @@ function options(select, chosen, own) {
   const groups = state.book.models.map(({ name, decoders }) => {
     const group = element("optgroup", { label: name });
     const of = decoders.length ? decoders : [""];
-    group.append(...of.map((decoder) => new Option(decoder ? `${name}, ${decoder}` : name, `${name}|${decoder}`)));
+    group.append(...of.map((decoder) => new Option(title(`${name}|${decoder}`), `${name}|${decoder}`)));
     return group;
   });
   select.replaceChildren(...choices, ...groups);

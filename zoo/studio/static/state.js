@@ -32,7 +32,8 @@ export const layer = (choice) => (choice === "own" ? state.book.own : choice);
 /** A layer in words. */
 export function title(text) {
   if (text === "grey" || text === "truth") return text;
-  const [model, decoder] = text.split("|");
+  const [path, decoder] = text.split("|");
+  const model = path.split("/").filter(Boolean).pop();
   return decoder ? `${model}, ${decoder}` : model;
 }
 
