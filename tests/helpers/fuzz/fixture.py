@@ -137,15 +137,18 @@ def good_words(command: str, parser: argparse.ArgumentParser) -> dict[str, list[
 
 @contextlib.contextmanager
 def at_the_edge() -> Iterator[None]:
-    """Nothing trains, nothing is converted, and released weights and drawn pages go to the working directory."""
+    """Nothing trains or is converted, no studio waits, and released weights and drawn pages go to this folder."""
     import pytest
     import tiny
     from samples import run_result
 
+    from zoo import colorize
     from zoo.data.drawn import procedural
     from zoo.data.fetched import download
     from zoo.export import __main__ as export
+    from zoo.models.loading import load
     from zoo.models.registry import MODELS
+    from zoo.studio import running
     from zoo.training import releasing, trainer
     from zoo.training.outcome import scores_of
 
@@ -172,6 +175,8 @@ def at_the_edge() -> Iterator[None]:
         patch.setattr(download, "ATTEMPTS", 1)  # between two it waits
         patch.setattr(export, "_write", written)
         patch.setattr(export, "_compared", lambda *_: {"check": None, "pages": None})
+        patch.setattr(colorize, "open_network", load)
+        patch.setattr(running.Running, "wait", lambda self: None)
         patch.setattr(releasing, "release", lambda *a, **k: release(*a, **k, folder=Path("weights")))
         patch.setattr(sys, "argv", ["zoo"])
         patch.setenv("HOME", "/nowhere")
