@@ -36,6 +36,11 @@ def commands() -> list[tuple[str, str]]:
         for block in blocks(path, "sh"):
             for line in block.replace("\\\n", " ").splitlines():
                 found += [(path.name, command) for command in re.findall(r"python -m (zoo\.\w+ [^;&|']*)", line)]
+    for path in (*PAGES, ROOT / "reports" / "README.md"):  # within sentences too, but for what they leave out
+        text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.S | re.M)
+        for command in re.findall(r"`python -m (zoo\.\w+ [^`]+)`", text):
+            if not re.search(r"…|--help|FORMAT|^zoo.data prepare$", command):
+                found.append((path.name, " ".join(command.split())))
     return found
 
 

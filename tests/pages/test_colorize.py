@@ -38,7 +38,7 @@ def test_depth_alpha_and_metadata_survive(tmp_path, models, capsys):
     code, _, err = run(capsys, models["tiny"], tmp_path / "in", "-o", tmp_path / "out")
     assert code == 0, err
     assert "4 of 4 pages coloured" in err
-    assert f" s by {models['tiny']}, in {tmp_path / 'out'}" in err
+    assert f" s by {models['tiny']}, tensorflow, in {tmp_path / 'out'}" in err
     with Image.open(tmp_path / "out" / "photo.png") as image:
         assert image.size == (40, 56)  # upright
         assert image.getexif()[0x010E] == "my grandmother, 1931"
