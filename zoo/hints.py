@@ -60,7 +60,7 @@ def ask(arguments: argparse.Namespace) -> None:
     with Renderers() as renderers:
         pages = find_pages([arguments.page], renderers)
         if len(pages) > 1:
-            raise UsageError(f"{arguments.page} has {len(pages)} pages: ask about one at a time")
+            raise UsageError(f"PAGE {arguments.page} has {len(pages)} pages: ask about one at a time")
         try:
             scan = usable(pages[0], renderers, Look(desaturate=arguments.desaturate))
         except UNUSABLE as error:

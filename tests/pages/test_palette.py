@@ -93,6 +93,9 @@ def test_near_colours_are_one():
 def test_bad_lists_are_refused(colors, message):
     with pytest.raises(UsageError, match=message):
         palette_of(colors)
+    if isinstance(colors, str):
+        with pytest.raises(UsageError, match=f"^--palette: .*{message}"):
+            read_palette(colors)
 
 
 @pytest.mark.parametrize(

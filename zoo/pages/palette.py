@@ -12,6 +12,7 @@ from zoo.chroma.yuv import rgb_to_yuv
 from zoo.data.decode import decode_samples
 from zoo.errors import ImageError, UsageError
 from zoo.pages.hint import color_of
+from zoo.support.command import naming
 from zoo.support.files import real
 
 MOST_COLORS = 256
@@ -50,7 +51,8 @@ def read_palette(text: str) -> np.ndarray:
     """
     path = Path(text)
     if not path.suffix or not re.fullmatch(r"\.[A-Za-z]\w*", path.suffix):
-        return palette_of(text)
+        with naming("--palette"):
+            return palette_of(text)
     try:
         if not real(path).is_file():
             raise UsageError("there is no such file")
