@@ -21,6 +21,7 @@ from zoo.models.converting.published import PUBLISHED, convert, read_weights
 from zoo.models.converting.state_dicts import StoredTensor
 from zoo.models.field.ddcolor import DEVIATION, MEAN, SIZES
 from zoo.models.layers import (
+    GELU,
     LayerScale,
     Queries,
     QueryAttention,
@@ -80,6 +81,11 @@ def test_rows_and_columns_have_sines_and_cosines():
             y, x = ((at + 1) / (count + 1e-6) * 2 * np.pi for at, count in ((row, height), (column, width)))
             expected = [f(each / 10_000**power) for each in (y, x) for power in (0, 0.5) for f in (np.sin, np.cos)]
             np.testing.assert_allclose(found[:, row, column], [expected] * 2, atol=1e-5)
+
+
+def test_gelu_is_the_exact_one():
+    x = np.linspace(-6, 6, 101, dtype=np.float32)
+    np.testing.assert_allclose(numpy(GELU()(x)), numpy(keras.ops.gelu(x, approximate=False)), atol=1e-6)
 
 
 def test_attention_is_keras_s_without_a_bias_of_keys():

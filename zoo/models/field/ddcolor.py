@@ -148,12 +148,12 @@ class _Layers:
         """A block of ConvNeXt: what it adds is a 7×7 convolution of each channel, and two dense layers."""
         import keras
 
-        from zoo.models.layers import LayerScale
+        from zoo.models.layers import GELU, LayerScale
 
         kernel = self.blocks.kernel(f"{name}_conv")
         y = keras.layers.DepthwiseConv2D(7, padding="same", depthwise_initializer=kernel, name=f"{name}_conv")(x)
         y = self.normalize(y, f"{name}_norm", 1e-6)
-        y = self.dense(y, 4 * channels, f"{name}_wide", activation="gelu")
+        y = GELU(name=f"{name}_gelu")(self.dense(y, 4 * channels, f"{name}_wide"))
         y = LayerScale(self.plan.scale, name=f"{name}_scale")(self.dense(y, channels, f"{name}_narrow"))
         return keras.layers.Add(name=f"{name}_add")([x, y])
 

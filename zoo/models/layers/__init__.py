@@ -10,7 +10,7 @@ from zoo.models.layers.factored import HypercolumnConv, SumConv
 from zoo.models.layers.hue_chroma import HueChroma
 from zoo.models.layers.joint_bins import JointBins
 from zoo.models.layers.lab import LabHints, LabToUV, Lightness
-from zoo.models.layers.normalization import FusedBatchNormalization, LayerScale, LeakyReLU, NormalizedConv2D
+from zoo.models.layers.normalization import GELU, FusedBatchNormalization, LayerScale, LeakyReLU, NormalizedConv2D
 from zoo.models.layers.preprocessing import ApplicationInput, ScaledImage, VGGInput
 from zoo.models.layers.queries import Queries, QueryAttention, QueryColors, SinePositions
 from zoo.models.layers.sizes import (
@@ -24,6 +24,7 @@ from zoo.models.layers.sizes import (
 )
 
 __all__ = [
+    "GELU",
     "ApplicationInput",
     "BilinearUpsampling",
     "ChromaRange",

@@ -1,4 +1,4 @@
-"""Batch normalisation, the leaky ReLU, both before a convolution; and a scale of what a block adds."""
+"""Batch normalisation, non-linearities, both before a convolution; and a scale of what a block adds."""
 
 from typing import Any
 
@@ -90,6 +90,20 @@ class LeakyReLU(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"negative_slope": self.negative_slope}
+
+
+@register
+class GELU(keras.layers.Layer):
+    """x · Φ(x), Φ being the normal distribution's: Hendrycks and Gimpel, arXiv 1606.08415.
+
+    On TensorFlow Keras's is made of an operation that ONNX does not have.
+    """
+
+    def call(self, inputs: Any) -> Any:
+        return 0.5 * inputs * (1.0 + ops.erf(inputs * 0.5**0.5))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
 
 
 @register
