@@ -109,25 +109,33 @@ class BilinearUpsampler:
         return out
 
 
-class EdgeUpsampler:
-    """As `BilinearUpsampler`, and along ink lines.
+@dataclass(frozen=True)
+class Inked:
+    """What a page's luma says of its strokes, and of the cells of a small image.
 
-    Args:
+    Attributes:
         stroke: of `strokes`, (H, W).
         luma_means: mean luma of each cell's part that is no stroke, (h, w).
         luma_variance: the variance of that, (h, w).
         cover: the share of each cell that is stroke, (h, w).
+    """
+
+    stroke: np.ndarray
+    luma_means: np.ndarray
+    luma_variance: np.ndarray
+    cover: np.ndarray
+
+
+class EdgeUpsampler:
+    """As `BilinearUpsampler`, and along ink lines.
+
+    Args:
+        page: what its luma says.
         uv: chroma of the small image, (h, w, 2).
     """
 
-    def __init__(
-        self,
-        stroke: np.ndarray,
-        luma_means: np.ndarray,
-        luma_variance: np.ndarray,
-        cover: np.ndarray,
-        uv: np.ndarray,
-    ) -> None:
+    def __init__(self, page: Inked, uv: np.ndarray) -> None:
+        stroke, luma_means, luma_variance, cover = page.stroke, page.luma_means, page.luma_variance, page.cover
         (height, width), (self._rows, self._columns) = stroke.shape, uv.shape[:2]
         self._stroke, self._plain = stroke, BilinearUpsampler(uv, height, width)
         self._across = _Axis(0, width, width, self._columns)
@@ -262,9 +270,13 @@ class Luma:
         return np.rint(self.luma(rows) * 255).astype(np.uint8)
 
 
-def bring_up(luma: np.ndarray, uv: np.ndarray) -> np.ndarray:
-    """UV (h, w, 2) of an image at the size of its luma (H, W), along its ink lines: (H, W, 2), float32."""
-    upsample = along_edges(Luma(luma), np.ascontiguousarray(uv, np.float32))
+def bring_up(luma: np.ndarray, uv: np.ndarray, page: Inked | None = None) -> np.ndarray:
+    """UV (h, w, 2) of an image at the size of its luma (H, W), along its ink lines: (H, W, 2), float32.
+
+    What its luma says for this size of UV is `page`, where that is known already.
+    """
+    uv = np.ascontiguousarray(uv, np.float32)
+    upsample = EdgeUpsampler(page or inked(Luma(luma), uv.shape[:2]), uv).rows
     rows = max(1, STRIP_PIXELS // luma.shape[1])
     strips = [upsample(luma[first : first + rows], first) for first in range(0, len(luma), rows)]
     return np.concatenate(strips)
@@ -276,8 +288,13 @@ def along_edges(scan: LumaRows, uv: np.ndarray) -> Callable[[np.ndarray, int], n
     Returns:
         A function of luma (rows, W) of a strip and its first row, to UV (rows, W, 2): see `EdgeUpsampler.rows`.
     """
+    return EdgeUpsampler(inked(scan, uv.shape[:2]), uv).rows
+
+
+def inked(scan: LumaRows, size: tuple[int, ...]) -> Inked:
+    """What a page's luma says of its strokes, for a small image of a height and width."""
     height, width = scan.size
-    h, w = uv.shape[:2]
+    h, w = size
     scale = max(height / h, width / w)
     halo = 2 * (int(np.ceil(1.5 * scale)) + 2)
     stroke = np.empty((height, width), np.uint8)
@@ -299,7 +316,7 @@ def along_edges(scan: LumaRows, uv: np.ndarray) -> Callable[[np.ndarray, int], n
     part = np.maximum(1 - sums["cover"], 1e-3)
     mean = sums["luma"] / part
     variance = np.maximum(0, sums["square"] / part - mean**2)
-    return EdgeUpsampler(stroke, mean, variance, sums["cover"], uv).rows
+    return Inked(stroke, mean, variance, sums["cover"])
 
 
 def reduced_size(height: int, width: int, side: int) -> tuple[int, int]:

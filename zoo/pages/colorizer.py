@@ -323,7 +323,13 @@ def _samples(luma: Any) -> np.ndarray:
 
 
 def paint(
-    scan: Scan, uv: np.ndarray, *, along_edges: bool = True, headroom: float = 0.0, hints: Sequence[Hint] = ()
+    scan: Scan,
+    uv: np.ndarray,
+    *,
+    along_edges: bool = True,
+    headroom: float = 0.0,
+    hints: Sequence[Hint] = (),
+    cell: float | None = None,
 ) -> np.ndarray:
     """A scan in the colours of `uv` (h, w, 2), brought to its size: RGB (H, W, 3) of the scan's depth, its luma kept.
 
@@ -334,12 +340,13 @@ def paint(
         headroom: luma in [0, 1] may be lowered by so much where a colour does not fit at that luma, as none fits into
             pure white; 0 keeps it everywhere, and chroma gives way.
         hints: colours that are obeyed to the pixel.
+        cell: pixels of a cell of what the network saw, where `uv` has been brought up already.
     """
     height, width = scan.samples.shape[:2]
     rgb = np.empty((height, width, 3), scan.samples.dtype)
     upsample = _upsampling(scan, uv, along_edges)
     if hints:
-        upsample = Obedience(scan, upsample, hints, max(height / len(uv), width / uv.shape[1])).rows
+        upsample = Obedience(scan, upsample, hints, cell or max(height / len(uv), width / uv.shape[1])).rows
     rows = max(1, CACHE_PIXELS // width)
     for first in range(0, height, rows):
         luma = scan.luma(slice(first, first + rows))

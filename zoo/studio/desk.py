@@ -14,6 +14,7 @@ from PIL import Image
 
 from zoo.chroma.decoders import Decoder
 from zoo.chroma.evidence import Given, Sight
+from zoo.chroma.upsampling import Inked, bring_up, inked
 from zoo.errors import UsageError
 from zoo.models.kinds import weights_digest
 from zoo.pages.guide import Frame, Guide, check_hints
@@ -22,6 +23,7 @@ from zoo.pages.palette import palette_of
 from zoo.pages.scan import encode, read_scan
 from zoo.studio.bounded import Bounded
 from zoo.studio.keep import Keep
+from zoo.studio.marks import Marks
 from zoo.studio.shelf import THUMBNAIL, Opened, PageError, Shelf
 from zoo.support.command import import_tensorflow
 
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 
 MOST_LOOKED = 384 << 20
 """Bytes of what networks said of pages that are kept."""
+
+MOST_INKED = 64 << 20
+"""Bytes of what is known of pages' strokes, that is kept."""
 
 MOST_MODELS = 4
 """How many networks are in memory, besides the book's own."""
@@ -119,6 +124,8 @@ class Desk:
         self._loading, self._looking = threading.Lock(), threading.Lock()
         self.looked_at: Bounded[Looked] = Bounded(MOST_LOOKED)
         self._references: Bounded[tuple[Given, ...]] = Bounded(64 << 20)
+        self._inked: Bounded[Inked] = Bounded(MOST_INKED)
+        self._checked: Bounded[tuple[Marks, tuple[Hint, ...]]] = Bounded(16 << 20)
         self._thumbnails: dict[int, bytes] = {}
         self.digest = lru_cache(maxsize=None)(weights_digest)
 
@@ -182,10 +189,15 @@ class Desk:
         Raises:
             UsageError: they cannot be followed on this page.
         """
-        opened, hints = self.shelf.open(index), self.keep.marks(self.name(index)).hints
-        there = Hints(hints).on(opened.paper.size)
-        check_hints(opened.paper, there, self.shelf.look.headroom)
-        return there
+        marks = self.keep.marks(self.name(index))
+        found = self._checked.get(index)
+        if found is None or found[0] is not marks:
+            paper = self.shelf.open(index).paper
+            there = Hints(marks.hints).on(paper.size)
+            check_hints(paper, there, self.shelf.look.headroom)
+            found = marks, there
+            self._checked.put(index, found, 500 * (1 + len(there)))
+        return found[1]
 
     def guide(self, model: str, index: int) -> Guide:
         """What was said of a page, as `zoo colorize` takes it."""
@@ -223,9 +235,25 @@ class Desk:
             if opened.truth is None:
                 raise UsageError("this page is grey: nobody knows its colours")
             return opened.truth
+        from zoo.pages.colorizer import paint
+
         uv = self.chroma(layer, index)
         hints = [_shown_hint(hint, opened) for hint in self.hints(index)]
-        return self.colorizer(layer.model).paint(opened.shown, uv, headroom=self.shelf.look.headroom, hints=hints)
+        cell = max(shown / small for shown, small in zip(opened.shown.size, uv.shape[:2], strict=True))
+        # Brought up at once, not a row for each hint; what the strokes are is known from the last time.
+        whole = self._brought_up(index, uv)
+        return paint(opened.shown, whole, headroom=self.shelf.look.headroom, hints=hints, cell=cell)
+
+    def _brought_up(self, index: int, uv: np.ndarray) -> np.ndarray:
+        """UV (h, w, 2) of a page at the size that is shown, along its ink lines."""
+        shown, size = self.shelf.open(index).shown, uv.shape[:2]
+        if size == shown.size:
+            return uv
+        page = self._inked.get((index, size))
+        if page is None:
+            page = inked(shown, size)
+            self._inked.put((index, size), page, sum(each.nbytes for each in vars(page).values()))
+        return bring_up(shown.luma(), uv, page)
 
     def picture(self, layer: Layer, index: int) -> bytes:
         """A page as the screen shows it, JPEG."""
