@@ -100,7 +100,8 @@ class GELU(keras.layers.Layer):
     """
 
     def call(self, inputs: Any) -> Any:
-        return 0.5 * inputs * (1.0 + ops.erf(inputs * 0.5**0.5))
+        x = ops.cast(inputs, "float32")  # of which 1 + erf x would lose the digits, below zero
+        return ops.cast(0.5 * x * (1.0 + ops.erf(x * 0.5**0.5)), inputs.dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
