@@ -99,7 +99,7 @@ class QueryAttention(keras.layers.Layer):
     def build(self, input_shape: Any) -> None:
         channels = input_shape[0][-1]
         for index, part in enumerate(("query", "key", "value", "output")):
-            kernel = keras.initializers.GlorotUniform(seed=self.seed + index)
+            kernel = keras.initializers.GlorotUniform(seed=(self.seed + index) % 2**32)
             weight = self.add_weight(shape=(channels, channels), initializer=kernel, name=f"{part}_kernel")
             setattr(self, f"{part}_kernel", weight)
             if part != "key":
