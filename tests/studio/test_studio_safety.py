@@ -15,13 +15,13 @@ from hinting import outlined
 from PIL import Image
 from studying import PLACE, Client, opened, save_book, save_model
 
-from zoo.studio import server
+import zoo.studio
 from zoo.studio.__main__ import main, parser
 from zoo.studio.__main__ import opened as command
 from zoo.studio.gate import HEADERS, Gate, is_loopback
 
 pytestmark = pytest.mark.needs("starlette", "uvicorn")
-STATIC = Path(server.__file__).parent / "static"
+STATIC = Path(zoo.studio.__file__).parent / "static"
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +99,8 @@ def test_the_page_names_no_other_place() -> None:
         places = set(re.findall(r"(?:https?:)?//[\w.-]+\.\w+[^\s\"'`]*", text))
         assert places <= {"http://www.w3.org/2000/svg"}, file.name
         assert "innerHTML" not in text
+    from zoo.studio import server
+
     assert {file.name for file in STATIC.iterdir()} == set(server.FILES)
 
 
@@ -217,6 +219,8 @@ def test_references_are_treated_as_strangers_files(client: Client) -> None:
 
 
 def test_bodies_are_read_no_further_than_they_may_go(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    from zoo.studio import server
+
     monkeypatch.setattr(server, "MOST_JSON", 1000)
     monkeypatch.setattr(server, "MOST_UPLOAD", 5000)
     assert client.ask("POST", "/api/page/0/place", PLACE | {"more": "x" * 2000})[0] == 413

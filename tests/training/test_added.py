@@ -154,7 +154,7 @@ def test_micro_batches_add_up_to_the_batch(model):
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
     for one, other in zip(weights, whole, strict=True):
         # Adam magnifies the rounding of gradients that are near zero.
-        assert np.abs(one - other).mean() <= 0.01 * np.abs(other).mean() + 1e-6
+        assert np.abs(one - other).mean() <= 0.02 * np.abs(other).mean() + 1e-6
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
