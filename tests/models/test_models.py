@@ -111,8 +111,8 @@ def test_output_is_float32_under_every_policy(name, policy):
     finally:
         keras.config.set_dtype_policy(before)
     full = zoo.create(name, encoder_weights="none", initializer="he_normal", **small(name))
-    # Of one image ddcolor's coarsest maps have one cell, which has no variance; the global features of iizuka16 are nearly
-    # those of another image of noise, and normalised by the batch they would be their rounding.
+    # Of one image ddcolor's coarsest maps have one cell, which has no variance. The global features of iizuka16 are
+    # nearly those of another image of noise: normalised by the batch, they would be their rounding.
     x = luma(2 if name == "ddcolor" else 1, 24, 16)
     assert call(half, x, training=False).dtype == tf.float32
     # Normalised by the batch, since the moving averages of an untrained model leave it saturated.
