@@ -65,13 +65,19 @@ def killed_while_clicking(book: Path, rng: random.Random, known: list[dict[str, 
 
 
 def test_ctrl_c_ends_it_and_says_where_everything_is(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "zoo.studio", str(save_book(tmp_path / "book", 1)), "--port", "0"]
+    # A shell's background jobs ignore Ctrl-C, and so do their children.
+    heeding = "import os, signal, sys; signal.signal(2, signal.SIG_DFL); os.execv(sys.executable, sys.argv[1:])"
+    command = [sys.executable, "-c", heeding, sys.executable, "-m", "zoo.studio"]
+    command += [str(save_book(tmp_path / "book", 1)), "--port", "0"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, env=os.environ | {"PYTHONUNBUFFERED": "1"}, **pipes) as process:
         client = Client(process.stdout.readline().strip())
         client.post("/api/page/0/marks", {"color": "#c33", "path": [[30, 45]]})
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=60)
+        try:
+            _, told = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 0
     assert f"ended; what you decided is in {tmp_path / 'book-studio'}" in told
     assert "Traceback" not in told
