@@ -61,5 +61,6 @@ def test_another_backend_predicts_the_same(backend, expected, tmp_path):
     same(predicted(backend, tmp_path), expected)
 
 
+@pytest.mark.slow
 def test_the_plain_layers_predict_what_their_twins_do(expected, tmp_path):
     same(predicted("tensorflow", tmp_path, COLORIZATION_ZOO_PLAIN="1"), expected)
