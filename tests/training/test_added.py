@@ -36,7 +36,15 @@ def added(contract: Contract, precision: str = "float32", **weights: float) -> A
     return AddedLosses(dict.fromkeys(ADDED, 0.0) | weights, contract, crop=32, seed=0, precision=precision)
 
 
-def trained(steps: int, *, model: str = "tiny", micro_batch: int | None = None, rate: float = 0.01, **weights: float):
+def trained(
+    steps: int,
+    *,
+    model: str = "tiny",
+    micro_batch: int | None = None,
+    rate: float = 0.01,
+    optimizer: str = "adam",
+    **weights: float,
+):
     """The losses of every step, (steps, names), and the weights after them."""
     keras.utils.clear_session()
     network = tiny.build() if model == "tiny" else zoo.create(model, encoder_weights="none", initializer="he_normal")
@@ -45,10 +53,15 @@ def trained(steps: int, *, model: str = "tiny", micro_batch: int | None = None, 
     for layer in network.layers:
         if isinstance(layer, FusedBatchNormalization):
             layer.trainable = micro_batch is None
-    optimizer = make_optimizer(RunConfig(model, optimizer="adam", learning_rate=rate), "float32")
-    optimizer.build(network.trainable_variables)
+    updates = make_optimizer(RunConfig(model, optimizer=optimizer, learning_rate=rate), "float32")
+    updates.build(network.trainable_variables)
+    if optimizer != "adam" and losses.adversary:
+        losses.adversary.optimizer = make_optimizer(
+            RunConfig(model, optimizer=optimizer, learning_rate=rate), "float32"
+        )
+        losses.adversary.optimizer.build(losses.adversary.network.trainable_variables)
     main = cross_entropy if contract.classifies else mse
-    step = build_step(network, optimizer, main, micro_batch=micro_batch, added=losses)
+    step = build_step(network, updates, main, micro_batch=micro_batch, added=losses)
     found = np.array([step(RGB) for _ in range(steps)])
     assert found.shape == (steps, 1 + len(losses.names))
     return found, [np.array(each) for each in (*network.variables, *losses.variables)]
@@ -150,11 +163,13 @@ def test_a_discriminator_judges_each_image_by_itself():
 
 @pytest.mark.parametrize("model", ["tiny", "conditional"])
 def test_micro_batches_add_up_to_the_batch(model):
-    (found, weights), (expected, whole) = (trained(2, model=model, micro_batch=size, **ALL) for size in (2, 4))
+    # Adam would magnify the rounding of gradients that are near zero.
+    (found, weights), (expected, whole) = (
+        trained(2, model=model, micro_batch=size, optimizer="sgd", **ALL) for size in (2, 4)
+    )
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
     for one, other in zip(weights, whole, strict=True):
-        # Adam magnifies the rounding of gradients that are near zero.
-        assert np.abs(one - other).mean() <= 0.02 * np.abs(other).mean() + 1e-6
+        assert np.abs(one - other).mean() <= 1e-4 * np.abs(other).mean() + 1e-8
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
