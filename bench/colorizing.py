@@ -14,11 +14,11 @@ from PIL import Image
 
 import zoo
 from zoo.chroma.yuv import compose, split_luma, to_uint8
-from zoo.colorize import BATCH
 from zoo.data.pdf import Renderers
 from zoo.export.prepared import write
 from zoo.models.onnx_network import OnnxNetwork
 from zoo.pages.colorizer import Colorizer, paint
+from zoo.pages.defaults import BATCH
 from zoo.pages.input import find_pages
 from zoo.pages.job import Job
 from zoo.pages.look import SIDE, Look

@@ -10,8 +10,6 @@ import keras
 import numpy as np
 import pytest
 import torch_files as files
-from children import Moment, run_child
-from images import make_images
 
 import zoo
 from zoo import convert as command
@@ -31,7 +29,6 @@ from zoo.models.layers import (
     SinePositions,
     SubpixelInitializer,
 )
-from zoo.training.checkpoints import Checkpoints, read_checkpoint
 
 RNG = np.random.default_rng(0)
 
@@ -164,25 +161,6 @@ def test_queries_begin_apart(seed):
 @pytest.fixture(scope="module")
 def mini():
     return zoo.create("ddcolor", size="mini", seed=1)
-
-
-@pytest.mark.slow
-def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
-    data = make_images(tmp_path / "images", train=5, val=2)
-    command = ["ddcolor", "--option", "size=mini", "--data", data, "--crop", 32, "--batch-size", 2, "--deterministic"]
-    command += ["--validation-crops", 2, "--steps", 4, "--validate-every", 4, "--checkpoint-every", 2, "--run-dir"]
-    code, log = run_child([*command, tmp_path / "whole"])
-    assert code == 0, log
-    code, log = run_child([*command, tmp_path / "run"], Moment("record", 1))
-    assert code == -9, log
-    code, log = run_child([*command, tmp_path / "run"])
-    assert code == 0, log
-    assert "going on from step 2" in log
-    one, other = (
-        [array.tobytes() for array in read_checkpoint(Checkpoints(tmp_path / name / "checkpoints").path(4))[1]]
-        for name in ("run", "whole")
-    )
-    assert one == other
 
 
 # Weights.

@@ -29,22 +29,6 @@ from zoo.studio.queue_of_work import IDLE, URGENT, QueueOfWork, SupersededError
 pytestmark = pytest.mark.needs("starlette", "uvicorn")
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_model(tmp_path_factory.mktemp("model") / "small.keras")
-
-
-@pytest.fixture
-def book(tmp_path: Path) -> Path:
-    return save_book(tmp_path / "book")
-
-
-@pytest.fixture
-def client(book: Path, model: Path) -> Any:
-    with opened(book, model) as found:
-        yield found
-
-
 def picture(client: Client, page: int = 0, layer: str = "") -> np.ndarray:
     layer = layer or client.get("/api/book")["own"]
     return pixels(client.get(f"/api/page/{page}/picture?layer={layer.replace('+', '%2B')}"))

@@ -16,7 +16,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
-from studying import PLACE, opened, save_book, save_model
+from studying import PLACE, opened, save_book
 
 pytestmark = [needs_browser, pytest.mark.needs("starlette", "uvicorn")]
 
@@ -34,22 +34,6 @@ def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def browser(downloads: Path) -> Iterator[Any]:
     with chromium(**{"download.default_directory": str(downloads)}) as driver:
         yield driver
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_model(tmp_path_factory.mktemp("model") / "small.keras")
-
-
-@pytest.fixture
-def book(tmp_path: Path) -> Path:
-    return save_book(tmp_path / "book")
-
-
-@pytest.fixture
-def client(book: Path, model: Path) -> Iterator[Any]:
-    with opened(book, model) as found:
-        yield found
 
 
 class Window:

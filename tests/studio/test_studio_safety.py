@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hinting import outlined
 from PIL import Image
-from studying import PLACE, Client, opened, save_book, save_model
+from studying import PLACE, Client, opened, save_book
 
 import zoo.studio
 from zoo.studio.__main__ import main, parser
@@ -22,11 +22,6 @@ from zoo.studio.gate import HEADERS, Gate, is_loopback
 
 pytestmark = pytest.mark.needs("starlette", "uvicorn")
 STATIC = Path(zoo.studio.__file__).parent / "static"
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_model(tmp_path_factory.mktemp("model") / "small.keras")
 
 
 @pytest.fixture(scope="module")

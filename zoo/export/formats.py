@@ -6,7 +6,7 @@ gets the path, and gives a function from the inputs by name to UV or logits, Num
 
 import importlib.util
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,13 +123,19 @@ def _open_litert(path: Path) -> Runner:
     return lambda inputs: next(iter(run(**inputs).values()))
 
 
+def onnx_of(function: Any, signature: Sequence[Any]) -> Any:
+    """A `tf.function` as an ONNX model, its inputs called as the signature calls them."""
+    import tf2onnx
+
+    return tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)[0]
+
+
 def _write_onnx(graph: "ExportedGraph", path: Path, variant: str) -> None:
     import onnx
-    import tf2onnx
 
     from zoo.evaluation.foreign.onnx_card import CARD_KEY
 
-    proto, _ = tf2onnx.convert.from_function(graph.serve, input_signature=graph.signature, opset=OPSET)
+    proto = onnx_of(graph.serve, graph.signature)
     onnx.helper.set_model_props(proto, {CARD_KEY: graph.card})
     for each in (*proto.graph.input, *proto.graph.output):
         for name, size in zip(("batch", "height", "width"), each.type.tensor_type.shape.dim, strict=False):

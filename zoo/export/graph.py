@@ -9,7 +9,7 @@ from keras import ops
 from zoo.chroma.bins import BINS, softmax
 from zoo.chroma.decoders import Decoder
 from zoo.models.contract import contract_of
-from zoo.models.heads import HEADS
+from zoo.models.heads import chain_of
 from zoo.models.inputs import LUMA
 from zoo.models.model import call
 from zoo.models.prediction import LEAST_SHARE
@@ -62,12 +62,11 @@ class ExportedGraph(tf.Module):
         return {self.output: self._colors(inputs, *noise)}
 
     def _colors(self, inputs: list[Any], noise: Any = None) -> Any:
-        head = HEADS[self.contract.head] if self.contract.head else None
-        if head is None or head.chain is None:
+        chain = chain_of(self.model)
+        if chain is None:
             answer = call(self.model, self.contract, inputs if len(inputs) > 1 else inputs[0], training=False)
             return answer if self._decoder is None else self._decoder(answer, noise)
         assert self._decoder is not None
-        chain = head.chain(self.model)
         u_logits, features = chain.body(inputs if len(inputs) > 1 else inputs[0], training=False)
         if self._decoder.kind.chained:
             return self._decoder.chain(u_logits, lambda u: chain.v_logits(features, u), noise)

@@ -12,21 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import RunError, UsageError
-from zoo.export.formats import OPSET
+from zoo.export.formats import OPSET, onnx_of
 from zoo.models.kinds import weights_digest
-from zoo.models.onnx_network import ABOUT, BODY, MARGINAL, V_LOGITS, OnnxNetwork
+from zoo.models.onnx_network import ABOUT, BODY, INPUT, MARGINAL, V_LOGITS, OnnxNetwork
 from zoo.support.command import import_tensorflow, silence
 from zoo.support.files import atomic_folder, cache_dir
 from zoo.support.version import __version__
-
-RUNTIMES = ("auto", "tensorflow", "onnx")
 
 
 def chosen_runtime(runtime: str, model: str | Path) -> str:
     """What computes a model: `tensorflow` or `onnx`.
 
     Args:
-        runtime: of `RUNTIMES`; `auto` for `onnx` of a model that is prepared already, and `tensorflow` of others.
+        runtime: of `zoo.models.network.RUNTIMES`; `auto` for `onnx` of a model that is prepared already, and
+            `tensorflow` of others.
         model: as `zoo.load` takes it.
 
     Raises:
@@ -93,12 +92,11 @@ def write(model: Any, folder: Path) -> None:
 
     from zoo.export.graph import in_float32
     from zoo.models.contract import contract_of
-    from zoo.models.heads import HEADS
+    from zoo.models.heads import chain_of
 
     model = in_float32(model)
     contract = contract_of(model)
-    head = HEADS[contract.head] if contract.head else None
-    chain = head.chain(model) if head and head.chain else None
+    chain = chain_of(model)
     body = chain.body if chain else model
 
     def shaped(channels: int) -> Any:
@@ -124,13 +122,6 @@ def write(model: Any, folder: Path) -> None:
 def _convert(function: Callable[..., Any], signature: list[Any], path: Path) -> None:
     import onnx
     import tensorflow as tf
-    import tf2onnx
 
-    named = [tf.TensorSpec(each.shape, each.dtype, name=f"input{index}") for index, each in enumerate(signature)]
-    traced = tf.function(function, input_signature=named)
-    proto, _ = tf2onnx.convert.from_function(traced, input_signature=named, opset=OPSET)
-    order = {each.name.partition(":")[0]: each for each in proto.graph.input}
-    inputs = [order[each.name] for each in named]
-    del proto.graph.input[:]
-    proto.graph.input.extend(inputs)
-    onnx.save(proto, path)
+    named = [tf.TensorSpec(each.shape, each.dtype, name=INPUT.format(index)) for index, each in enumerate(signature)]
+    onnx.save(onnx_of(tf.function(function, input_signature=named), named), path)

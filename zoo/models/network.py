@@ -7,6 +7,9 @@ import numpy as np
 
 from zoo.models.contract import Contract
 
+RUNTIMES = ("auto", "tensorflow", "onnx")
+"""What may compute a model that a command colours pages with."""
+
 
 class Network(Protocol):
     """A model that a runtime has loaded.
@@ -53,12 +56,11 @@ class KerasNetwork:
 
     def __init__(self, model: Any) -> None:
         from zoo.models.contract import contract_of
-        from zoo.models.heads import HEADS
+        from zoo.models.heads import chain_of
         from zoo.models.layers.switch import compiled
 
         self.contract = contract_of(model)
-        head = HEADS[self.contract.head] if self.contract.head else None
-        chain = head.chain(model) if head and head.chain else None
+        chain = chain_of(model)
         body = chain.body if chain else model
         self.chained = chain is not None
         self.direct, self.embedding = (chain.direct, chain.embedding) if chain else (False, 0)

@@ -12,6 +12,9 @@ from zoo.models.contract import Contract
 ABOUT, BODY, V_LOGITS, MARGINAL = "about.json", "body.onnx", "v_logits.onnx", "marginal.onnx"
 """The files of a prepared model; the last two where V is predicted given U, or where p(V) is known by itself."""
 
+INPUT = "input{}"
+"""What the inputs of each are called, by their place."""
+
 
 class OnnxNetwork:
     """A prepared model: see `zoo.models.network.Network`.
@@ -44,10 +47,8 @@ class OnnxNetwork:
         session = self._sessions.get(name)
         if session is None:
             session = self._sessions[name] = _session(self._folder / name)
-        names = (each.name for each in session.get_inputs())
-        return session.run(
-            None, {name: np.ascontiguousarray(each, np.float32) for name, each in zip(names, values, strict=True)}
-        )
+        inputs = {INPUT.format(place): np.ascontiguousarray(each, np.float32) for place, each in enumerate(values)}
+        return session.run(None, inputs)
 
 
 def _session(path: Path) -> Any:

@@ -1,4 +1,4 @@
-"""What a command line leaves out: the model, and how that is seen."""
+"""What a command line leaves out: the model, how that is seen, and what else the commands of pages agree on."""
 
 import glob
 import os
@@ -10,6 +10,12 @@ from zoo.models.registry import list_models
 DEFAULT_MODEL = "context"
 GUIDED_MODEL = "guided"
 """The default where the user says something of the colours."""
+
+PREVIEWED = ("context", "conditional", "residual")
+"""Models that a preview shows besides the one that was asked for."""
+
+BATCH = 2
+"""How many pages are computed at a time."""
 
 RUN_FILES = {"best.keras", "config.json"}
 """A folder with one of these is a run, not pages."""

@@ -12,6 +12,7 @@ import numpy as np
 from zoo import colorize
 from zoo.data.pdf import Renderers
 from zoo.errors import InterruptError, UsageError, ZooError
+from zoo.pages.defaults import BATCH
 from zoo.pages.output import FORMATS, Output, bind
 from zoo.pages.sheet import ALIKE, SheetEntry, grouped
 from zoo.studio.desk import Desk
@@ -189,7 +190,7 @@ class Printing:
         desk, own = self._desk, self._desk.own
         colorizer, pages = desk.colorizer(own.model).with_decoder(own.decode), desk.shelf.pages
         output = Output(desk.keep.coloured, FORMATS[0], overwrite=True, single=False)
-        job = Job(colorizer, output, self._renderers, desk.shelf.look, batch_size=colorize.BATCH)
+        job = Job(colorizer, output, self._renderers, desk.shelf.look, batch_size=BATCH)
         with self._scanning("gathering what is alike") as progress:
             parts = job.sheet(pages, progress)
         there = desk.keep.entries(own.model, desk.digest(own.model))

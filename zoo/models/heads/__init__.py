@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from zoo.models.contract import contract_of
 from zoo.support.names import Registry, import_all
 
 Build = Callable[[Any, Any], Any]
@@ -81,6 +82,17 @@ def register_head(
         return build
 
     return decorate
+
+
+def chain_of(model: Any) -> Chain | None:
+    """A model in two parts, if it predicts V given U; None of others.
+
+    Raises:
+        UsageError: the model is no colouriser.
+    """
+    name = contract_of(model).head
+    chain = HEADS[name].chain if name else None
+    return chain(model) if chain else None
 
 
 import_all(__name__, __path__)
