@@ -219,6 +219,7 @@ def color_pages(
     renderers: "Renderers",
     shard: slice = slice(None),
     *,
+    pages: "list[Page] | None" = None,
     loaded: "Colorizer | None" = None,
     scanning: "Callable[[str], AbstractContextManager[Callable[[int, int], None]]] | None" = None,
     renew: bool = False,
@@ -229,6 +230,7 @@ def color_pages(
         arguments: of the command, `checked`.
         renderers: of PDF files.
         shard: which of the pages.
+        pages: the pages, where they were found already.
         loaded: the model, where it is in memory already, with the decoder and the side that the arguments name.
         scanning: shows progress inside a block, of what its text says: how many are done, of how many. What it raises
             ends the work; pages that are done stay. The console's by default.
@@ -245,7 +247,7 @@ def color_pages(
     from zoo.training.rundir import disk_error
 
     scanning = scanning or _on_console
-    pages = find_pages(arguments.inputs, renderers)
+    pages = find_pages(arguments.inputs, renderers) if pages is None else pages
     kind = arguments.format or "png"
     if len(pages) == 1 and arguments.out.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp"):
         kind = arguments.out.suffix.lower().lstrip(".").replace("jpeg", "jpg")

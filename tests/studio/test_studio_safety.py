@@ -260,7 +260,6 @@ def test_choices_are_checked(client: Client) -> None:
         assert message in client.post("/api/choices", wrong, 422)["error"], wrong
     for wrong, message in (
         ({"name": "1", "color": "red"}, "no entry"),
-        ({"restore": 99}, "not known"),
         ({"promote": {"page": 9, "x": 1, "y": 1, "color": "red"}}, "there is no page"),
         ({"promote": {"page": 0, "x": 900, "y": 1, "color": "red"}}, "outside of the page"),
         ({"promote": {"page": 0, **PLACE, "color": "reddish"}}, "no colour"),

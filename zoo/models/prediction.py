@@ -262,7 +262,7 @@ class Prediction:
             count: how many at most.
             least: probability that all but the first have.
         """
-        cells, answer = self._inside(image, inside)
+        cells, answer = self.answers(image, inside)
         if not self.classifies:
             return [(answer.mean(axis=0), 1.0)]
         marginal = log_softmax(answer if self._network.chained else answer[:, 0], axis=-1)
@@ -286,7 +286,7 @@ class Prediction:
             found.append((np.array([u, CENTERS[1, v]]), share))
         return found
 
-    def _inside(self, image: int, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def answers(self, image: int, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The cells of an answer that a region (H, W) is in, (n,), and what the answer is there, (n, …)."""
         height, width = self.output.shape[1:3]
         rows, columns = np.nonzero(inside)
@@ -312,7 +312,7 @@ class Prediction:
         """
         if not self.classifies:
             return None
-        cells, answer = self._inside(image, inside)
+        cells, answer = self.answers(image, inside)
         some = np.unique(np.linspace(0, len(cells) - 1, MOST_CELLS).astype(int))
         cells, answer = cells[some], answer[some]
         if self._network.chained:

@@ -78,6 +78,10 @@ class Page:
         return scan_of(renderers.mine().render(self.source.path, self.index, PDF_SIDE // OVERSAMPLING))
 
 
+class ColoredError(ValueError):
+    """A page has colours, of which nothing was said."""
+
+
 UNUSABLE = (ValueError, OSError, MemoryError)
 """What reading a page raises."""
 
@@ -86,13 +90,14 @@ def usable(page: Page, renderers: Renderers, look: Look, most: int | None = None
     """A page's pixels: see `Page.read`.
 
     Raises:
-        ValueError: it has colours, is damaged or no image; the message says why.
+        ColoredError: it has colours.
+        ValueError: it is damaged or no image; the message says why.
         LargeError: it takes more than `most` bytes.
         OSError: it cannot be read.
     """
     scan = page.read(renderers, most)
     if scan.colored and not (look.desaturate or look.white_paper):
-        raise ValueError("it has colours: --desaturate colours it anew, --white-paper takes stains for paper")
+        raise ColoredError("it has colours: --desaturate colours it anew, --white-paper takes stains for paper")
     return scan
 
 

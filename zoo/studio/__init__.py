@@ -33,10 +33,12 @@ def launch(
     Raises:
         UsageError: no such pages or model, or a package is missing.
     """
-    from zoo.studio.__main__ import opened, parser
+    from zoo.studio.__main__ import Words, opened, parser
+    from zoo.support.files import user_path
 
     inputs = [pages] if isinstance(pages, (str, Path)) else list(pages)
-    words = [*([model] if model else []), *map(str, inputs), "--port", str(port)]
+    # A notebook may change its folder while the studio is open.
+    words = [*([model] if model else []), *(str(user_path(each).absolute()) for each in inputs), "--port", str(port)]
     words += ["--models", ",".join(models)] * bool(models)
     words += ["--keep", str(keep)] * (keep is not None) + ["--desaturate"] * desaturate
-    return opened(parser().parse_args(words))
+    return opened(parser(Words).parse_args(words))

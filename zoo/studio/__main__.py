@@ -1,10 +1,12 @@
 """`python -m zoo.studio [MODEL] PAGES …`: a page on this machine in which a person colours a book with the mouse."""
 
 import argparse
+import glob
 import sys
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from zoo.errors import UsageError
 from zoo.models.kinds import answers_with
@@ -14,14 +16,28 @@ from zoo.pages.look import Look
 from zoo.studio.gate import is_loopback
 from zoo.studio.running import PORT, Running, require_starlette, usual_folder
 from zoo.support.command import Parser, naming, program, run
+from zoo.support.files import real, user_path
+from zoo.support.names import printable_lines
 
 if TYPE_CHECKING:
     from zoo.studio.session import Book
 
 
-def parser() -> Parser:
-    """The command line."""
-    p = Parser(
+class Words(Parser):
+    """Raises what is wrong with a command line that Python code has put together."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises UsageError."""
+        raise UsageError(printable_lines(message))
+
+
+def parser(kind: type[Parser] = Parser) -> Parser:
+    """The command line.
+
+    Args:
+        kind: what becomes of a wrong one is its.
+    """
+    p = kind(
         "studio",
         usage="%(prog)s [MODEL] PAGES [PAGES …] [options]",
         description="Opens a page on this machine in which you colour a book with the mouse. Nothing leaves the"
@@ -49,7 +65,9 @@ def parser() -> Parser:
     p.add_argument(
         "--headroom", type=float, default=0.0, metavar="SHARE", help="as zoo colorize takes it: 0.2 for line art"
     )
-    p.add_argument("--port", type=int, default=PORT, help="of the page; where it is taken, another; 0 for any")
+    p.add_argument(
+        "--port", type=int, default=PORT, help="port of the page: a free one if the usual one is taken, or if it is 0"
+    )
     p.add_argument(
         "--host",
         default="127.0.0.1",
@@ -114,6 +132,8 @@ def _book(arguments: argparse.Namespace) -> "Book":
         raise UsageError(f"--decode {arguments.decode}: this model answers with one colour; leave --decode out")
     with Renderers() as renderers:
         pages = find_pages(arguments.pages, renderers)
+    folder = user_path(arguments.keep or usual_folder(arguments.pages)).absolute()
+    _check_apart(folder, arguments.pages)
     return Book(
         inputs=arguments.pages,
         pages=pages,
@@ -123,8 +143,20 @@ def _book(arguments: argparse.Namespace) -> "Book":
         others=others,
         look=Look(**{each.name: getattr(checked, each.name) for each in fields(Look)}),
         flags=flags,
-        folder=arguments.keep or usual_folder(arguments.pages),
+        folder=folder,
     )
+
+
+def _check_apart(folder: Path, inputs: Sequence[str]) -> None:
+    """Raises UsageError if the coloured pages in a folder would be pages of the book."""
+    for text in inputs:
+        path = user_path(text)
+        for each in (path, *map(Path, glob.glob(str(path), recursive=True))):
+            if each.is_dir() and real(folder).is_relative_to(real(each)):
+                raise UsageError(
+                    f"--keep {folder}: it lies in {each}, so that coloured pages would become pages of the book; give a"
+                    " folder outside of it"
+                )
 
 
 def studio(arguments: argparse.Namespace) -> None:

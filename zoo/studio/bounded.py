@@ -39,11 +39,5 @@ class Bounded(Generic[T]):
             while self.held > self._most and len(self._items) > 1:
                 self.held -= self._items.popitem(last=False)[1][1]
 
-    def drop(self, keep: object = None) -> None:
-        """Forgets all but what is under the key `keep`."""
-        with self._lock:
-            for key in [key for key in self._items if key != keep]:
-                self.held -= self._items.pop(key)[1]
-
     def __len__(self) -> int:
         return len(self._items)

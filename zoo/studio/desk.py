@@ -16,7 +16,7 @@ from zoo.chroma.decoders import Decoder
 from zoo.chroma.evidence import Given, Sight
 from zoo.chroma.upsampling import Inked, bring_up, inked
 from zoo.errors import UsageError
-from zoo.models.kinds import weights_digest
+from zoo.models.kinds import answers_with, weights_digest
 from zoo.pages.guide import Frame, Guide, check_hints
 from zoo.pages.hint import Hint, Hints
 from zoo.pages.palette import palette_of
@@ -36,6 +36,9 @@ MOST_LOOKED = 384 << 20
 
 MOST_INKED = 64 << 20
 """Bytes of what is known of pages' strokes, that is kept."""
+
+MOST_THUMBNAILS = 32 << 20
+"""Bytes of small pictures that are kept: of some thousands of pages."""
 
 MOST_MODELS = 4
 """How many networks are in memory, besides the book's own."""
@@ -126,8 +129,8 @@ class Desk:
         self._references: Bounded[tuple[Given, ...]] = Bounded(64 << 20)
         self._inked: Bounded[Inked] = Bounded(MOST_INKED)
         self._checked: Bounded[tuple[Marks, tuple[Hint, ...]]] = Bounded(16 << 20)
-        self._thumbnails: dict[int, bytes] = {}
-        self.digest = lru_cache(maxsize=None)(weights_digest)
+        self._thumbnails: Bounded[bytes] = Bounded(MOST_THUMBNAILS)
+        self.digest, self._answers_with = lru_cache(maxsize=None)(weights_digest), lru_cache(maxsize=None)(answers_with)
 
     def layer(self, text: str) -> Layer:
         """A layer by how it is written.
@@ -142,6 +145,8 @@ class Desk:
             raise UsageError(f"the studio was not started with a model {model!r}")
         if decode:
             Decoder.parse(decode)
+            if self._answers_with(model) == "uv":
+                raise UsageError(f"the model {model} answers with one colour: it takes no decoder {decode}")
         return Layer(model, decode or None, text)
 
     @property
@@ -259,14 +264,18 @@ class Desk:
         """A page as the screen shows it, JPEG."""
         rgb = self.colors(layer, index)
         if layer.text == self.own.text:
-            self._thumbnails[index] = _small(Image.fromarray(rgb))
+            small = _small(Image.fromarray(rgb))
+            self._thumbnails.put(index, small, len(small))
         return encode(rgb, self.shelf.open(index).shown, "jpg", QUALITY)
 
     def thumbnail(self, index: int) -> bytes:
         """A small picture of a page, JPEG: in colour once it was coloured."""
-        if index not in self._thumbnails:
-            self._thumbnails[index] = _small(self.shelf.thumbnail(index))
-        return self._thumbnails[index]
+        found = self._thumbnails.get(index)
+        if found is None:
+            grey = _small(self.shelf.thumbnail(index))
+            found = self._thumbnails.get(index) or grey  # the page may have been coloured meanwhile
+            self._thumbnails.put(index, found, len(found))
+        return found
 
     def place(self, model: str, index: int, x: int, y: int) -> Place:
         """The region of a place, x and y in pixels of the page.

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
@@ -18,6 +19,7 @@ from zoo.pages.hint import SUFFIXES, color_of, hex_of
 from zoo.pages.palette import palette_of
 from zoo.pages.sheet import SheetEntry, read_sheet, write_entries
 from zoo.results import slug
+from zoo.studio.bounded import Bounded
 from zoo.studio.marks import Marks, read_marks, write_marks
 from zoo.support.files import MOST_BYTES, atomic_path, locked, regular, write_text
 
@@ -26,6 +28,26 @@ KINDS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "TIFF": "tif
 """The suffix that a reference gets, by what it is."""
 
 MOST_REFERENCES = 16
+
+MOST_MARKS = 32 << 20
+"""Bytes of marks that are kept in memory; all are on disk."""
+
+MOST_TITLES = 1 << 20
+"""Bytes of titles of references that count no more, but may again."""
+
+REFERENCE = r"[0-9a-f]{16}\.[a-z]{3,4}"
+"""The name that a reference gets."""
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keeps other studios from a folder inside the block.
+
+    Raises:
+        UsageError: another one has it, or it cannot be written.
+    """
+    with locked(folder, f"another studio keeps its hints in {folder}: end it, or give another --keep"):
+        yield
 
 
 @dataclass(frozen=True)
@@ -38,7 +60,7 @@ class Choices:
         palette: colours as #rrggbb.
         limited: whether the palette's colours are to be the only ones.
         references: names of files in the folder `references`, those that count.
-        titles: what the files of references were called, by their names here.
+        titles: what the files of these were called, by their names here.
     """
 
     model: str
@@ -50,7 +72,7 @@ class Choices:
 
 
 class Keep:
-    """A folder with what was decided of a book. To be used by one thread at a time.
+    """A folder with what was decided of a book. Several threads may read it, and one changes it.
 
     Args:
         folder: it is made when something is kept.
@@ -77,7 +99,9 @@ class Keep:
         models: Sequence[str] = (),
     ) -> None:
         self.folder, self._pages = folder, pages
-        self._marks: dict[PurePosixPath, Marks] = {}
+        self._marks: Bounded[Marks] = Bounded(MOST_MARKS)
+        self._of_marks = threading.Lock()
+        self._titles: Bounded[str] = Bounded(MOST_TITLES)
         found = self._read_choices(usual)
         if found.model not in models or (insisted and found.model != usual.model):
             found = replace(found, model=usual.model, decode=usual.decode)
@@ -90,16 +114,6 @@ class Keep:
                 )
             if file.suffix.lower() in SUFFIXES and file.suffix != ".json":
                 raise UsageError(f"{file}: the studio keeps hints as {name}.json alone: move it away")
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keeps other studios from the folder inside the block.
-
-        Raises:
-            UsageError: another one has it, or it cannot be written.
-        """
-        with locked(self.folder, f"another studio keeps its hints in {self.folder}: end it, or give another --keep"):
-            yield
 
     @property
     def hints(self) -> Path:
@@ -130,18 +144,27 @@ class Keep:
         Raises:
             UsageError: its file of hints cannot be read.
         """
-        if page not in self._marks:
-            self._marks[page] = read_marks(self._file(page))
-        return self._marks[page]
+        with self._of_marks:
+            found = self._marks.get(page)
+            if found is None:
+                found = read_marks(self._file(page))
+                self._marks.put(page, found, found.nbytes)
+            return found
 
     def mark(self, page: PurePosixPath, marks: Marks) -> None:
         """Keeps the marks of a page."""
-        write_marks(self._file(page), marks, self._pages[page], self.folder)
-        self._marks[page] = marks
+        with self._of_marks:
+            write_marks(self._file(page), marks, self._pages[page], self.folder)
+            self._marks.put(page, marks, marks.nbytes)
 
     def marked(self) -> list[PurePosixPath]:
         """The pages that have a file of hints."""
         return [page for page in self._pages if self._file(page).exists()]
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether any page has a file of hints."""
+        return any(self._file(page).exists() for page in self._pages)
 
     def _file(self, page: PurePosixPath) -> Path:
         return self.hints / f"{page}.json"
@@ -159,8 +182,9 @@ class Keep:
         if len(found.references) > MOST_REFERENCES:
             raise UsageError(f"{MOST_REFERENCES} references are the most")
         for name in found.references:
-            if name not in (found.titles or {}) or not self.reference(name).is_file():
+            if not re.fullmatch(REFERENCE, name) or not self.reference(name).is_file():
                 raise UsageError(f"there is no reference {name}")
+        found = replace(found, titles={name: self._titles.get(name) or name for name in found.references})
         self.folder.mkdir(parents=True, exist_ok=True)
         if found.palette:
             write_text(self.palette, _gimp(found.palette))
@@ -176,16 +200,25 @@ class Keep:
             data: the file.
             kind: its format, see `KINDS`.
             title: what it was called.
+
+        Raises:
+            UsageError: there are `MOST_REFERENCES` already.
         """
         name = f"{hashlib.sha256(data).hexdigest()[:16]}.{KINDS[kind]}"
+        there = [each for each in self.choices.references if each != name]
+        if len(there) >= MOST_REFERENCES:
+            raise UsageError(f"{MOST_REFERENCES} references are the most: take one away first")
         file = self.reference(name)
         file.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(file) as temporary:
             temporary.write_bytes(data)
-        there = [each for each in self.choices.references if each != name]
-        titles = (self.choices.titles or {}) | {name: title}
-        self.choose(references=(*there, name), titles=titles)
+        self._called(name, title)
+        self.choose(references=(*there, name))
         return name
+
+    def _called(self, name: str, title: str) -> None:
+        """Remembers what a reference was called, for when it counts again."""
+        self._titles.put(name, title, 200 + 4 * len(title))
 
     def entries(self, model: str, weights: str | None) -> list[SheetEntry]:
         """The entries of a model's colour sheet; none if there is no sheet.
@@ -223,8 +256,10 @@ class Keep:
             held = json.loads(regular(file, MOST_BYTES).read_text(encoding="utf-8"))
             known = {field.name: held[field.name] for field in fields(Choices)}
             references, titles = tuple(map(str, known["references"])), known["titles"] or {}
-            if not all(re.fullmatch(r"[0-9a-f]{16}\.[a-z]{3,4}", name) and str(titles[name]) for name in references):
+            if not all(re.fullmatch(REFERENCE, name) and str(titles[name]) for name in references):
                 raise ValueError
+            for name, title in titles.items():
+                self._called(str(name), str(title))
             if known["decode"] is not None:
                 Decoder.parse(known["decode"])
             return Choices(

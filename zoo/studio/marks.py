@@ -53,6 +53,12 @@ class Marks:
     open: tuple[dict[str, Any], ...] = ()
 
     @property
+    def nbytes(self) -> int:
+        """What they take in memory, about, bytes."""
+        points = sum(len(mark.points) for mark in self.marks)
+        return 200 * (1 + len(self.marks) + points) + 8 * sum(len(str(each)) for each in self.open)
+
+    @property
     def hints(self) -> tuple[Hint, ...]:
         """The hints of all, in their order."""
         return tuple(hint for mark in self.marks for hint in mark.hints)
@@ -77,9 +83,9 @@ class Marks:
         return replace(self, marks=tuple(mark for mark in self.marks if mark.id != number))
 
     @property
-    def next_id(self) -> int:
-        """A number that no mark has."""
-        return max((mark.id for mark in self.marks), default=0) + 1
+    def highest(self) -> int:
+        """The highest number of a mark; 0 where nothing is marked."""
+        return max((mark.id for mark in self.marks), default=0)
 
     def text(self, label: str) -> str:
         """The file of hints, JSON, a line a hint; the marks' numbers are in it, which others pass over."""
@@ -148,12 +154,27 @@ def along(path: Sequence[Sequence[float]], size: tuple[int, int]) -> list[Point]
     left = step
     for (x0, y0), (x1, y1) in itertools.pairwise(path):
         length = math.hypot(x1 - x0, y1 - y0)
-        at = left
-        while at <= length:
-            found.append((x0 + (x1 - x0) * at / length, y0 + (y1 - y0) * at / length))
-            at += step
-        left = at - length
+        count = math.floor((length - left) / step) + 1 if left <= length else 0
+        # A corner may be far outside: of the places between two, those near the page alone are looked at.
+        first, last = (math.floor((share * length - left) / step) for share in _on_page((x0, y0), (x1, y1), size))
+        for number in range(max(0, first), min(count, last + 2)):
+            at = (left + number * step) / length
+            found.append((x0 + (x1 - x0) * at, y0 + (y1 - y0) * at))
+        left += count * step - length
     return list(dict.fromkeys(_inside(found, size)))
+
+
+def _on_page(start: tuple[float, float], end: tuple[float, float], size: tuple[int, int]) -> tuple[float, float]:
+    """From which share of a segment to which it is on the page; both 0 where it never is."""
+    low, high = 0.0, 1.0
+    for a, b, most in zip(start, end, (size[1], size[0]), strict=True):
+        if a == b:
+            if not 0 <= a <= most:
+                return 0.0, 0.0
+        else:
+            near, far = sorted((-a / (b - a), (most - a) / (b - a)))
+            low, high = max(low, near), min(high, far)
+    return (low, high) if low <= high else (0.0, 0.0)
 
 
 def _inside(points: Iterable[tuple[float, float]], size: tuple[int, int]) -> Iterable[Point]:

@@ -7,15 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from zoo import colorize
 from zoo.data.pdf import Renderers
 from zoo.errors import InterruptError, UsageError, ZooError
 from zoo.pages.defaults import BATCH
 from zoo.pages.output import FORMATS, Output, bind
-from zoo.pages.sheet import ALIKE, SheetEntry, grouped
+from zoo.pages.sheet import grouped
 from zoo.studio.desk import Desk
+from zoo.studio.keep import Choices
+from zoo.studio.saying import Gathered
 from zoo.support.command import program
 from zoo.support.names import printable
 
@@ -49,40 +49,43 @@ class Printing:
     Args:
         desk: of the pages.
         inputs: the pages, as the command line names them.
-        renderers: of PDF files.
         flags: what `zoo colorize` is to be told besides.
 
     Attributes:
         progress: of the last work.
     """
 
-    def __init__(self, desk: Desk, inputs: list[str], renderers: Renderers, flags: list[str]) -> None:
-        self._desk, self._inputs, self._renderers, self._flags = desk, inputs, renderers, flags
+    def __init__(self, desk: Desk, inputs: list[str], flags: list[str]) -> None:
+        self._desk, self._inputs, self._flags = desk, inputs, flags
         self.progress = Progress()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
 
-    def words(self, form: str) -> list[str]:
+    def words(self, form: str, choices: Choices) -> list[str]:
         """The command line of `zoo colorize` that makes the same pages.
+
+        It names TensorFlow, which computes here: ONNX Runtime, which may be a model's usual one, differs in the last
+        bits.
 
         Args:
             form: of the images.
+            choices: of the book.
         """
-        keep, own = self._desk.keep, self._desk.own
-        words = [own.model, *self._inputs, "-o", str(keep.coloured), *self._flags]
+        keep, sheet = self._desk.keep, self._desk.keep.sheet(choices.model)
+        words = [choices.model, *self._inputs, "-o", str(keep.coloured), "--runtime", "tensorflow", *self._flags]
         words += ["--format", form] * (form != FORMATS[0])
-        words += ["--decode", own.decode] if own.decode else []
-        words += ["--hints", str(keep.hints)] * bool(keep.marked())
-        words += ["--sheet", str(keep.sheet(own.model))] * keep.sheet(own.model).exists()
-        words += ["--palette", str(keep.palette)] * keep.choices.limited
-        if keep.choices.references:
-            words += ["--reference", *(str(keep.reference(name)) for name in keep.choices.references)]
+        words += ["--decode", choices.decode] if choices.decode else []
+        words += ["--hints", str(keep.hints)] * keep.is_marked
+        words += ["--sheet", str(sheet)] * sheet.exists()
+        words += ["--palette", str(keep.palette)] * choices.limited
+        if choices.references:
+            words += ["--reference", *(str(keep.reference(name)) for name in choices.references)]
         return words
 
-    def command(self, form: str = FORMATS[0]) -> str:
+    def command(self) -> str:
         """The same, to be pasted into a terminal."""
-        return f"{program('colorize')} {shlex.join(self.words(form))}"
+        return f"{program('colorize')} {shlex.join(self.words(FORMATS[0], self._desk.keep.choices))}"
 
     def color(self, form: str, only: int | None = None) -> None:
         """Begins to colour the book, or one page of it.
@@ -96,18 +99,20 @@ class Printing:
         """
         if form not in FORMATS:
             raise UsageError(f"pages are written as {', '.join(FORMATS)}, not {form!r:.40}")
-        self._begin("colouring", lambda: self._color(form, only))
+        choices = self._desk.keep.choices
+        self._begin("colouring", lambda: self._color(form, only, choices))
 
-    def gather(self, then: Callable[[list[SheetEntry]], None]) -> None:
+    def gather(self, then: Callable[[Gathered], int]) -> None:
         """Begins to gather what is alike on all pages.
 
         Args:
-            then: takes the colour sheet: the entries that are there, and those that were found.
+            then: takes what was found; how many of it are new is its answer.
 
         Raises:
             UsageError: another work is going on.
         """
-        self._begin("gathering what is alike", lambda: self._gather(then))
+        choices = self._desk.keep.choices
+        self._begin("gathering what is alike", lambda: self._gather(then, choices))
 
     def stop(self) -> None:
         """Ends what is going on, after the page that it is at; the same again goes on there."""
@@ -144,7 +149,7 @@ class Printing:
 
     def _begin(self, what: str, work: Callable[[], str]) -> None:
         with self._starting:
-            if self._thread and self._thread.is_alive():
+            if self.progress.state == RUNNING:
                 raise UsageError(f"the studio is {self.progress.what} already: wait, or stop it")
             self._stop.clear()
             self.progress = Progress(self.progress.number + 1, RUNNING, what)
@@ -155,9 +160,11 @@ class Printing:
         try:
             message, state = work(), DONE
         except InterruptError:
-            message, state = "stopped: the same again goes on there", STOPPED
+            message, state = "stopped; Colour the book goes on from here", STOPPED
         except (ZooError, OSError, ValueError, MemoryError) as error:
             message, state = printable(str(error)) or type(error).__name__, FAILED
+        except BaseException as error:  # nothing else would say that the work has ended
+            message, state = printable(f"{type(error).__name__}: {error}"), FAILED
         self.progress = replace(self.progress, state=state, message=message)
 
     @contextmanager
@@ -169,46 +176,41 @@ class Printing:
 
         yield progress
 
-    def _color(self, form: str, only: int | None) -> str:
-        arguments = colorize.parser().parse_args(self.words(form))
+    def _color(self, form: str, only: int | None, choices: Choices) -> str:
+        desk = self._desk
+        arguments = colorize.parser().parse_args(self.words(form, choices))
         colorize.checked(arguments)
-        own = self._desk.own
-        loaded = self._desk.colorizer(own.model).with_decoder(own.decode)
+        loaded = desk.colorizer(choices.model).with_decoder(choices.decode)
         shard = slice(None) if only is None else slice(only, only + 1)
-        report = colorize.color_pages(
-            arguments, self._renderers, shard, loaded=loaded, scanning=self._scanning, renew=True
-        )
+        with Renderers() as renderers:  # their processes end with the work
+            report = colorize.color_pages(
+                arguments,
+                renderers,
+                shard,
+                pages=desk.shelf.pages,
+                loaded=loaded,
+                scanning=self._scanning,
+                renew=True,
+            )
         failed = [f"{name}: {reason}" for name, reason in report["failed"].items()]
         if failed and len(failed) == report["pages"]:
             raise UsageError("; ".join(failed[:3]))
+        if report["already there"] == report["pages"]:
+            return f"nothing had changed: {_all(report['pages'])} there"
         missing = f"; {len(failed)} could not be coloured: {'; '.join(failed[:3])}" if failed else ""
         return f"{report['coloured']} of {report['pages']} pages coloured{missing}"
 
-    def _gather(self, then: Callable[[list[SheetEntry]], None]) -> str:
+    def _gather(self, then: Callable[[Gathered], int], choices: Choices) -> str:
         from zoo.pages.job import Job
 
-        desk, own = self._desk, self._desk.own
-        colorizer, pages = desk.colorizer(own.model).with_decoder(own.decode), desk.shelf.pages
+        desk, model = self._desk, choices.model
+        colorizer, pages = desk.colorizer(model).with_decoder(choices.decode), desk.shelf.pages
         output = Output(desk.keep.coloured, FORMATS[0], overwrite=True, single=False)
-        job = Job(colorizer, output, self._renderers, desk.shelf.look, batch_size=BATCH)
-        with self._scanning("gathering what is alike") as progress:
-            parts = job.sheet(pages, progress)
-        there = desk.keep.entries(own.model, desk.digest(own.model))
-        rule = colorizer.rule
-        found = []
-        for entry, example in zip(*grouped(parts, rule, len(pages)), strict=True):
-            # What the person said already covers what is like it.
-            apart = [
-                rule.kind * float(((np.array(entry.kind) - np.array(each.kind)) ** 2).sum())
-                + rule.tone * abs(entry.tone - each.tone)
-                for each in there
-            ]
-            if min(apart, default=ALIKE) >= ALIKE:
-                found.append((entry, example))
-        numbers = [int(each.name) for each in there if each.name.isdecimal()]
-        named = []
-        for number, (entry, example) in enumerate(found, max(numbers, default=0) + 1):
-            desk.keep.write_example(own.model, str(number), example)
-            named.append(replace(entry, name=str(number)))
-        then([*there, *named])
-        return f"{len(named)} things that are alike on these pages"
+        with Renderers() as renderers, self._scanning("gathering what is alike") as progress:
+            parts = Job(colorizer, output, renderers, desk.shelf.look, batch_size=BATCH).sheet(pages, progress)
+        found = Gathered(model, colorizer.rule, *grouped(parts, colorizer.rule, len(pages)))
+        return f"{then(found)} things that are alike on these pages"
+
+
+def _all(count: int) -> str:
+    return "the page is" if count == 1 else f"all {count} pages are"

@@ -44,35 +44,36 @@ class Running:
     Attributes:
         url: its address, with the token where one is wanted.
         keep: the folder of what was decided.
-        page: its application, for tests.
     """
 
     def __init__(self, book: Any, *, host: str, port: int, any_port: bool, token: bool) -> None:
         import uvicorn
 
         from zoo.data.pdf import Renderers
+        from zoo.studio.keep import alone
         from zoo.studio.server import application
         from zoo.studio.session import Studio
 
         self.keep = book.folder
         self._stack = ExitStack()
         try:
+            # First, so that it is the last to end: nothing is read or written but by the one that has the folder.
+            self._stack.enter_context(alone(book.folder))
             listening = _listening(host, port, any_port)
             self._stack.callback(listening.close)
             port = listening.getsockname()[1]
             renderers = self._stack.enter_context(Renderers())
             self.studio = Studio(book, renderers)
             self._stack.callback(self.studio.close)
-            self._stack.enter_context(self.studio.keep.alone())
         except BaseException:
             self._stack.close()
             raise
         word = secrets.token_urlsafe(24) if token or not is_loopback(host) else ""
-        self.page = Gate(application(self.studio), host=host, port=port, token=word)
+        gate = Gate(application(self.studio), host=host, port=port, token=word)
         name = socket.gethostname() if host in ("0.0.0.0", "::", "") else f"[{host}]" if ":" in host else host
         self.url = f"http://{name}:{port}/" + f"?token={word}" * bool(word)
         config = uvicorn.Config(
-            self.page,
+            gate,
             log_level="warning",
             access_log=False,
             lifespan="off",

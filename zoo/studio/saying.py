@@ -1,13 +1,17 @@
 """What a person says of pages: what is asked of a click, and what becomes of an answer."""
 
 import base64
-from dataclasses import replace
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from zoo.chroma.evidence import Rule
 from zoo.chroma.yuv import compose, to_uint8
 from zoo.data.decode import read_header
 from zoo.errors import ImageError, UsageError
@@ -15,9 +19,10 @@ from zoo.pages.asking import questions
 from zoo.pages.guide import check_hints, takes_color
 from zoo.pages.hint import color_of, hex_of
 from zoo.pages.scan import read_scan
-from zoo.pages.sheet import SheetEntry, example_of
+from zoo.pages.sheet import ALIKE, SheetEntry, example_of
+from zoo.studio.bounded import Bounded
 from zoo.studio.desk import Desk, Place
-from zoo.studio.marks import Mark, Marks, along
+from zoo.studio.marks import Mark, Marks, Point, along
 from zoo.studio.uv_plane import possible
 from zoo.support.names import printable
 
@@ -26,6 +31,30 @@ OUTLINE_SIDE = 900
 
 MOST_CORNERS = 5000
 """Of a stroke."""
+
+MOST_SHEETS = 16 << 20
+"""Bytes of colour sheets that can be brought back."""
+
+
+class GoneError(UsageError):
+    """What was to be brought back is not known any more, and never will be."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What is alike on all pages, as a model sees it.
+
+    Attributes:
+        model: the model.
+        rule: how its regions are compared.
+        entries: of a colour sheet, the largest first.
+        examples: a picture of each, uint8 RGB (H, W, 3).
+    """
+
+    model: str
+    rule: Rule
+    entries: Sequence[SheetEntry]
+    examples: Sequence[np.ndarray]
 
 
 class Saying:
@@ -37,7 +66,8 @@ class Saying:
 
     def __init__(self, desk: Desk) -> None:
         self._desk, self._keep = desk, desk.keep
-        self._sheets: list[tuple[SheetEntry, ...]] = []
+        self._sheets: Bounded[tuple[str, tuple[SheetEntry, ...]]] = Bounded(MOST_SHEETS)
+        self._highest: dict[int, int] = {}
 
     def place(self, index: int, x: int, y: int) -> dict[str, Any]:
         """The region of a place: its most probable colours, its outline, and whether it takes a colour at all."""
@@ -88,7 +118,7 @@ class Saying:
         page, headroom, marks = self._desk.shelf.open(index).paper, self._desk.shelf.look.headroom, self.marks(index)
         if not 1 <= len(path) <= MOST_CORNERS:
             raise UsageError(f"a stroke has 1 … {MOST_CORNERS} corners, not {len(path)}")
-        mark = Mark(number or marks.next_id, hex_of(color_of(color)), tuple(along(path, page.size)))
+        mark = Mark(number or self._unused(index), hex_of(color_of(color)), tuple(along(path, page.size)))
         if not mark.points:
             raise UsageError("that is outside of the page")
         if len(path) == 1:
@@ -98,21 +128,35 @@ class Saying:
             if not takes:
                 raise UsageError("the stroke is on black ink or white paper alone, where no colour fits")
             mark = replace(mark, points=tuple(takes))
-        self._keep.mark(self._desk.name(index), marks.with_mark(mark))
+        self._write(index, marks.with_mark(mark))
         return mark
 
-    def again(self, index: int, mark: Mark) -> None:
-        """Puts a mark back as it was."""
+    def again(self, index: int, color: str, points: Sequence[Point], number: int | None) -> Mark:
+        """Puts a mark back as it was: see `put`.
+
+        Raises:
+            UsageError: no colour fits at one of the points, or it is outside of the page.
+        """
         page = self._desk.shelf.open(index).paper
+        mark = Mark(number or self._unused(index), color, tuple(points))
         height, width = page.size
         if not all(0 <= x < width and 0 <= y < height for x, y in mark.points) or not mark.points:
             raise UsageError("that is outside of the page")
         check_hints(page, mark.hints, self._desk.shelf.look.headroom)
-        self._keep.mark(self._desk.name(index), self.marks(index).with_mark(mark))
+        self._write(index, self.marks(index).with_mark(mark))
+        return mark
 
     def drop(self, index: int, number: int) -> None:
         """Takes a mark away."""
-        self._keep.mark(self._desk.name(index), self.marks(index).without(number))
+        self._write(index, self.marks(index).without(number))
+
+    def _unused(self, index: int) -> int:
+        """A number that no mark of a page has, or had since the studio was opened: a tab may yet undo by that one."""
+        return 1 + max(self._highest.get(index, 0), self.marks(index).highest)
+
+    def _write(self, index: int, marks: Marks) -> None:
+        self._highest[index] = max(self._highest.get(index, 0), self.marks(index).highest, marks.highest)
+        self._keep.mark(self._desk.name(index), marks)
 
     def add_reference(self, data: bytes, title: str) -> str:
         """Takes a coloured page as a reference for all pages; its name here is the answer.
@@ -130,17 +174,33 @@ class Saying:
             raise UsageError(f"{title}: it has no colours: a reference is a coloured page of the same work")
         return self._keep.add_reference(data, kind, title)
 
-    def entries(self) -> list[SheetEntry]:
-        """The colour sheet of the book's model."""
-        model = self._desk.own.model
+    def entries(self, model: str) -> list[SheetEntry]:
+        """The colour sheet of a model."""
         return self._keep.entries(model, self._desk.digest(model))
 
-    def write(self, entries: list[SheetEntry]) -> dict[str, Any]:
-        """Keeps a colour sheet; answers with it, and with the numbers of what was before and is now."""
-        model = self._desk.own.model
-        before = self._remembered(tuple(self.entries()))
-        self._keep.write_entries(model, self._desk.digest(model), entries)
-        return self.sheet() | {"before": before, "after": self._remembered(tuple(entries))}
+    def _change(self, model: str, before: list[SheetEntry], after: list[SheetEntry]) -> dict[str, Any]:
+        """Keeps a colour sheet; answers with it, and with the names of what was before and is now."""
+        self._keep.write_entries(model, self._desk.digest(model), after)
+        names = {"before": self._remembered(model, before), "after": self._remembered(model, after)}
+        return self._shown(model, after) | names
+
+    def gathered(self, found: Gathered) -> int:
+        """Adds what was gathered to the colour sheet of its model, but for what is like an entry that is there; how
+        many that are is the answer."""
+        there, rule = self.entries(found.model), found.rule
+        added: list[SheetEntry] = []
+        for entry, example in zip(found.entries, found.examples, strict=True):
+            apart = [
+                rule.kind * float(((np.array(entry.kind) - np.array(each.kind)) ** 2).sum())
+                + rule.tone * abs(entry.tone - each.tone)
+                for each in there
+            ]
+            if min(apart, default=ALIKE) >= ALIKE:
+                name = _unused([*there, *added])
+                self._keep.write_example(found.model, name, example)
+                added.append(replace(entry, name=name))
+        self._change(found.model, there, [*there, *added])
+        return len(added)
 
     def recolor(self, name: str, color: Any) -> dict[str, Any]:
         """Gives an entry of the colour sheet another colour; None takes the entry away.
@@ -148,22 +208,37 @@ class Saying:
         Raises:
             UsageError: there is no such entry, or it is no colour.
         """
-        entries = self.entries()
+        model = self._desk.own.model
+        entries = self.entries(model)
         if name not in {entry.name for entry in entries}:
             raise UsageError(f"the colour sheet has no entry {name!r:.40}")
         if color is None:
-            return self.write([entry for entry in entries if entry.name != name])
+            return self._change(model, entries, [entry for entry in entries if entry.name != name])
         word = hex_of(color_of(color))
-        return self.write([replace(entry, color=word) if entry.name == name else entry for entry in entries])
+        after = [replace(entry, color=word) if entry.name == name else entry for entry in entries]
+        return self._change(model, entries, after)
 
-    def restore(self, number: int) -> dict[str, Any]:
-        """Brings back a colour sheet by its number."""
-        if not 0 <= number < len(self._sheets):
-            raise UsageError("that colour sheet is not known any more")
-        return self.write(list(self._sheets[number]))
+    def restore(self, name: str) -> dict[str, Any]:
+        """Brings back a colour sheet by its name.
+
+        Raises:
+            GoneError: nothing is known by that name.
+            UsageError: it is of a model that does not colour the book now.
+        """
+        found, own = self._sheets.get(name), self._desk.own.model
+        if found is None:
+            raise GoneError("that colour sheet is not known any more: the studio was started anew since")
+        model, entries = found
+        if model != own:
+            raise UsageError(f"that colour sheet is of the model {model}: choose it first")
+        return self._change(model, self.entries(model), list(entries))
 
     def sheet(self) -> dict[str, Any]:
-        """The colour sheet, as the page shows it."""
+        """The colour sheet of the book's model, as the page shows it."""
+        model = self._desk.own.model
+        return self._shown(model, self.entries(model))
+
+    def _shown(self, model: str, entries: Sequence[SheetEntry]) -> dict[str, Any]:
         return {
             "entries": [
                 {
@@ -172,34 +247,34 @@ class Saying:
                     "sure": entry.sure,
                     "share": entry.share,
                     "pages": list(entry.pages),
-                    "pictured": self._keep.example(self._desk.own.model, entry.name).exists(),
+                    "pictured": self._keep.example(model, entry.name).exists(),
                 }
-                for entry in self.entries()
+                for entry in entries
             ]
         }
 
-    def _remembered(self, entries: tuple[SheetEntry, ...]) -> int:
-        """The number of a colour sheet, by which it is brought back."""
-        if entries not in self._sheets:
-            self._sheets.append(entries)
-        return self._sheets.index(entries)
+    def _remembered(self, model: str, entries: Sequence[SheetEntry]) -> str:
+        """The name of a colour sheet, by which it is brought back: a digest of what it holds."""
+        text = json.dumps([model, [vars(entry) for entry in entries]])
+        name = hashlib.sha256(text.encode()).hexdigest()[:32]
+        self._sheets.put(name, (model, tuple(entries)), 4 * len(text))
+        return name
 
     def promote(self, index: int, x: int, y: int, color: str) -> dict[str, Any]:
         """Has what is like a region take a colour on all pages: an entry of the colour sheet."""
-        desk = self._desk
-        place = desk.place(desk.own.model, index, x, y)
-        entries = self.entries()
+        desk, own = self._desk, self._desk.own
+        place = desk.place(own.model, index, x, y)
+        entries = self.entries(own.model)
         kind = tuple(round(float(value), 4) for value in place.sight.kinds[place.region])
         tone = round(place.tone, 4)
         same = next((each for each in entries if each.kind == kind and each.tone == tone), None)
         if same:
             changed = replace(same, color=hex_of(color_of(color)))
-            return self.write([changed if each is same else each for each in entries])
-        numbers = [int(each.name) for each in entries if each.name.isdecimal()]
+            return self._change(own.model, entries, [changed if each is same else each for each in entries])
         panel, (height, width) = place.frame.panel, desk.shelf.open(index).paper.size
         share = place.inside.mean() * panel.height * panel.width / (height * width) / len(desk.shelf.pages)
         entry = SheetEntry(
-            name=str(max(numbers, default=0) + 1),
+            name=_unused(entries),
             color=hex_of(color_of(color)),
             tone=tone,
             kind=kind,
@@ -208,10 +283,15 @@ class Saying:
             pages=(desk.shelf.pages[index].label,),
         )
         frame = place.frame
-        uv = frame.decoded(desk.colorizer(desk.own.model).with_decoder(desk.own.decode).decode, 0)
+        uv = frame.decoded(desk.colorizer(own.model).with_decoder(own.decode).decode, 0)
         rgb = to_uint8(compose(frame.luma[..., None], uv)[0])
-        self._keep.write_example(desk.own.model, entry.name, example_of(rgb, place.inside))
-        return self.write([*entries, entry])
+        self._keep.write_example(own.model, entry.name, example_of(rgb, place.inside))
+        return self._change(own.model, entries, [*entries, entry])
+
+
+def _unused(entries: Sequence[SheetEntry]) -> str:
+    """A number that no entry of a colour sheet has for a name."""
+    return str(1 + max((int(each.name) for each in entries if each.name.isdecimal()), default=0))
 
 
 def _outline(place: Place) -> dict[str, Any]:

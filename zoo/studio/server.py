@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import re
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import asdict
 from functools import partial
@@ -20,11 +21,12 @@ from starlette.routing import Route
 from zoo.errors import ImageError, UsageError
 from zoo.pages.hint import color_of, hex_of
 from zoo.pages.scan import read_scan
-from zoo.studio.marks import Mark
 from zoo.studio.queue_of_work import IDLE, URGENT, USUAL, SupersededError
+from zoo.studio.saying import Gathered, GoneError
 from zoo.studio.session import Studio
 from zoo.studio.shelf import THUMBNAIL, PageError
 from zoo.studio.uv_plane import plane
+from zoo.support.names import printable
 
 MOST_JSON = 1 << 20
 MOST_UPLOAD = 64 << 20
@@ -55,13 +57,13 @@ def application(studio: Studio) -> Starlette:
     table: list[tuple[str, str, Handler]] = [
         ("GET", "/api/book", routes.book),
         ("GET", "/api/pulse", routes.pulse),
-        ("GET", "/api/page/{index:int}", routes.page),
-        ("GET", "/api/page/{index:int}/picture", routes.picture),
-        ("GET", "/api/page/{index:int}/thumbnail", routes.thumbnail),
-        ("POST", "/api/page/{index:int}/place", routes.place),
-        ("POST", "/api/page/{index:int}/next", routes.next_place),
-        ("POST", "/api/page/{index:int}/marks", routes.marks),
-        ("POST", "/api/page/{index:int}/plane", routes.plane),
+        ("GET", "/api/page/{index}", routes.page),
+        ("GET", "/api/page/{index}/picture", routes.picture),
+        ("GET", "/api/page/{index}/thumbnail", routes.thumbnail),
+        ("POST", "/api/page/{index}/place", routes.place),
+        ("POST", "/api/page/{index}/next", routes.next_place),
+        ("POST", "/api/page/{index}/marks", routes.marks),
+        ("POST", "/api/page/{index}/plane", routes.plane),
         ("POST", "/api/choices", routes.choices),
         ("POST", "/api/references", routes.add_reference),
         ("GET", "/api/references/{name}", routes.reference),
@@ -82,6 +84,8 @@ def _guarded(handler: Handler) -> Handler:
     async def guarded(request: Request) -> Response:
         try:
             return await handler(request)
+        except GoneError as error:
+            return JSONResponse({"error": str(error)}, 410)
         except (UsageError, ImageError, PageError) as error:
             return JSONResponse({"error": str(error)}, 422)
         except (SupersededError, asyncio.CancelledError):
@@ -89,7 +93,8 @@ def _guarded(handler: Handler) -> Handler:
         except TooMuchError as error:
             return JSONResponse({"error": str(error)}, 413)
         except OSError as error:
-            return JSONResponse({"error": f"{error.strerror or error}: nothing was kept"}, 500)
+            file = f"{printable(str(error.filename))}: " if error.filename else ""
+            return JSONResponse({"error": f"{file}{error.strerror or error}"}, 500)
 
     return guarded
 
@@ -151,11 +156,20 @@ class Routes:
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
 
+    def _page_of(self, number: Any) -> int:
+        """A page's index, of a number or of a text of it.
+
+        Raises:
+            UsageError: there is no such page.
+        """
+        if isinstance(number, bool) or not re.fullmatch("[0-9]{1,6}", str(number)):
+            raise UsageError("there is no such page")
+        if not int(number) < len(self._studio.desk.shelf.pages):
+            raise UsageError(f"there is no page {int(number) + 1}")
+        return int(number)
+
     def _index(self, request: Request) -> int:
-        index = int(request.path_params["index"])
-        if not index < len(self._studio.desk.shelf.pages):
-            raise UsageError(f"there is no page {index + 1}")
-        return index
+        return self._page_of(request.path_params["index"])
 
     async def _front(self, work: Callable[[], Any], *, slot: Hashable = None, urgency: int = USUAL) -> Any:
         return await asyncio.wrap_future(self._studio.front.submit(work, slot=slot, urgency=urgency))
@@ -169,9 +183,8 @@ class Routes:
 
     async def pulse(self, request: Request) -> Response:
         """What may have changed elsewhere: versions, and how far a long work is. It waits for no computation."""
-        versions = self._studio.versions
-        page = request.query_params.get("page", "")
-        of_page = versions.pages.get(int(page), 0) if page.isdecimal() and len(page) < 7 else 0
+        versions, page = self._studio.versions, request.query_params.get("page")
+        of_page = 0 if page is None else versions.pages.get(self._page_of(page), 0)
         return JSONResponse({"book": versions.book, "page": of_page, "work": asdict(self._studio.printing.progress)})
 
     async def page(self, request: Request) -> Response:
@@ -238,8 +251,8 @@ class Routes:
                     raise UsageError("a mark has a path or points")
                 places = [_place(each) for each in path]
                 if held.get("points"):
-                    points = tuple((math.floor(x), math.floor(y)) for x, y in places)
-                    saying.again(index, Mark(number or saying.marks(index).next_id, color, points))
+                    points = [(math.floor(x), math.floor(y)) for x, y in places]
+                    number = saying.again(index, color, points, number).id
                 else:
                     number = saying.put(index, color, places, number).id
             self._studio.versions.changed(index)
@@ -327,16 +340,13 @@ class Routes:
 
         def change() -> dict[str, Any]:
             if "restore" in held:
-                found = saying.restore(int(_number(held["restore"], "restore")))
+                found = saying.restore(str(held["restore"]))
             elif "promote" in held:
                 asked = held["promote"]
                 if not isinstance(asked, dict):
                     raise UsageError("promote is no object")
                 x, y = (math.floor(each) for each in _place([asked.get("x"), asked.get("y")]))
-                index = int(_number(asked.get("page"), "page"))
-                if not 0 <= index < len(self._studio.desk.shelf.pages):
-                    raise UsageError(f"there is no page {index + 1}")
-                found = saying.promote(index, x, y, str(asked.get("color")))
+                found = saying.promote(self._page_of(asked.get("page")), x, y, str(asked.get("color")))
             else:
                 found = saying.recolor(str(held.get("name")), held.get("color"))
             self._studio.versions.changed()
@@ -359,16 +369,15 @@ class Routes:
             printing.stop()
         elif asked == "gather":
 
-            def then(entries: list[Any]) -> None:
-                self._studio.saying.write(entries)
+            def then(found: Gathered) -> int:
+                count = self._studio.saying.gathered(found)
                 self._studio.versions.changed()
+                return count
 
-            printing.gather(lambda entries: self._studio.front.submit(lambda: then(entries)).result())
+            printing.gather(lambda found: self._studio.front.submit(lambda: then(found)).result())
         elif asked == "color":
             only = held.get("page")
-            if only is not None and not 0 <= _number(only, "page") < len(self._studio.desk.shelf.pages):
-                raise UsageError(f"there is no page {only}")
-            printing.color(form, None if only is None else int(only))
+            printing.color(form, None if only is None else self._page_of(only))
         else:
             raise UsageError(f"do is {asked!r:.40}, and not color, gather or stop")
         return JSONResponse({"work": asdict(printing.progress)})
@@ -380,10 +389,7 @@ class Routes:
         if form not in ("png", "jpg", "webp"):
             raise UsageError("pages are png, jpg or webp")
         if kind == "page":
-            text = request.query_params.get("page", "")
-            index = int(text) if text.isdecimal() and len(text) < 7 else -1
-            if not 0 <= index < len(self._studio.desk.shelf.pages):
-                raise UsageError("there is no such page")
+            index = self._page_of(request.query_params.get("page"))
             file = printing.page(index, form)
             if not file.is_file():
                 raise UsageError("this page is not coloured yet")

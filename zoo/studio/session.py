@@ -7,6 +7,7 @@ from typing import Any
 
 from zoo.chroma.decoders import page_decoder
 from zoo.data.pdf import Renderers
+from zoo.errors import UsageError
 from zoo.models.kinds import answers_with, trained_side
 from zoo.models.releases import default_weights, list_releases
 from zoo.pages.input import BOOKS, Page
@@ -99,10 +100,16 @@ class Studio:
         self.book, self.versions = book, Versions()
         self.keep = Keep(book.folder, names, usual, insisted=book.insisted, models=models)
         if book.decode:
-            self.keep.choices = replace(self.keep.choices, model=book.model, decode=book.decode)
+            model = self.keep.choices.model
+            if usual_decoder(model) is None:
+                raise UsageError(
+                    f"--decode {book.decode}: the model {model}, which was chosen before, answers with one colour;"
+                    " leave --decode out, or give a MODEL"
+                )
+            self.keep.choices = replace(self.keep.choices, decode=book.decode)
         self.desk = Desk(Shelf(book.pages, renderers, book.look), self.keep, models)
         self.saying = Saying(self.desk)
-        self.printing = Printing(self.desk, book.inputs, renderers, book.flags)
+        self.printing = Printing(self.desk, book.inputs, book.flags)
         self.front, self.back, self.reader = QueueOfWork("front"), QueueOfWork("back"), QueueOfWork("reader")
 
     def close(self) -> None:
@@ -127,22 +134,20 @@ class Studio:
 
     def about(self) -> dict[str, Any]:
         """What the page has to know of the book."""
-        keep, desk = self.keep, self.desk
-        marked = set(keep.marked())
+        keep, desk, version = self.keep, self.desk, self.versions.book  # a change meanwhile is newer than what is told
+        marked, choices = set(keep.marked()), keep.choices
         models = [{"name": name, "decoders": _decoders(name)} for name in desk.models]
         return {
             "title": self.title,
             "pages": [{"label": page.label, "marked": page.name in marked} for page in desk.shelf.pages],
             "models": models,
             "own": desk.own.text,
-            "palette": list(keep.choices.palette),
-            "limited": keep.choices.limited,
-            "references": [
-                {"name": name, "title": (keep.choices.titles or {})[name]} for name in keep.choices.references
-            ],
+            "palette": list(choices.palette),
+            "limited": choices.limited,
+            "references": [{"name": name, "title": (choices.titles or {})[name]} for name in choices.references],
             "keep": str(keep.folder),
             "command": self.printing.command(),
-            "version": self.versions.book,
+            "version": version,
         }
 
     def page(self, index: int) -> dict[str, Any]:
@@ -152,6 +157,7 @@ class Studio:
             PageError: it cannot be coloured.
             UsageError: its hints cannot be read.
         """
+        version = self.versions.pages.get(index, 0)  # likewise
         opened, marks = self.desk.shelf.open(index), self.saying.marks(index)
         height, width = opened.paper.size
         return {
@@ -159,7 +165,7 @@ class Studio:
             "height": height,
             "truth": opened.truth is not None,
             "marks": [mark.as_json() for mark in marks.marks],
-            "version": self.versions.pages.get(index, 0),
+            "version": version,
         }
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from zoo.data.pdf import Renderers
 from zoo.pages.cleaning import prepared
-from zoo.pages.input import UNUSABLE, Page, reason, usable
+from zoo.pages.input import UNUSABLE, ColoredError, Page, reason, usable
 from zoo.pages.look import Look
 from zoo.pages.scan import Scan
 from zoo.studio.bounded import Bounded
@@ -93,14 +93,13 @@ class Shelf:
     def _read(self, index: int) -> Opened:
         try:
             scan = usable(self.pages[index], self._renderers, self.look)
+        except ColoredError:
+            raise PageError(
+                "This page has colours already. Start the studio with --desaturate to colour it anew, with its own"
+                " colours to compare, or with --white-paper if they are stains of the paper."
+            ) from None
         except UNUSABLE as error:
-            why = reason(error)
-            if why.startswith("it has colours"):
-                why = (
-                    "This page has colours already. Start the studio with --desaturate to colour it anew, with its own"
-                    " colours to compare, or with --white-paper if they are stains of the paper."
-                )
-            raise PageError(why) from None
+            raise PageError(reason(error)) from None
         try:
             truth = _shown_colors(scan) if scan.colored else None
             paper, seen = prepared(scan, self.look)

@@ -95,12 +95,7 @@ def _of_bins(joint: np.ndarray) -> dict[str, Any]:
 
 def _of_answers(place: Place) -> dict[str, Any]:
     """Of a regression: an answer a cell, each as probable as the next, and their mean."""
-    frame = place.frame
-    output = frame.prediction.output[frame.image]
-    rows, columns = np.nonzero(place.inside)
-    high, wide = (-(-size // small) for size, small in zip(place.inside.shape, output.shape[:2], strict=True))
-    cells = np.unique(rows // high * output.shape[1] + columns // wide)
-    answers = output.reshape(-1, 2)[cells]
+    _, answers = place.frame.prediction.answers(place.frame.image, place.inside)
     some = answers[np.unique(np.linspace(0, len(answers) - 1, MOST_POINTS // 4).astype(int))]
     points = [[*_rounded(uv), round(1 / len(some), 4)] for uv in some]
     return {"points": points, "mean": _rounded(answers.mean(axis=0)), "bits": 0.0}
