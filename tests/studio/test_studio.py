@@ -1,6 +1,7 @@
 """The studio, asked as its page asks it: what is said is kept, shown, and coloured as `zoo colorize` colours it."""
 
 import json
+import multiprocessing
 import shlex
 import subprocess
 import sys
@@ -38,6 +39,11 @@ def kept(book: Path) -> Path:
     return book.with_name("book-studio")
 
 
+def inside(book: Path, words: list[str]) -> list[str]:
+    """Words with the book's folder in the place of BOOK."""
+    return [word.replace("BOOK", str(book)) for word in words]
+
+
 def test_help_needs_no_tensorflow() -> None:
     code = "import sys\nfrom zoo.studio.__main__ import parser\nparser()\n"
     code += "assert not {'keras', 'tensorflow', 'starlette', 'scipy'} & set(sys.modules)"
@@ -62,11 +68,14 @@ def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch
         (["residual", "BOOK", "--decode", "mode"], "leave --decode out"),
         (["BOOK", "--models", "contxt"], "--models: no model at contxt"),
         (["BOOK", "--port", "70000"], "--port must be in"),
+        (["BOOK", "--keep", "BOOK/kept"], "/kept: it lies in"),
+        (["BOOK", "--keep", "BOOK"], "give a folder outside of it"),
+        (["BOOK*", "--keep", "BOOK/../book/kept"], "--keep "),
         (["BOOK", "--host", "203.0.113.7", "--port", "0"], "--host 203.0.113.7"),
     ],
 )
 def test_what_is_wrong_is_said_before_tensorflow(book: Path, capsys: Any, words: list[str], message: str) -> None:
-    assert main([str(book) if word == "BOOK" else word for word in words]) == 2
+    assert main(inside(book, words)) == 2
     assert message in capsys.readouterr().err
 
 
@@ -377,6 +386,72 @@ def test_a_notebook_gets_an_address_and_a_stop(book: Path, model: Path) -> None:
     studio.stop()
     with pytest.raises(ConnectionRefusedError):
         Client(studio.url).get("/")
+
+
+def test_a_notebook_is_told_what_is_wrong(book: Path, model: Path) -> None:
+    import zoo.studio
+
+    for wrong, message in (
+        ({"port": "no"}, "invalid int value: 'no'"),
+        ({"model": "--modl"}, "unknown flag --modl"),
+        ({"model": "gided"}, "Did you mean 'guided'"),
+        ({"keep": book}, "--keep"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            zoo.studio.launch(book, **wrong)
+
+
+def test_a_notebook_may_go_to_another_folder(book: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(book.parent)
+    with opened("book", model, keep="kept") as client:
+        monkeypatch.chdir("/")
+        client.post("/api/page/0/marks", {"color": "#c33", "path": [[30, 45]]})
+        assert (book.parent / "kept" / "hints" / "page1.json").exists()
+        assert client.works(do="color")["message"] == "3 of 3 pages coloured"
+
+
+@pytest.mark.needs("pypdfium2")
+def test_what_renders_pages_of_a_pdf_ends_with_its_work(tmp_path: Path, model: Path) -> None:
+    first, *more = (Image.fromarray(np.roll(outlined(False), 2 * index, axis=1)) for index in range(3))
+    first.save(tmp_path / "book.pdf", save_all=True, append_images=more)
+    with opened(tmp_path / "book.pdf", model) as client:
+        for _ in range(2):
+            assert client.works(do="color", format="jpg")["state"] == "done"
+            assert client.works(do="gather")["state"] == "done"
+            for file in (tmp_path / "book-studio" / "coloured").glob("*.jpg"):
+                file.unlink()
+        # Of the threads that answer, each may have one.
+        assert len(multiprocessing.active_children()) <= 3
+
+
+def test_a_decoder_is_of_models_that_have_one(book: Path, model: Path, tmp_path: Path, capsys: Any) -> None:
+    regression = save_model(tmp_path / "answers.keras", classifier=False)
+    with opened(book, model, models=[str(regression)]) as client:
+        error = client.post("/api/choices", {"own": f"{regression}|mode"}, 422)["error"]
+        assert "answers with one colour: it takes no decoder mode" in error
+        assert client.get("/api/book")["own"].startswith(f"{model}|")
+    words = [str(book), "--decode", "mean", "--port", "0", "--models", f"{model},{regression}"]
+    kept(book).mkdir()
+    for chosen, decode in ((model, "mode"), (regression, None)):
+        held = {"model": str(chosen), "decode": decode, "palette": [], "limited": False, "references": []}
+        (kept(book) / "studio.json").write_text(json.dumps(held | {"titles": {}}))
+        if decode:  # of a model that was chosen before, the decoder alone is another
+            with command(parser().parse_args(words)) as it:
+                assert Client(it.url).get("/api/book")["own"] == f"{model}|mean"
+    assert main(words) == 2
+    assert "which was chosen before, answers with one colour; leave --decode out" in " ".join(
+        capsys.readouterr().err.split()
+    )
+
+
+def test_a_stroke_that_comes_from_far_away_takes_no_longer() -> None:
+    near = marks.along([[-30, 45], [174, 45]], (96, 144))
+    far = marks.along([[-1e9, 45], [1e9, 45], [1e9, 1e9], [-1e9, -1e9], [0, -1e9]], (96, 144))
+    assert abs(sum(y == 45 for _, y in far) - len(near)) <= 2
+    assert sum(x == y for x, y in far) > 30  # the diagonal
+    # Places are evenly apart, whatever corners are between them.
+    bent = marks.along([[0, 45], [10, 45], [10, 45], [11, 45], [60, 45]], (96, 144))
+    assert bent == marks.along([[0, 45], [60, 45]], (96, 144))
 
 
 def test_a_taken_port_is_not_the_end(book: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import socket
 import zlib
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -115,6 +116,9 @@ def test_elsewhere_wants_a_token(model: Path, tmp_path: Path, capsys: Any) -> No
         assert {"HttpOnly", "SameSite=Strict"} <= set(headers["set-cookie"].split("; "))
         cookie = headers["set-cookie"].split(";")[0]
         assert client.ask("GET", "/api/book", cookie=cookie)[0] == 200
+        # Another site of this machine may have left anything beside it.
+        for odd in ('theme={"dark": true}', "a[b]=c", "=", "x=\x7f"):
+            assert client.ask("GET", "/api/book", cookie=f"{odd}; {cookie}")[0] == 200, odd
         # Names are a stranger's to choose; numbers, and this machine's name, are not.
         assert client.ask("GET", "/api/book", cookie=cookie, host=f"203.0.113.9:{port}")[0] == 200
         assert client.ask("GET", "/api/book", cookie=cookie, host=f"{socket.gethostname()}:{port}")[0] == 200
@@ -244,6 +248,25 @@ def test_requests_that_are_none_are_refused(client: Client, body: bytes) -> None
         assert headers["content-type"] == "application/json"
         assert b"Traceback" not in answer
     assert client.get("/api/book")["pages"]
+
+
+def test_pages_by_odd_numbers_are_refused(client: Client) -> None:
+    for number in ("9" * 5000, "-1", "1e1", "٣", "0.5", "x", "3"):
+        for path in (f"page/{quote(number)}", f"page/{quote(number)}/thumbnail", f"pulse?page={quote(number)}"):
+            assert "there is no" in client.get(f"/api/{path}", 422)["error"], path
+    for page in (True, 0.5, -1, 3, [0], None):
+        promote = {"promote": {"page": page, **PLACE, "color": "red"}}
+        assert "there is no" in client.post("/api/sheet", promote, 422)["error"]
+        if page is not None:
+            assert "there is no" in client.post("/api/work", {"do": "color", "page": page}, 422)["error"]
+
+
+def test_what_the_disk_refuses_is_said_as_it_is(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**_: Any) -> None:
+        raise OSError(28, "No space left on device", "a\x1bb")
+
+    monkeypatch.setattr(client.running.studio.keep, "choose", full)
+    assert client.post("/api/choices", {"palette": []}, 500)["error"] == "a?b: No space left on device"
 
 
 def test_choices_are_checked(client: Client) -> None:
