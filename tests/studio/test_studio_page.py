@@ -18,6 +18,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 from studying import PLACE, opened, save_book
 
+from zoo.studio.bounded import Bounded
+
 pytestmark = [needs_browser, pytest.mark.needs("starlette", "uvicorn")]
 
 SHOWN = (
@@ -162,6 +164,7 @@ def test_a_book_is_coloured_by_the_mouse(browser: Any, client: Any, book: Path, 
     (moved,) = client.get("/api/page/0")["marks"]
     assert (moved["id"], moved["color"]) == (mark["id"], mark["color"])
     assert np.abs(np.array(moved["points"][0]) - [X + 10, Y + 6]).max() <= 1
+    assert not window["#popover"].is_displayed()  # it was dragged, not chosen
     # The next page; a stroke; what was kept is there in a new studio.
     window.settled(window["#next"].click)
     assert window["#number"].get_attribute("value") == "2"
@@ -297,6 +300,56 @@ def test_the_whole_book_and_the_averaging(browser: Any, client: Any, tmp_path: P
     assert window.js("return document.documentElement.dataset.theme") == "dark"
     window.js("localStorage.removeItem('theme')")
     window.clean()
+
+
+def test_a_key_that_is_held_moves_a_mark_all_the_way(browser: Any, client: Any) -> None:
+    client.post("/api/page/0/marks", {"color": "#c33", "path": [[X, Y]]})
+    window = Window(browser, client.running.url)
+    window.js(
+        "const mark = document.querySelector('.mark');"
+        "for (let time = 0; time < 6; time++)"
+        " mark.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowDown', bubbles: true }))"
+    )
+    until = time.monotonic() + 10
+    while client.get("/api/page/0")["marks"][0]["points"] != [[X, Y + 12]]:
+        assert time.monotonic() < until, client.get("/api/page/0")["marks"]
+    # Undone step by step, it is where it was.
+    for _ in range(6):
+        window["#undo"].click()
+    window.until("document.getElementById('undo').disabled")
+    assert client.get("/api/page/0")["marks"][0]["points"] == [[X, Y]]
+    window.clean()
+
+
+def test_a_step_that_is_refused_can_be_undone_later(browser: Any, client: Any) -> None:
+    window = Window(browser, client.running.url)
+    window.click(X, Y)
+    second = window.all(".swatch")[1]
+    window.settled(second.click)
+    window.settled(lambda: window.all(".swatch")[1].click())  # the same again changes nothing
+    window["#close"].click()
+    window.js(
+        "window.asked = fetch;"
+        'window.fetch = async () => new Response(\'{"error": "the disk is full"}\', { status: 500 })'
+    )
+    window["#undo"].click()
+    window.until("document.getElementById('status').textContent === 'the disk is full'")
+    window.js("window.fetch = window.asked")
+    assert window["#undo"].is_enabled()
+    window.settled(window["#undo"].click)
+    assert client.get("/api/page/0")["marks"] == []
+    assert not window["#undo"].is_enabled()
+    window.settled(window["#redo"].click)
+    assert len(client.get("/api/page/0")["marks"]) == 1
+    # What nobody knows any more is not asked for again.
+    window.click(X + 60, Y)
+    window.settled(window["#whole"].click)
+    client.running.studio.saying._sheets = Bounded(1)
+    window["#undo"].click()
+    window.until("document.getElementById('status').textContent.includes('not known any more')")
+    window.settled(window["#undo"].click)
+    assert client.get("/api/page/0")["marks"] == []
+    window.clean(errors=1)
 
 
 def test_two_tabs_do_not_mix(browser: Any, client: Any) -> None:

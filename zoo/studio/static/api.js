@@ -2,13 +2,19 @@
 
 import { say, state } from "./state.js";
 
-export class Refused extends Error {}
+export class Refused extends Error {
+  /** Whether the same would be refused for ever. */
+  constructor(message, gone = false) {
+    super(message);
+    this.gone = gone;
+  }
+}
 
 async function answer(response) {
   if (response.status === 204) throw new Refused(""); // a later wish of this tab took its place
   if (response.ok) return response;
   const held = await response.json().catch(() => ({}));
-  throw new Refused(held.error ?? `the studio answered ${response.status}`);
+  throw new Refused(held.error ?? `the studio answered ${response.status}`, response.status === 410);
 }
 
 async function asked(path, options) {

@@ -4,7 +4,7 @@ import { attempt, blob, get, post } from "./api.js";
 import * as book from "./book.js";
 import * as plane from "./plane.js";
 import * as speech from "./say.js";
-import { apply, crossPlace, fit, moveCross, on as pointer, putCross, zoom } from "./stage.js";
+import { apply, crossPlace, fit, moveCross, on as pointer, putCross, reveal, zoom } from "./stage.js";
 import { $, element, layer, say, state, title } from "./state.js";
 import * as steps from "./undo.js";
 
@@ -208,7 +208,7 @@ $("undo").onclick = steps.undo;
 $("redo").onclick = steps.redo;
 
 async function where() {
-  say("Looking where your word is worth most …");
+  say("Looking for the region that is least sure …");
   const page = state.page;
   const answer = await attempt(() => post(`/api/page/${page}/next`, {}));
   if (!answer || page !== state.page) return;
@@ -216,10 +216,9 @@ async function where() {
     say("Nothing is left that would be worth a question on this page.");
     return;
   }
-  const { reveal } = await import("./stage.js");
   reveal(answer.place.x, answer.place.y);
   await speech.ask(answer.place.x, answer.place.y, null, answer.place);
-  say("The model is least sure here. Take a colour, or look on.");
+  say("The model is least sure here. Take a colour, or go on.");
 }
 $("where").onclick = where;
 

@@ -18,7 +18,9 @@ const marks = () => state.about?.marks ?? [];
 export function took(answer, page = state.page) {
   if (!answer || page !== state.page) return;
   Object.assign(state.about, { marks: answer.marks, version: answer.version });
-  if (state.selection?.mark && !marks().some((each) => each.id === state.selection.mark)) close();
+  const { mark, x, y } = state.selection ?? {};
+  const there = ({ id, points: [[left, top]] }) => id === mark && left === x && top === y;
+  if (mark && !marks().some(there)) close(); // it is gone, or elsewhere
   show();
   on.changed();
 }
@@ -55,11 +57,13 @@ function button(mark, chosen) {
   made.style.left = `${x + 0.5}px`;
   made.style.top = `${y + 0.5}px`;
   let from = null;
+  let dragged = false; // a click ends every drag
   made.addEventListener("pointerdown", (event) => {
     if (event.button) return;
     event.stopPropagation();
     made.setPointerCapture(event.pointerId);
     from = { at: onPage(event), far: false };
+    dragged = false;
   });
   made.addEventListener("pointermove", (event) => {
     if (!from) return;
@@ -75,16 +79,22 @@ function button(mark, chosen) {
     from = null;
     if (!start) return;
     const at = onPage(event);
-    if (start.far) move(mark, Math.round(at.x - start.at.x), Math.round(at.y - start.at.y));
+    dragged = start.far;
+    if (dragged) move(mark.id, Math.round(at.x - start.at.x), Math.round(at.y - start.at.y));
+  });
+  made.addEventListener("pointercancel", () => {
+    from = null;
+    show();
   });
   made.addEventListener("click", (event) => {
     event.stopPropagation();
+    if (event.detail && dragged) return;
     if (!event.detail || state.selection?.mark !== mark.id) select(mark);
   });
   made.addEventListener("keydown", (event) => {
     const step = event.shiftKey ? 20 : 2;
     const by = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] }[event.key];
-    if (by) move(mark, ...by);
+    if (by) move(mark.id, ...by);
     else if (event.key === "Delete" || event.key === "Backspace") remove(mark);
     else return;
     event.preventDefault();
@@ -106,7 +116,6 @@ function lines(points, color) {
 /** Changes marks of the page, and remembers it. */
 async function change(held) {
   const page = state.page;
-  const began = performance.now();
   const answer = await attempt(() => post(`/api/page/${page}/marks`, held));
   if (!answer) {
     show();
@@ -114,11 +123,31 @@ async function change(held) {
   }
   did({ kind: "marks", page, before: answer.before, after: answer.after });
   took(answer, page);
-  state.timed = began;
   return answer;
 }
 
-const move = (mark, across, down) => change({ id: mark.id, color: mark.color, points: mark.points.map(([x, y]) => [x + across, y + down]) });
+const moves = new Map(); // how far marks have yet to go, of those that are on their way
+
+/** Moves a mark from where it is by then; what comes meanwhile, as of a key that is held, is the next move. */
+async function move(id, across, down) {
+  const { page } = state;
+  const key = `${page} ${id}`;
+  const [x, y] = moves.get(key) ?? [0, 0];
+  const waits = moves.has(key);
+  moves.set(key, [x + across, y + down]);
+  if (waits) return;
+  try {
+    while (page === state.page) {
+      const mark = marks().find((each) => each.id === id);
+      const [right, below] = moves.get(key);
+      if (!mark || !(right || below)) return;
+      moves.set(key, [0, 0]);
+      if (!(await change({ id, color: mark.color, points: mark.points.map(([left, top]) => [left + right, top + below]) }))) return;
+    }
+  } finally {
+    moves.delete(key);
+  }
+}
 
 export async function remove(mark) {
   await change({ id: mark.id, drop: true });

@@ -20,8 +20,9 @@ export function load() {
   show();
 }
 
-/** Remembers a step that was done. */
+/** Remembers a step that was done, if it changed anything. */
 export function did(step) {
+  if (JSON.stringify(step.before) === JSON.stringify(step.after)) return;
   past = [...past, step].slice(-MOST);
   future = [];
   show();
@@ -37,21 +38,31 @@ function show() {
   }
 }
 
-async function turn(from, to, back) {
-  const step = from.at(-1);
+/** Undoes or redoes the last step; one that is refused stays, unless it would be for ever. */
+async function turn(back) {
+  const step = (back ? past : future).at(-1);
   if (!step) return;
-  from.pop();
+  let refused = null;
   await attempt(async () => {
-    await on.apply(step, back);
-    to.push(step);
+    try {
+      await on.apply(step, back);
+    } catch (error) {
+      refused = error;
+      throw error;
+    }
   });
+  if (refused && !refused.gone) return;
+  const [from, to] = back ? [past, future] : [future, past];
+  const last = from.at(-1) === step; // else another step was done meanwhile
+  if (from.includes(step)) from.splice(from.indexOf(step), 1);
+  if (last && !refused) to.push(step);
   show();
 }
 
 let turning = Promise.resolve();
 const queued = (work) => (turning = turning.then(work, work));
-export const undo = () => queued(() => turn(past, future, true));
-export const redo = () => queued(() => turn(future, past, false));
+export const undo = () => queued(() => turn(true));
+export const redo = () => queued(() => turn(false));
 
 /** Brings marks of a page from some to others; the answer of the last change. */
 export async function bring(page, from, to) {
