@@ -21,7 +21,7 @@ from studying import PLACE, Client, opened, pixels, save_book, save_model, save_
 from zoo import colorize
 from zoo.chroma.yuv import split_luma
 from zoo.errors import UsageError
-from zoo.studio import marks, running
+from zoo.studio import desk, keep, marks, running, saying
 from zoo.studio.__main__ import main, parser
 from zoo.studio.__main__ import opened as command
 from zoo.studio.bounded import Bounded
@@ -375,6 +375,20 @@ def test_what_is_kept_in_memory_is_bounded() -> None:
     assert (len(held), held.get("e"), held.held) == (1, "e", 99)
     held.put("e", "e", 3)
     assert held.held == 3
+
+
+def test_marks_sheets_and_small_pictures_are_bounded(book: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name in ((keep, "MOST_MARKS"), (desk, "MOST_THUMBNAILS"), (saying, "MOST_SHEETS")):
+        monkeypatch.setattr(module, name, 1)
+    with opened(book, model) as client:
+        for page in range(3):
+            client.color(page)
+            client.get(f"/api/page/{page}/thumbnail")
+            client.post("/api/sheet", {"promote": {"page": page, **PLACE, "color": "#885522"}})
+        studio = client.running.studio
+        held = studio.keep._marks, studio.desk._thumbnails, studio.saying._sheets
+        assert [len(each) for each in held] == [1, 1, 1]
+        assert [len(client.get(f"/api/page/{page}")["marks"]) for page in range(3)] == [1, 1, 1]
 
 
 def test_a_notebook_gets_an_address_and_a_stop(book: Path, model: Path) -> None:

@@ -199,6 +199,15 @@ def test_pages_that_come_later_are_none_of_the_book(client: Client, book: Path) 
     assert client.works(do="color")["message"] == "2 of 3 pages coloured"
 
 
+def test_a_palette_that_was_half_kept_is_made_whole(tmp_path: Path) -> None:
+    usual = Choices("guided", "mode")
+    Keep(tmp_path, {}, usual, models=["guided"]).choose(palette=("#cc3333",), limited=True)
+    before = (tmp_path / "palette.gpl").read_bytes()
+    (tmp_path / "palette.gpl").unlink()  # killed between the two files
+    Keep(tmp_path, {}, usual, models=["guided"])
+    assert (tmp_path / "palette.gpl").read_bytes() == before
+
+
 def test_references_are_counted_before_they_are_kept_and_their_titles_go_with_them(tmp_path: Path) -> None:
     def kept() -> Keep:
         return Keep(tmp_path, {}, Choices("guided", "mode"), models=["guided"])

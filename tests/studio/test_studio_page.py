@@ -327,6 +327,8 @@ def test_a_step_that_is_refused_can_be_undone_later(browser: Any, client: Any) -
     second = window.all(".swatch")[1]
     window.settled(second.click)
     window.settled(lambda: window.all(".swatch")[1].click())  # the same again changes nothing
+    steps = f"JSON.parse(sessionStorage.getItem('done {client.running.keep}'))[0].length"
+    assert window.js(f"return {steps}") == 1
     window["#close"].click()
     window.js(
         "window.asked = fetch;"
@@ -335,7 +337,7 @@ def test_a_step_that_is_refused_can_be_undone_later(browser: Any, client: Any) -
     window["#undo"].click()
     window.until("document.getElementById('status').textContent === 'the disk is full'")
     window.js("window.fetch = window.asked")
-    assert window["#undo"].is_enabled()
+    assert window.js(f"return {steps}") == 1
     window.settled(window["#undo"].click)
     assert client.get("/api/page/0")["marks"] == []
     assert not window["#undo"].is_enabled()

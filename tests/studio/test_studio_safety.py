@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import zlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -34,6 +35,7 @@ def client(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Any:
 def test_it_listens_on_the_loopback_address_alone(client: Client) -> None:
     host, port = client.address.split(":")
     assert is_loopback(host)
+    assert client.running._socket.getsockname() == ("127.0.0.1", int(port))
     own = {each[4][0] for each in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
     for other in own - {"127.0.0.1"}:
         if not is_loopback(other):
@@ -218,22 +220,35 @@ def test_references_are_treated_as_strangers_files(client: Client) -> None:
 
 
 def test_bodies_are_read_no_further_than_they_may_go(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    from starlette.requests import Request
+
     from zoo.studio import server
 
     monkeypatch.setattr(server, "MOST_JSON", 1000)
     monkeypatch.setattr(server, "MOST_UPLOAD", 5000)
+    read: list[int] = []
+    stream = Request.stream
+
+    async def counted(self: Request) -> AsyncIterator[bytes]:
+        async for part in stream(self):
+            read.append(len(part))
+            yield part
+
+    monkeypatch.setattr(Request, "stream", counted)
     assert client.ask("POST", "/api/page/0/place", PLACE | {"more": "x" * 2000})[0] == 413
     assert client.ask("POST", "/api/references?title=x", bytes(6000))[0] == 413
     # Of a body that says nothing of its length too.
+    read.clear()
     connection = http.client.HTTPConnection(client.address, timeout=20)
     headers = {"origin": f"http://{client.address}", "transfer-encoding": "chunked"}
-    parts = (b"x" * 1000 for _ in range(1000))
+    parts = (b"x" * 1000 for _ in range(10_000))
     try:
         connection.request("POST", "/api/references?title=x", parts, headers, encode_chunked=True)
         assert connection.getresponse().status == 413
     except (BrokenPipeError, ConnectionResetError):
         pass  # it was closed before all was sent
     connection.close()
+    assert 5000 < sum(read) < 500_000  # of ten million
 
 
 @pytest.mark.parametrize(
@@ -307,5 +322,6 @@ def test_the_gate_lets_nothing_else_through() -> None:
         reached.append(scope["type"])
 
     gate = Gate(inner, host="127.0.0.1", port=80, token="")
-    asyncio.run(gate({"type": "websocket", "headers": []}, None, None))
+    for kind in ("websocket", "lifespan"):
+        asyncio.run(gate({"type": kind, "headers": []}, None, None))
     assert reached == []

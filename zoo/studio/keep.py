@@ -114,6 +114,8 @@ class Keep:
                 )
             if file.suffix.lower() in SUFFIXES and file.suffix != ".json":
                 raise UsageError(f"{file}: the studio keeps hints as {name}.json alone: move it away")
+        if found.palette and (self.folder / CHOICES).exists():
+            self._write_palette()  # a studio that was killed may have written the other one alone
 
     @property
     def hints(self) -> Path:
@@ -186,12 +188,15 @@ class Keep:
                 raise UsageError(f"there is no reference {name}")
         found = replace(found, titles={name: self._titles.get(name) or name for name in found.references})
         self.folder.mkdir(parents=True, exist_ok=True)
-        if found.palette:
-            write_text(self.palette, _gimp(found.palette))
         write_text(self.folder / CHOICES, json.dumps(asdict(found), indent=1) + "\n")
-        if not found.palette:
-            self.palette.unlink(missing_ok=True)
         self.choices = found
+        self._write_palette()
+
+    def _write_palette(self) -> None:
+        if self.choices.palette:
+            write_text(self.palette, _gimp(self.choices.palette))
+        else:
+            self.palette.unlink(missing_ok=True)
 
     def add_reference(self, data: bytes, kind: str, title: str) -> str:
         """Keeps a coloured page as a reference, under a name of our own, which is the answer.

@@ -59,9 +59,9 @@ class Running:
         try:
             # First, so that it is the last to end: nothing is read or written but by the one that has the folder.
             self._stack.enter_context(alone(book.folder))
-            listening = _listening(host, port, any_port)
-            self._stack.callback(listening.close)
-            port = listening.getsockname()[1]
+            self._socket = _listening(host, port, any_port)
+            self._stack.callback(self._socket.close)
+            port = self._socket.getsockname()[1]
             renderers = self._stack.enter_context(Renderers())
             self.studio = Studio(book, renderers)
             self._stack.callback(self.studio.close)
@@ -84,7 +84,7 @@ class Running:
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [listening]}, name="studio", daemon=True
+            target=self._server.run, kwargs={"sockets": [self._socket]}, name="studio", daemon=True
         )
         self._thread.start()
 
