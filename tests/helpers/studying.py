@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -114,11 +115,17 @@ class Client:
     def works(self, **held: Any) -> dict[str, Any]:
         """Has a long work done; answers with what is said of its end."""
         number = self.post("/api/work", held)["work"]["number"]
-        while True:
-            work = self.get("/api/pulse")["work"]
-            assert work["number"] == number
-            if work["state"] != "running":
-                return work
+        work = self.ended()
+        assert work["number"] == number
+        return work
+
+    def ended(self, seconds: float = 240) -> dict[str, Any]:
+        """Waits for a long work; answers with what is said of its end."""
+        until = time.monotonic() + seconds
+        while (work := self.get("/api/pulse")["work"])["state"] == "running":
+            assert time.monotonic() < until, work
+            time.sleep(0.02)
+        return work
 
 
 @contextmanager

@@ -18,13 +18,6 @@ pytestmark = pytest.mark.needs("starlette", "uvicorn")
 MARKS = "/api/page/0/marks"
 
 
-def ended(client: Client) -> dict[str, Any]:
-    """What is said of a long work's end."""
-    while (work := client.get("/api/pulse")["work"])["state"] == "running":
-        time.sleep(0.02)
-    return work
-
-
 def test_what_is_decided_while_alike_things_are_gathered_stays(
     book: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -46,7 +39,7 @@ def test_what_is_decided_while_alike_things_are_gathered_stays(
         client.post("/api/sheet", {"name": "1", "color": "#112233"})
         client.post("/api/choices", {"own": f"{other}|mode"})
         go.set()
-        assert ended(client)["state"] == "done"
+        assert client.ended()["state"] == "done"
         assert client.get("/api/sheet")["entries"] == []  # of the other model
         client.post("/api/choices", {"own": own})
         first, *more = client.get("/api/sheet")["entries"]
@@ -164,11 +157,11 @@ def test_a_work_that_ends_in_any_way_has_ended(client: Client, error: BaseExcept
 
     running = client.running.studio.printing
     running._begin("trying", work)
-    told = ended(client)
+    told = client.ended()
     assert told["state"] == "failed"
     assert told["message"] == f"{type(error).__name__}: {error}"
     running._begin("trying", lambda: "done")
-    assert ended(client)["message"] == "done"
+    assert client.ended()["message"] == "done"
 
 
 def test_a_book_is_coloured_as_it_was_chosen_when_that_began(
