@@ -2,7 +2,8 @@
 
 The budget is compute and not steps: minutes of one core. What a step costs is the processor time of its process, pinned
 to one core, with as many steps as `PROBES` says; the difference leaves out what a process needs to begin and to
-validate. A training gets the steps that the budget pays for, and then validates once.
+validate. A training gets the steps that the budget pays for, and then validates once. What steps and pages cost is
+measured one at a time, whatever `--jobs` says: keep the machine free of other work meanwhile, and give `--probe` first.
 
 What is in DIR already is not done again: the same command goes on where it stopped.
 """
@@ -171,23 +172,50 @@ def measure_pages(folder: Path, here: Cores) -> None:
     print(f"now: cp {folder / 'pages.json'} reports/results/costs-pages.json", file=sys.stderr)
 
 
-def trained(board: str, entry: Entry, minutes: float, folder: Path, here: Cores) -> dict[str, Any]:
-    """What training an entry took, and what colouring a page by it takes. The runs are in the board's folder."""
-    record = folder / f"{entry.name}.json"
-    if not record.is_file():
-        seconds = step_seconds(entry, folder, here)
-        write_text(record, json.dumps({"step_seconds": seconds, "steps": max(1, int(60 * minutes / seconds))}))
-    found = json.loads(record.read_text(encoding="utf-8"))
+class Records:
+    """What is known of the entries of a board, a JSON file each.
+
+    Args:
+        folder: of the board, with the runs too.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __getitem__(self, entry: Entry) -> dict[str, Any]:
+        path = self.folder / f"{entry.name}.json"
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+    def add(self, entry: Entry, **found: Any) -> None:
+        """Keeps what was found."""
+        write_text(self.folder / f"{entry.name}.json", json.dumps(self[entry] | found))
+
+
+def probe(chosen: list[Entry], minutes: float, records: Records, here: Cores) -> None:
+    """Measures what a step of each entry takes, and so how many the budget pays for."""
+    for each in chosen:
+        if "steps" not in records[each]:
+            seconds = step_seconds(each, records.folder, here)
+            records.add(each, step_seconds=seconds, steps=max(1, int(60 * minutes / seconds)))
+            print(f"{each.name}: a step takes {seconds:.3g} s", file=sys.stderr)
+
+
+def train(entry: Entry, records: Records, here: Cores) -> None:
+    """Trains an entry, once a seed; the runs are in the board's folder."""
+    steps = records[entry]["steps"]
     for seed in range(entry.seeds):
-        place = folder / label(entry, seed)
+        place = records.folder / label(entry, seed)
         if not (place / "result.json").is_file():
-            here.run(["-m", "zoo.train", *entry.command(seed, found["steps"]), "--run-dir", place])
-            print(f"{board}: {place.name} has taken its {found['steps']} steps", file=sys.stderr)
-    model = folder / entry.name / "best.keras"
-    if "page_seconds" not in found:
-        found |= page_costs(here, model) | {"file_bytes": model.stat().st_size}
-        write_text(record, json.dumps(found))
-    return found | {"model": entry.model, "flags": list(entry.flags), "seeds": entry.seeds}
+            here.run(["-m", "zoo.train", *entry.command(seed, steps), "--run-dir", place])
+            print(f"{place.name} has taken its {steps} steps", file=sys.stderr)
+
+
+def color(chosen: list[Entry], records: Records, here: Cores) -> None:
+    """Measures what colouring a page takes by each model that was trained."""
+    for each in chosen:
+        if "page_seconds" not in records[each]:
+            model = records.folder / each.name / "best.keras"
+            records.add(each, **page_costs(here, model), file_bytes=model.stat().st_size)
 
 
 def leaderboard(arguments: argparse.Namespace) -> None:
@@ -210,16 +238,20 @@ def leaderboard(arguments: argparse.Namespace) -> None:
     board, here = spec["board"][arguments.board], Cores(arguments.jobs)
     folder = arguments.folder / arguments.board
     folder.mkdir(parents=True, exist_ok=True)
-    chosen = entries(spec, arguments.board)
+    chosen, records = entries(spec, arguments.board), Records(folder)
+    probe(chosen, minutes, records, here)
+    if arguments.probe:
+        return
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        work = [pool.submit(trained, arguments.board, each, minutes, folder, here) for each in chosen]
+        work = [pool.submit(train, each, records, here) for each in chosen]
         try:
             for done in as_completed(work):
                 done.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    costs = {each.name: done.result() for each, done in zip(chosen, work, strict=True)}
+    color(chosen, records, here)
+    costs = {e.name: records[e] | {"model": e.model, "flags": list(e.flags), "seeds": e.seeds} for e in chosen}
     runs = [folder / label(each, seed) for each in chosen for seed in range(each.seeds)]
     out = folder / "evaluated"
     if not (out / "results.json").is_file():
@@ -247,6 +279,7 @@ def parser() -> Parser:
     what = p.add_mutually_exclusive_group(required=True)
     what.add_argument("--board", metavar="NAME", help="of reports/leaderboard.toml")
     what.add_argument("--pages", action="store_true", help="instead, measure a page by every model of the registry")
+    p.add_argument("--probe", action="store_true", help="only measure what steps cost, and so how many a training gets")
     p.add_argument("--minutes", type=float, metavar="M", help="another budget than the file's, to try it out")
     p.add_argument("--jobs", type=int, default=1, metavar="N", help="processes at a time, a core each (default: 1)")
     return p

@@ -1,8 +1,6 @@
 """New parts, each registered by one file, go through training, evaluation, colouring and export as they are."""
 
 import json
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import numpy as np
 import pytest
 from images import make_books
 from PIL import Image
+from scripts import run_script
 
 import zoo
 from zoo.errors import UsageError
@@ -39,7 +38,7 @@ RUN = """
 """
 
 ENCODER = '''
-    """An encoder of two convolutions."""
+    """An encoder of two convolutions, with which the other parts are quick too."""
 
     from zoo.models.encoders import EncoderCard, Tap, register_encoder
 
@@ -132,13 +131,11 @@ def run(folder: Path, work: Path, part: str, decode: list[str], *words: str) -> 
         (work / path.name).symlink_to(path)
     text = textwrap.dedent(part) + textwrap.dedent(RUN).replace("*DECODE", f"*{decode!r}")
     (work / "mine.py").write_text(text, encoding="utf-8")
-    command = [sys.executable, "mine.py", *words]
-    done = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=500)
-    assert done.returncode == 0, done.stderr
+    out = run_script("mine.py", list(words), work)
     with Image.open(work / "coloured.png") as image:
         assert image.size == (75, 53)
     assert (work / "exported" / "saved_model.pb").is_file()
-    return done.stdout
+    return out
 
 
 def test_an_encoder_is_one_file(folder, tmp_path):
@@ -146,13 +143,13 @@ def test_an_encoder_is_one_file(folder, tmp_path):
 
 
 def test_a_model_with_a_second_input_is_one_file(folder, tmp_path):
-    out = run(folder, tmp_path, INPUT, ["--decode", "mode"], "hinted")
+    out = run(folder, tmp_path, ENCODER + INPUT, ["--decode", "mode"], "hinted", "--encoder", "little")
     assert "luma and known to uv by mode" in out
 
 
 @pytest.mark.parametrize(("model", "decode"), [("residual", []), ("conditional", ["--decode", "mode"])])
 def test_a_trunk_that_answers_at_a_quarter_is_one_file(folder, tmp_path, model, decode):
-    run(folder, tmp_path, COARSE, decode, model, "--option", "trunk=coarse")
+    run(folder, tmp_path, ENCODER + COARSE, decode, model, "--encoder", "little", "--option", "trunk=coarse")
 
 
 @pytest.mark.parametrize("model", ["residual", "classifier", "conditional"])

@@ -175,22 +175,21 @@ def of_lab():
     logits = keras.layers.Conv2D(places, 1, name="head_joint")(luma)
     answer = JointBins("ab", name="head_bins")([logits, luma, u])
     model = ColorizationModel.of([luma, u], answer, "lab", Contract(("luma", "u"), "logits", head="joint"))
-    return model, logits
+    return model, Predictor(model)
 
 
 @pytest.mark.parametrize("luma", [0.3, 0.55, 0.8])
 @pytest.mark.parametrize("ab", [(0, 0), (30, 20), (-20, 30), (10, -40)])
 def test_bins_of_lab_are_where_their_colours_are_at_that_luma(of_lab, luma, ab):
-    model, _ = of_lab
+    model, predictor = of_lab
     bias = np.full(len(AB_CENTERS), -20.0, np.float32)
     bias[AB_CENTERS.tolist().index(list(ab))] = 0
     model.get_layer("head_joint").set_weights([np.zeros((1, 1, 1, len(AB_CENTERS)), np.float32), bias])
     lightness = rgb2lab(np.full((1, 3), luma))[0, 0]
     wanted = rgb_to_yuv(lab2rgb(np.array([[lightness, *ab]])))[0, 1:]
-    found = Predictor(model)(np.full((1, 4, 5, 1), luma, np.float32)).decode("mean")[0, 2, 2]
-    np.testing.assert_allclose(found, wanted, atol=0.01)
-    mode = Predictor(model)(np.full((1, 4, 5, 1), luma, np.float32)).decode("mode")[0, 2, 2]
-    np.testing.assert_allclose(mode, wanted, atol=0.015)
+    prediction = predictor(np.full((1, 4, 5, 1), luma, np.float32))
+    np.testing.assert_allclose(prediction.decode("mean")[0, 2, 2], wanted, atol=0.01)
+    np.testing.assert_allclose(prediction.decode("mode")[0, 2, 2], wanted, atol=0.015)
 
 
 def test_a_model_of_lab_is_saved(of_lab, tmp_path):

@@ -32,6 +32,11 @@ def conditional():
     return model
 
 
+@pytest.fixture(scope="module")
+def exact(conditional):
+    return all_given(conditional, LUMA)
+
+
 def all_given(model, luma):
     """Probabilities of U (…, 64), and of V given each U (…, 64, 64), by the model as it was trained."""
     given = []
@@ -41,8 +46,8 @@ def all_given(model, luma):
     return softmax(logits)[..., 0, :], np.stack(given, axis=-2)
 
 
-def test_mode_and_sample_choose_u_then_v_given_it(conditional):
-    p_u, p_v = all_given(conditional, LUMA)
+def test_mode_and_sample_choose_u_then_v_given_it(conditional, exact):
+    p_u, p_v = exact
     prediction = Predictor(conditional)(LUMA)
     assert len(np.unique(p_u.argmax(axis=-1))) > 3
     for decoder, noise in (
@@ -65,8 +70,8 @@ def test_annealed_anneals_u_then_v_given_it(conditional):
     )
 
 
-def test_other_decoders_see_the_marginals(conditional):
-    p_u, p_v = all_given(conditional, LUMA)
+def test_other_decoders_see_the_marginals(conditional, exact):
+    p_u, p_v = exact
     marginal = np.stack([p_u, (p_u[..., None] * p_v).sum(axis=-2)], axis=-2)
     prediction = Predictor(conditional)(LUMA)
     np.testing.assert_allclose(softmax(prediction.marginals), marginal, atol=3e-4)
