@@ -1,6 +1,6 @@
 """The averaging indices: every oracle lands on the value that follows from the definitions."""
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import pytest
@@ -16,14 +16,14 @@ NAMES = [f"page {index}" for index in range(PAGES)]
 ROUNDING = 0.01
 
 
-@lru_cache(maxsize=None)
+@cache
 def colored(oracle: str, name: str) -> np.ndarray:
     """What an oracle answers on the page of a name, in CIELAB."""
     page = page_of(name)
     return ORACLES[oracle](name, page.rgb, (page.classes, page.objects, page.modes))
 
 
-@lru_cache(maxsize=None)
+@cache
 def page_of(name: str) -> DrawnPage:
     return draw_page("test", NAMES.index(name), seed=1)
 

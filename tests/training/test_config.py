@@ -10,6 +10,7 @@ from zoo.errors import UsageError
 from zoo.support.settings import differences
 from zoo.train import model_options
 from zoo.training.config import MAX_BYTES, RunConfig, list_recipes, load_recipe, resolve
+from zoo.training.start import Start
 
 NO_FLAGS: dict = {}
 
@@ -168,6 +169,12 @@ def test_recipes_that_json_could_not_keep_are_refused(tmp_path, text, message):
     said = refusal(tmp_path, text)
     assert message in said
     assert len(said) < 500
+
+
+def test_options_of_a_damaged_source_are_refused():
+    start = Start("run", "residual", "vgg16", {"momentum": float("inf")}, "uv", "0" * 64)
+    with pytest.raises(UsageError, match="--from run: 'momentum' is to be a number of 64 bits"):
+        resolve("residual", "finetune", NO_FLAGS, {}, start)
 
 
 def test_options_of_the_command_line_are_kept_or_refused():

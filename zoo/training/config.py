@@ -222,9 +222,10 @@ def resolve(
     fixed = start.settings(flags, model_options) if start else {}
     settings = {"encoder": card.encoder} | settings | fixed | {k: v for k, v in flags.items() if v is not None}
     options = recipe.model | {key: value for key, value in of_output.items() if key not in SETTINGS} | model_options
-    for key, value in options.items():
+    for key, value in ((start.options or {}) if start else options).items():
         if not _is_plain(value):
-            source = "--option" if key in model_options else f"--recipe {recipe_name}"
+            usual = f"--from {start.name}" if start else f"--recipe {recipe_name}"
+            source = "--option" if key in model_options else usual
             raise UsageError(f"{source}: {brief(key)} is to be a number of 64 bits or a text, not {brief(value)}")
     built = {"model_options": start.options, "start": start.name} if start else {"model_options": options}
     config = _checked(RunConfig(model=model, recipe=recipe_name, **built, **settings), output)
