@@ -230,13 +230,13 @@ def leaderboard(arguments: argparse.Namespace) -> None:
         return
     if arguments.board not in known:
         raise UsageError(f"--board must be one of {', '.join(known)}, not {arguments.board!r}")
-    minutes = spec["minutes"] if arguments.minutes is None else arguments.minutes
+    board = spec["board"][arguments.board]
+    minutes = board["minutes"] if arguments.minutes is None else arguments.minutes
     if not 0 < minutes < float("inf"):
         raise UsageError(f"--minutes must be above 0, not {minutes}")
     if arguments.jobs not in range(1, cores() + 1):
         raise UsageError(f"--jobs must be from 1 to {cores()}, the cores of this machine, not {arguments.jobs}")
-    board, here = spec["board"][arguments.board], Cores(arguments.jobs)
-    folder = arguments.folder / arguments.board
+    here, folder = Cores(arguments.jobs), arguments.folder / arguments.board
     folder.mkdir(parents=True, exist_ok=True)
     chosen, records = entries(spec, arguments.board), Records(folder)
     probe(chosen, minutes, records, here)

@@ -16,11 +16,12 @@ from zoo.results import save_result
 
 ROOT = Path(__file__).parents[2]
 SPEC = """
-minutes = 3.0
 [board.drawn]
+minutes = 3.0
 flags = ["--recipe", "quick"]
 task = "drawn@1"
 [board.open]
+minutes = 20.0
 flags = []
 task = "comics@1"
 [entry.residual]
