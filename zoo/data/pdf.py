@@ -9,6 +9,7 @@ import json
 import multiprocessing
 import signal
 import threading
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
@@ -93,7 +94,8 @@ class PdfRenderer:
             self._connection.close()
             self._process.kill()
             self._process.join()
-            self._process.close()
+            with suppress(ValueError):  # another thread, which starts a process, is just seeing that this one ended
+                self._process.close()
             self._connection = self._process = None
 
     def _ask(self, path: Path, index: int | None, longest: int) -> tuple[dict[str, Any], bytes]:
