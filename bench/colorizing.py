@@ -150,6 +150,24 @@ def first_page(*, model: str, runtime: str, height: int, width: int) -> tuple[Ca
     return call, {"precision": "float32", "jit": False, "operations": lambda: None}
 
 
+def shards(*, count: int, pages: int, height: int, width: int) -> tuple[Call, dict[str, Any]]:
+    """A folder of pages by `zoo.colorize context --shard I/N`, N processes at once, from the commands to all pages."""
+    folder = Path(tempfile.mkdtemp())
+    (folder / "in").mkdir()
+    _pages(folder / "in", pages, height, width)
+
+    def call() -> None:
+        words = [sys.executable, "-m", "zoo.colorize", "context", str(folder / "in"), "-o", str(folder / "out")]
+        words += ["--overwrite", "--runtime", "tensorflow"]
+        commands = [[*words, "--shard", f"{index}/{count}"] for index in range(1, count + 1)]
+        running = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for command in commands]
+        codes = [process.wait() for process in running]
+        if any(codes):
+            raise RuntimeError("a shard could not be coloured")
+
+    return call, {"precision": "float32", "jit": False, "operations": lambda: None}
+
+
 def hint_round_trip(*, height: int, width: int, side: int, forward: bool) -> tuple[Call, dict[str, Any]]:
     """A page that is loaded: coloured anew with three hints or, with `forward`, seen by the network once."""
     colorizer = Colorizer("guided", side=side, panels=False)

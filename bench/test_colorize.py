@@ -65,6 +65,14 @@ def test_first_page(benchmark, record, start, options, model):
     record.time(benchmark, workers, "first page")
 
 
+def test_shards(benchmark, record, start, options):
+    """Pages of 600 pixels: two shards on one machine, each a process of its own, and one job."""
+    pages, size = (2, {"height": 60, "width": 40}) if options.quick else (24, {"height": 600, "width": 400})
+    names = {"two shards": 2, "one job": 1}
+    workers = {name: start(work="shards", count=count, pages=pages, **size) for name, count in names.items()}
+    record.time(benchmark, workers, "shards")
+
+
 @pytest.mark.parametrize("megapixels", [4, 25, 100])
 def test_memory_of_a_page(benchmark, record, start, options, precision, megapixels):
     """The process's own memory, from a page in grey to one in colour; it grows by the page and no more."""

@@ -281,6 +281,7 @@ WORKS = {
     "colorize_page": colorizing.colorize_page,
     "colorize_default": colorizing.colorize_default,
     "first_page": colorizing.first_page,
+    "shards": colorizing.shards,
     "hint_round_trip": colorizing.hint_round_trip,
     "studio_click": clicking.studio_click,
     "studio_book": clicking.studio_book,
