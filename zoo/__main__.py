@@ -30,11 +30,11 @@ def show() -> None:
     from rich.table import Column, Table
 
     console = Console()
-    table = Table(Column("model", no_wrap=True), "from", "to", "parameters", "what it is", "source")
+    whole = (Column(name, no_wrap=True) for name in ("model", "year", "to", "weights"))
+    table = Table(*whole, "what it is")
     for name in zoo.list_models():
         card = zoo.get_card(name)
-        summary = f"{card.summary}\n{card.notes}" if card.notes else card.summary
-        table.add_row(name, ", ".join(card.inputs), card.output, f"{card.parameters / 1e6:.1f} M", summary, card.source)
+        table.add_row(name, str(card.year or ""), card.output, f"{card.parameters / 1e6:.1f} M", card.summary)
     console.print(table)
     table = Table(Column("encoder", no_wrap=True), "maps", "parameters", "weights", "licence")
     for name in zoo.list_encoders():

@@ -74,7 +74,7 @@ class Said:
         file = self.files[page]
         hints = read_hints(file)
         if not hints.hints:
-            return guide, [f"{file} gives no colour: fill one in"]
+            return guide, [f"{file} gives no colour yet: the page is coloured without it"]
         try:
             there = hints.on(scan.size)
             if hints.size is None:

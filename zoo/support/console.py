@@ -90,7 +90,8 @@ def scanning(
 ) -> Iterator[Callable[[int, int], None]]:
     """A callback (done, all) that shows how far `what` is and the time left.
 
-    It does so always on a terminal; elsewhere when nothing is done yet, after two seconds, and every ten.
+    It does so always on a terminal; elsewhere when nothing is done yet, after two seconds, every ten, and at the end of
+    what it has spoken of.
     """
     began = time.monotonic()
     shown: float | None = None
@@ -105,12 +106,12 @@ def scanning(
             if first is None:
                 # What was there already took no time.
                 began, first = (began, 0) if done == 1 else (now, done)
-            elif done > first and now - began >= SECONDS_BEFORE_TIME_LEFT:
+            elif first < done < total and now - began >= SECONDS_BEFORE_TIME_LEFT:
                 line += f", {_clock((now - began) * (total - done) / (done - first))} left"
             wait = SECONDS_BEFORE_FIRST_LINE if shown is None else SECONDS_BETWEEN_LINES
             if console.is_terminal:
                 status.update(line)
-            elif (begins and not done) or now - (shown or began) >= wait:
+            elif (begins and not done) or now - (shown or began) >= wait or (shown is not None and done == total):
                 shown = now
                 say(line, console)
 
