@@ -147,13 +147,13 @@ def test_colours(text, rgb):
 def test_what_is_no_colour(word):
     with pytest.raises(UsageError) as error:
         color_of(word)
-    assert str(error.value) == f"{word!r} is no colour: write it as #c33, #cc3333, or a name of CSS such as darkred"
+    assert str(error.value) == f"{word!r} is no colour: write it as #c33, #cc3333, or by a name of CSS, as darkred"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("12,4\n", "line 1 has 2 columns: x, y and a colour are wanted, with commas between them"),
+        ("12,4\n", "line 1 has 2 columns: x,y,colour are wanted"),
         ("x,y,color\n12,4,#c33\n\n12;4;#c33\n", "line 4 has 1 columns"),
         ("x,y,color\n12,4,#c3x\n", "line 2: '#c3x' is no colour"),
         ("twelve,4,red\n", "line 1: x is 'twelve', which is no number of pixels"),

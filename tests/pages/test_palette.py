@@ -85,7 +85,7 @@ def test_near_colours_are_one():
         ([], "the palette has no colour"),
         ("#777,white,black", "the palette is grey: give at least one colour"),
         ("#777,#787776", "the palette is grey"),
-        ("red,#c3x", "'#c3x' is no colour: write it as #c33, #cc3333, or a name of CSS such as darkred"),
+        ("red,#c3x", "'#c3x' is no colour: write it as #c33, #cc3333, or by a name of CSS, as darkred"),
         ([RED], r"\(204, 51, 51\) is no colour"),
         (["red"] * 257, "the palette has 257 colours, and 256 are the most"),
     ],

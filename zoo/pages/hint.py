@@ -115,9 +115,7 @@ def color_of(text: Any) -> tuple[int, int, int]:
         if not all(0 <= value <= 255 for value in found):
             raise ValueError
     except ValueError:
-        raise UsageError(
-            f"{text!r} is no colour: write it as #c33, #cc3333, or a name of CSS such as darkred"
-        ) from None
+        raise UsageError(f"{text!r} is no colour: write it as #c33, #cc3333, or by a name of CSS, as darkred") from None
     return found[0], found[1], found[2]
 
 
@@ -202,9 +200,7 @@ def _of_csv(text: str) -> list[Hint]:
         if not any(cells) or (number == 1 and cells[:2] == ["x", "y"]):
             continue
         if len(cells) < 3:
-            raise UsageError(
-                f"line {number} has {len(cells)} columns: x, y and a colour are wanted, with commas between them"
-            )
+            raise UsageError(f"line {number} has {len(cells)} columns: x,y,colour are wanted")
         if cells[2]:
             found.append(_hint(f"line {number}", *cells[:3]))
     return found
