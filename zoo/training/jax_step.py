@@ -14,9 +14,9 @@ from zoo.errors import RunError
 from zoo.models.contract import contract_of
 from zoo.models.model import call
 from zoo.training.jax_devices import JaxDevices
-from zoo.training.step import Augmentation, LossFunction
+from zoo.training.step import Augmentation, LossFunction, short_seed
 
-KEY = 1 << 32  # JAX's random keys are of two numbers below this
+KEY = 1 << 32  # JAX draws by two numbers below this
 
 
 def build_step(
@@ -71,7 +71,7 @@ def build_step(
         nonlocal count
         rgb = np.asarray(rgb)
         seen = augmented(rgb, count) if augmented else None
-        draw = np.array([seed % KEY, count * len(rgb) % KEY], np.uint32)
+        draw = np.array([short_seed(seed), count * len(rgb) % KEY], np.uint32)
         values = jax.device_put([[each.value for each in group] for group in groups], whole)
         try:
             loss, values = program(values, *jax.device_put((rgb, seen), shared), draw)
