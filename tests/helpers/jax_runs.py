@@ -23,7 +23,8 @@ def on_jax(*orders: dict[str, Any]) -> list[Any]:
 
     Args:
         orders: `words` of a run, whose exit code and messages are answered; `killed` at so many of its checkpoints
-            after the first one above step 0, or `stopped` by SIGTERM in a step. Or the arguments of `losses_of`.
+            after the first one above step 0, or `stopped` by SIGTERM in a step. Or the arguments of `losses_of`
+            or of `full`.
             Nothing comes after a run that is killed, whose exit code is −9.
     """
     environment = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
@@ -76,6 +77,30 @@ def losses_of(model: str, weights: Path, *, seed: int = 0, steps: int = 4) -> li
     return [float(step(rng.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8))) for _ in range(steps)]
 
 
+def full(crops: int) -> str:
+    """What a step says whose program does not fit into memory, of so many crops."""
+    import jax
+    import tiny
+
+    from zoo.training.config import RunConfig
+    from zoo.training.jax_devices import open_jax_devices
+    from zoo.training.jax_step import build_step
+    from zoo.training.optimizers import make_optimizer
+
+    def loss(uv: Any, found: Any) -> Any:
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 8 bytes.")
+
+    network = tiny.build()
+    optimizer = make_optimizer(RunConfig("tiny"), "float32")
+    optimizer.build(network.trainable_variables)
+    step = build_step(network, optimizer, loss, devices=open_jax_devices(None))
+    try:
+        step(np.zeros((crops, 16, 16, 3), np.uint8))
+    except RuntimeError as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
 def _hinted() -> Any:
     import keras
 
@@ -117,7 +142,8 @@ def main() -> None:
 
     tiny.register()
     for order in json.loads(sys.argv[1]):
-        print(json.dumps(run(**order) if "words" in order else losses_of(**order)), file=answers, flush=True)
+        made = run if "words" in order else full if "crops" in order else losses_of
+        print(json.dumps(made(**order)), file=answers, flush=True)
 
 
 if __name__ == "__main__":

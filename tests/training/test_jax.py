@@ -62,6 +62,7 @@ class Runs:
             hinted={"model": "hinted", "weights": folder / "hinted.npz"},
             hinted_again={"model": "hinted", "weights": folder / "hinted.npz"},
             hinted_by_another_seed={"model": "hinted", "weights": folder / "hinted.npz", "seed": 1 << 40},
+            full={"crops": 2},
             **{flag: {"words": ["tiny", "--data", data, *words]} for flag, words in REFUSED.items()},
         )
 
@@ -156,6 +157,12 @@ def test_a_run_knows_its_backend_and_keeps_it(runs):
     code, log = runs.found["other"]
     assert code == 2
     assert 'backend: "tensorflow" there, "jax" asked for' in log
+
+
+def test_a_step_that_does_not_fit_says_what_to_try(runs):
+    assert runs.found["full"].startswith(
+        "RunError: a step of 2 crops of 16² is out of memory: try a smaller --batch-size or --crop"
+    )
 
 
 @pytest.mark.parametrize("flag", REFUSED)

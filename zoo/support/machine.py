@@ -78,7 +78,7 @@ def keras_backend() -> str:
 def resolve_precision(precision: str) -> str:
     """`auto` as bfloat16 where every device computes in it (Ampere and later, AMX, AVX512-BF16), else float32.
 
-    On JAX a CPU computes in float32: XLA makes float32 of bfloat16 there, and takes longer.
+    On JAX a CPU computes in float32: a step in bfloat16 took as long there, and longer to compile.
     """
     if precision != "auto":
         return precision
