@@ -1,5 +1,7 @@
 """Time of a training step and of inference, over the whole registry, and of what makes them fast."""
 
+from importlib.util import find_spec
+
 import pytest
 from conftest import needs_bfloat16
 
@@ -77,6 +79,20 @@ def test_jit_against_none(benchmark, record, start, options, precision):
         "precision": precision,
     }
     record.time(benchmark, {"jit": start(**common, jit=True), "no jit": start(**common)}, "training_step")
+
+
+@pytest.mark.skipif(find_spec("jax") is None, reason="jax is not installed")
+def test_jax_against_tensorflow(benchmark, record, start, options, precision):
+    common = {
+        "work": "training_step",
+        "model": "residual",
+        "batch_size": 1 if options.quick else 4,
+        "crop": options.crop,
+        "precision": precision,
+        "train_encoder": False,
+    }
+    workers = {backend: start(**common, backend=backend) for backend in ("jax", "tensorflow")}
+    record.time(benchmark, workers, "training_step")
 
 
 @pytest.mark.parametrize("of", ["step", "step with a frozen encoder", "inference", "inference of a page"])

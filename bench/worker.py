@@ -26,6 +26,8 @@ def main() -> None:
     spec = json.loads(sys.argv[1])
     if "onednn" in spec:
         os.environ["TF_ENABLE_ONEDNN_OPTS"] = str(int(spec.pop("onednn")))
+    if "backend" in spec:
+        os.environ["KERAS_BACKEND"] = spec.pop("backend")
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a library prints goes to standard error
 

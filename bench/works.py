@@ -1,4 +1,7 @@
-"""What a worker can be told to do, on TensorFlow. Each `build` returns a call and what there is to say about it."""
+"""What a worker can be told to do, on TensorFlow; a step of training on JAX too.
+
+Each `build` returns a call and what there is to say about it.
+"""
 
 import re
 import tempfile
@@ -84,6 +87,13 @@ def _step(model, batch_size, crop, precision, train_encoder, jit, micro_batch, m
     optimizer = make_optimizer(config, resolved)
     optimizer.build(network.trainable_variables)
     loss = get_loss(config.loss, contract_of(network).answer)
+    if keras.backend.backend() == "jax":
+        tf.config.set_visible_devices([], "GPU")
+        from zoo.training import jax_step
+        from zoo.training.jax_devices import open_jax_devices
+
+        step = jax_step.build_step(network, optimizer, loss, devices=open_jax_devices(None))
+        return step, {"precision": resolved, "jit": True, "operations": lambda: None}
     step = build_step(network, optimizer, loss, micro_batch=micro_batch, jit=jit)
     shape = tf.TensorSpec((batch_size, crop, crop, 3), tf.uint8)
     return step, {"precision": resolved, "jit": jit, "operations": lambda: _operations(step, shape)}

@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any
 from zoo.errors import RunError, UsageError
 from zoo.models.registry import list_models
 from zoo.results import Result
+from zoo.support import machine
 from zoo.support.command import import_tensorflow, run
 from zoo.support.files import real
 from zoo.support.interrupts import at_once
+from zoo.training.backends import check_backend
 from zoo.training.config import SETTINGS, RunConfig, resolve
 from zoo.training.devices import check_port, open_devices, read_tf_config
+from zoo.training.jax_devices import JaxDevices, open_jax_devices
 from zoo.training.start import read_start
 from zoo.training.trackers import check_trackers, open_trackers
 from zoo.training.train_flags import parser
@@ -60,6 +63,9 @@ def train(arguments: argparse.Namespace) -> None:
         raise UsageError(f"give MODEL, one of {', '.join(list_models())}, or --from SOURCE")
     recipe = arguments.recipe or ("finetune" if start else "quick")
     config = resolve(model, recipe, flags, model_options(arguments.option), start)
+    check_backend(config, arguments.distribute)
+    if machine.keras_backend() == "jax" and config.deterministic:
+        machine.compute_deterministically()
     check_trackers(arguments.log)
     if arguments.keep_checkpoints < 1:
         raise UsageError(f"--keep-checkpoints must be at least 1, not {arguments.keep_checkpoints}")
@@ -83,7 +89,7 @@ def train(arguments: argparse.Namespace) -> None:
     if config.views:
         with scanning(console, "looking for panels") as progress:
             dataset = with_panels(dataset, progress=progress)
-    identity = config.as_json() | {"data_fingerprint": dataset.fingerprint}
+    identity = config.as_json() | {"backend": machine.keras_backend(), "data_fingerprint": dataset.fingerprint}
     if start:
         identity |= {"start_digest": start.digest}
     devices = None
@@ -123,8 +129,9 @@ def train(arguments: argparse.Namespace) -> None:
 
 
 def _open_devices(distribute: str | None) -> "Devices":
+    opened = open_jax_devices if machine.keras_backend() == "jax" else open_devices
     with at_once():
-        return import_tensorflow(lambda: open_devices(distribute))
+        return import_tensorflow(lambda: opened(distribute))
 
 
 def _look(run_dir: "RunDirectory", config: RunConfig, identity: dict[str, Any]) -> "tuple[bool, Result | None]":
@@ -201,10 +208,9 @@ def _train(
     console: Any,
 ) -> "Result | None":
     """The result; None after a dry run, and in a worker that is not the chief."""
-    from zoo.support import machine
     from zoo.support.console import say
 
-    if config.deterministic:
+    if config.deterministic and not isinstance(devices, JaxDevices):
         machine.compute_deterministically()
     with at_once():
         from zoo.training.outcome import training_result
@@ -238,6 +244,7 @@ def _train(
         if (run_dir.check(identity) is not None, run_dir.checkpoints.steps()) != before:
             raise UsageError(f"another process has just trained in {run_dir.path}: give the same command again")
         here = machine.describe(trainer.precision) | {"replicas": devices.replicas, "workers": devices.workers}
+        here["jit"] = isinstance(devices, JaxDevices)
         if trainer.added:
             here |= {"added_losses": trainer.added.as_json()}
         run_dir.create(identity, here)

@@ -14,7 +14,7 @@ from zoo.training.augment import as_line_art, as_scans, augmentation, with_contr
 from zoo.training.config import RunConfig
 from zoo.training.losses import cross_entropy, mse
 from zoo.training.optimizers import make_optimizer
-from zoo.training.step import build_step, smaller_micro_batch
+from zoo.training.step import build_step, short_seed, smaller_micro_batch
 
 RGB = tf.constant(np.random.default_rng(0).integers(0, 256, (6, 16, 24, 3), dtype=np.uint8))
 
@@ -61,6 +61,17 @@ def test_scans_are_the_same_in_micro_batches():
     expected, plain = trained(None, frozen=True, augment=augment)[0], trained(None, frozen=True)[0]
     assert trained(2, frozen=True, augment=augment)[0] == pytest.approx(expected, rel=1e-5)
     assert expected[0] != pytest.approx(plain[0], rel=1e-3)
+
+
+def test_long_seeds_draw_too():
+    """They overflowed the integers that TensorFlow draws by."""
+    assert [short_seed(seed) for seed in (0, 7, 2**31 - 2)] == [0, 7, 2**31 - 2]
+    assert len({short_seed(seed) for seed in range(2**40, 2**40 + 100)}) == 100
+    network, seed = tiny.build(), 2**62
+    optimizer = make_optimizer(RunConfig("tiny"), "float32")
+    optimizer.build(network.trainable_variables)
+    augment = augmentation(RunConfig("tiny", seed=seed, scans=0.5, contrast=0.3, gamma=0.2, line_art=0.3))
+    assert np.isfinite(float(build_step(network, optimizer, mse, augment=augment, seed=seed)(RGB)))
 
 
 def test_contrast_is_the_same_in_micro_batches_and_as_much_as_was_asked_for():

@@ -201,6 +201,8 @@ def silence() -> Iterator[None]:
 def import_tensorflow(open_devices: Callable[[], Any] | None = None) -> Any:
     """Imports TensorFlow, and opens the devices of a run, without its remarks about absent GPUs.
 
+    Where Keras runs on another backend, TensorFlow reads the images, and GPUs are hidden from it.
+
     Some of the remarks are written before its logging is set up, whatever the level: the file descriptor itself has to
     be turned away.
 
@@ -216,9 +218,11 @@ def import_tensorflow(open_devices: Callable[[], Any] | None = None) -> Any:
     if "tensorflow" not in sys.modules:
         say("loading TensorFlow")
     with silence():
-        import keras  # noqa: F401
+        import keras
         import tensorflow as tf
 
+        if keras.backend.backend() != "tensorflow":
+            tf.config.set_visible_devices([], "GPU")
         devices = open_devices() if open_devices else None
         tf.config.list_logical_devices()
         return devices

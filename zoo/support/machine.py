@@ -1,16 +1,18 @@
 """What a run ran on: versions, devices, precision."""
 
 import datetime
+import json
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-OPTIONAL = ("torch",)
+OPTIONAL = ("jax", "torch")
 LIBRARIES = ("keras", "tensorflow", "numpy", "pillow", "scikit-image", "scipy")
 CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 
@@ -58,10 +60,32 @@ def available_memory() -> int | None:
     return None
 
 
+def keras_backend() -> str:
+    """The name of Keras's backend, as Keras will choose it or has chosen it; Keras itself is not imported."""
+    if "keras" in sys.modules:
+        return str(sys.modules["keras"].backend.backend())
+    named = os.environ.get("KERAS_BACKEND")
+    if named:
+        return named
+    home = Path.home() if os.access(Path.home(), os.W_OK) else Path("/tmp")
+    folder = Path(os.environ.get("KERAS_HOME", home / ".keras")).expanduser()
+    try:
+        return str(json.loads((folder / "keras.json").read_text())["backend"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return "tensorflow"
+
+
 def resolve_precision(precision: str) -> str:
-    """`auto` as bfloat16 where every device computes in it (Ampere and later, AMX, AVX512-BF16), else float32."""
+    """`auto` as bfloat16 where every device computes in it (Ampere and later, AMX, AVX512-BF16), else float32.
+
+    On JAX a CPU computes in float32: a step in bfloat16 took as long there, and longer to compile.
+    """
     if precision != "auto":
         return precision
+    if keras_backend() == "jax":
+        import jax
+
+        return "bfloat16" if all(map(_in_bfloat16, jax.devices())) else "float32"
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
@@ -69,6 +93,13 @@ def resolve_precision(precision: str) -> str:
         capabilities = [tf.config.experimental.get_device_details(g).get("compute_capability", (0, 0)) for g in gpus]
         return "bfloat16" if all(c >= (8, 0) for c in capabilities) else "float32"
     return "bfloat16" if {"avx512_bf16", "amx_bf16"} & set(cpu_flags()) else "float32"
+
+
+def _in_bfloat16(device: Any) -> bool:
+    """Whether a device of JAX is made for bfloat16."""
+    if device.platform == "gpu":
+        return int(str(getattr(device, "compute_capability", "0")).partition(".")[0]) >= 8
+    return device.platform == "tpu"
 
 
 def policy_name(precision: str) -> str:
@@ -90,7 +121,14 @@ def policy(precision: str) -> Iterator[None]:
 
 
 def compute_deterministically() -> None:
-    """Has TensorFlow compute the same to the last bit every time, on one machine; until the process ends."""
+    """Has training compute the same to the last bit every time, on one machine; until the process ends.
+
+    On JAX it has to be called before JAX is imported.
+    """
+    if keras_backend() == "jax":
+        given = os.environ.get("XLA_FLAGS", "")
+        os.environ["XLA_FLAGS"] = f"{given} --xla_gpu_deterministic_ops=true".strip()
+        return
     import keras
     import tensorflow as tf
 
@@ -117,11 +155,8 @@ def git_state() -> dict[str, Any]:
 
 def describe(precision: str) -> dict[str, Any]:
     """The environment of a run, for its directory. `precision` is the resolved one."""
-    import tensorflow as tf
-
     from zoo.support.version import __version__
 
-    gpus = tf.config.list_physical_devices("GPU")
     return {
         "zoo": __version__,
         **git_state(),
@@ -131,11 +166,24 @@ def describe(precision: str) -> dict[str, Any]:
         "cpu": cpu_name(),
         "cpu_flags": cpu_flags(),
         "cores": cores(),
-        "gpus": [tf.config.experimental.get_device_details(g).get("device_name", "unknown") for g in gpus],
+        "gpus": _gpus(),
+        "backend": keras_backend(),
         "precision": precision,
         "jit": False,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }
+
+
+def _gpus() -> list[str]:
+    """The names of the accelerators that Keras's backend sees."""
+    if keras_backend() == "jax":
+        import jax
+
+        return [device.device_kind for device in jax.devices() if device.platform != "cpu"]
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    return [tf.config.experimental.get_device_details(gpu).get("device_name", "unknown") for gpu in gpus]
 
 
 def _version(package: str) -> str | None:

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.training.config import RunConfig
-from zoo.training.step import Augmentation
+from zoo.training.step import Augmentation, short_seed
 
 KINDS = 3
 CONTRAST_SEED = 5_000_011  # keeps these numbers apart from those of scans under one seed
@@ -97,7 +97,7 @@ def _blurred(luma: Any, sigma: float) -> Any:
 
 def _numbers(count: int, luma: Any, seed: int, step: Any, first: Any, batch_size: int) -> list[Any]:
     """So many numbers in [0, 1) for each crop, each (B, 1, 1, 1): those of its place in the global batch."""
-    numbers = tf.random.stateless_uniform([batch_size, count], [seed, tf.cast(step, tf.int32)])
+    numbers = tf.random.stateless_uniform([batch_size, count], [short_seed(seed), tf.cast(step, tf.int32)])
     numbers = tf.slice(numbers, [first, 0], [tf.shape(luma)[0], count])
     return [each[:, None, None, None] for each in tf.unstack(numbers, axis=1)]
 

@@ -1,7 +1,7 @@
 """What is checked of a model before it is trained."""
 
 import keras
-import tensorflow as tf
+from keras import ops
 
 from zoo.chroma.bins import BINS
 from zoo.errors import UsageError
@@ -17,7 +17,7 @@ def check_answer(model: keras.Model, contract: Contract, crop: int) -> None:
     """Raises UsageError if the model does not answer luma of a crop's size as its contract says."""
     side = -(-crop // contract.stride)
     wanted = (1, side, side, 2) if contract.answer == "uv" else (1, side, side, 2, BINS)
-    inputs = [tf.zeros((1, crop, crop, 1)), *(tf.zeros((1, crop, crop, item.channels)) for item in contract.given)]
+    inputs = [ops.zeros((1, crop, crop, 1)), *(ops.zeros((1, crop, crop, item.channels)) for item in contract.given)]
     if contract.chooses:
         return  # a head of the zoo's, which is tested
     try:

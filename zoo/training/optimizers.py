@@ -1,4 +1,4 @@
-"""The optimisers of the harness: Keras's, with Adam's update in one pass over each weight."""
+"""The optimisers of the harness: Keras's; on TensorFlow with Adam's update in one pass over each weight."""
 
 import contextlib
 from collections.abc import Iterator
@@ -55,7 +55,12 @@ def make_optimizer(config: RunConfig, precision: str) -> keras.optimizers.Optimi
             warmup_target=rate,
             warmup_steps=warmup,
         )
-    kinds = {"sgd": keras.optimizers.SGD, "adam": FusedAdam, "adamw": FusedAdamW}
+    fused = keras.backend.backend() == "tensorflow"
+    kinds = {
+        "sgd": keras.optimizers.SGD,
+        "adam": FusedAdam if fused else keras.optimizers.Adam,
+        "adamw": FusedAdamW if fused else keras.optimizers.AdamW,
+    }
     averaging = {"use_ema": True, "ema_momentum": config.ema} if config.ema else {}
     optimizer = kinds[config.optimizer](learning_rate=rate, **averaging)
     return scaling(optimizer, precision)

@@ -33,6 +33,9 @@ from zoo.training.checkpoints import KEEP, Checkpoints
 from zoo.training.config import DEFAULTS
 from zoo.training.outcome import is_record, scores_of
 
+BACKEND = {"backend": "tensorflow"}
+"""Keras's backend of a run that does not say it: it is older than other ones."""
+
 LENGTH = ("steps", "patience")
 """Settings that decide how long a run goes on, and nothing else of it."""
 
@@ -69,10 +72,10 @@ class RunDirectory:
         # A setting that is younger than the run had its default there.
         model = str(held.get("model"))
         encoder = {"encoder": get_card(model).encoder} if model in MODELS else {}
-        held = DEFAULTS | encoder | held
+        held = DEFAULTS | BACKEND | encoder | held
         if wrong := misfit(held, dict.fromkeys(LENGTH, int)):
             raise UsageError(f"{file} is damaged ({wrong}): choose another --run-dir")
-        asked = json.loads(json.dumps(identity))
+        asked = BACKEND | json.loads(json.dumps(identity))
         changed = differences(held, asked)
         if changed and not _is_longer(held, asked):
             lines = "\n  ".join(changed)
@@ -121,7 +124,8 @@ class RunDirectory:
         Settings at their defaults do not count, so that a version with more of them goes on with older runs.
         """
         held = _read(self.path / "config.json", dict, "choose another --run-dir")
-        own = {key: value for key, value in held.items() if key not in LENGTH and DEFAULTS.get(key, ...) != value}
+        usual = DEFAULTS | BACKEND
+        own = {key: value for key, value in held.items() if key not in LENGTH and usual.get(key, ...) != value}
         return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
 
     def log(self, **record: Any) -> None:

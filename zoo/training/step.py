@@ -70,7 +70,7 @@ def build_step(
         if augment:
             seen = augment(luma, step, first, crops * replicas)
         # Of what a model's further inputs draw at random: other for every step and crop.
-        draw = tf.stack([tf.constant(seed), tf.cast(step, tf.int32) * (crops * replicas) + first])
+        draw = tf.stack([tf.constant(short_seed(seed)), tf.cast(step, tf.int32) * (crops * replicas) + first])
         # Watching no more than what is trained keeps a frozen encoder out of the backward pass.
         with tf.GradientTape(persistent=len(trained) > 1, watch_accessed_variables=False) as tape:
             tape.watch(variables)
@@ -160,6 +160,11 @@ def _finite_everywhere(gradient: list[Any]) -> list[Any]:
     context = tf.distribute.get_replica_context()
     bad = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(~finite, tf.float32))
     return [tf.where(bad > 0, tf.constant(np.inf, each.dtype), each) for each in gradient]
+
+
+def short_seed(seed: int) -> int:
+    """A seed of a run, of up to 63 bits, as one of 31 bits: TensorFlow and JAX draw by two short numbers."""
+    return seed % (2**31 - 1)
 
 
 def smaller_micro_batch(current: int) -> int | None:

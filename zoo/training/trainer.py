@@ -35,10 +35,12 @@ from zoo.support import machine
 from zoo.support.console import TrainingProgress, say
 from zoo.training.added import ADDED, AddedLosses
 from zoo.training.augment import augmentation
+from zoo.training.backends import refuse_on_jax
 from zoo.training.checks import check_answer
 from zoo.training.config import RunConfig
 from zoo.training.devices import Devices
 from zoo.training.guards import Fetcher, Stop, check_losses
+from zoo.training.jax_devices import JaxDevices
 from zoo.training.losses import chroma_prior, cross_entropy, get_loss, rebalancing_weights
 from zoo.training.optimizers import averaged, make_optimizer
 from zoo.training.outcome import Scores, error_of
@@ -101,6 +103,8 @@ class Trainer:
             self.model = self._build_model()
             if config.model_options is None:
                 self.precision = self._precision_of_file()
+                if self.precision == "float16" and isinstance(devices, JaxDevices):
+                    refuse_on_jax([f"--from {config.start}, which computes in float16"])
             self.optimizer = make_optimizer(config, self.precision)
             self.optimizer.build(self.model.trainable_variables)
         self._predictor = Predictor(self.model)
@@ -233,17 +237,7 @@ class Trainer:
                 self._say(f"scoring the model as it is {f'at step {start}' if start else 'before the first step'}")
                 scores = self._validate(start, validation)
         (self._untrained,) = map(float, self.devices.from_chief([np.float32(self._untrained)]))
-        with self.devices.strategy.scope():
-            micro_batch = self._micro_batch if self._micro_batch < self._share else None
-            step_function = build_step(
-                self.model,
-                self.optimizer,
-                self._loss,
-                micro_batch=micro_batch,
-                augment=augmentation(config),
-                added=self.added,
-                seed=config.seed,
-            )
+        step_function = self._step()
         fetcher = Fetcher(self._batches(start), start, self._image_names, self._say)
         losses: list[Any] = [*self._unrecorded]
         step, ended = start, self._patience_is_over()
@@ -289,6 +283,17 @@ class Trainer:
                 " a larger --patience the same command goes on"
             )
         return self._score_best(scores, validation) if validation else None
+
+    def _step(self) -> Callable[[Any], Any]:
+        what = (self.model, self.optimizer, self._loss)
+        how: dict[str, Any] = {"augment": augmentation(self.config), "seed": self.config.seed}
+        if isinstance(self.devices, JaxDevices):
+            from zoo.training import jax_step
+
+            return jax_step.build_step(*what, devices=self.devices, **how)
+        micro_batch = self._micro_batch if self._micro_batch < self._share else None
+        with self.devices.strategy.scope():
+            return build_step(*what, micro_batch=micro_batch, added=self.added, **how)
 
     def _errors(self) -> dict[int, float]:
         """The validations' errors by step; that of the beginning counts if the run began from weights."""

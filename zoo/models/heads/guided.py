@@ -47,7 +47,8 @@ class _GivenSeed:
                 pass
 
             def next(self, ordered: bool = True) -> Any:
-                return seed
+                # JAX takes no other type for a key.
+                return keras.ops.cast(seed, "uint32") if keras.backend.backend() == "jax" else seed
 
         return Given()
 
