@@ -272,9 +272,18 @@ def test_the_whole_book_and_the_averaging(browser: Any, client: Any, tmp_path: P
     window["#enlarge"].click()
     assert window["#large svg"].is_displayed()
     window["#large .shut"].click()
-    window["#tab-book"].click()
+    # No colour was chosen for the place: there is none to give to the whole book.
+    assert not window["#whole"].is_enabled()
+    window.settled(window.all(".swatch")[1].click)
+    assert window["#whole"].is_enabled()
+    (mark,) = client.get("/api/page/0")["marks"]
+    red, green, blue = (int(mark["color"][at : at + 2], 16) for at in (1, 3, 5))
+    spot = window.js("return getComputedStyle(document.querySelector('#whole i')).backgroundColor")
+    assert spot == f"rgb({red}, {green}, {blue})"
     window.settled(window["#whole"].click)
+    window["#tab-book"].click()
     window.until("document.querySelectorAll('.entry').length === 1")
+    assert client.get("/api/sheet")["entries"][0]["color"] == mark["color"]
     assert window.js("return document.querySelector('.entry img').complete")
     window["#add-color"].click()
     window.until("!document.getElementById('limited').disabled")
@@ -283,7 +292,7 @@ def test_the_whole_book_and_the_averaging(browser: Any, client: Any, tmp_path: P
     window.until("document.querySelectorAll('#references figure').length === 1")
     about = client.get("/api/book")
     assert (len(about["palette"]), about["limited"], about["references"][0]["title"]) == (1, True, "reference.png")
-    for _ in range(4):
+    for _ in range(5):
         window["#undo"].click()
     window.until("document.getElementById('undo').disabled")
     about = client.get("/api/book")
@@ -291,6 +300,7 @@ def test_the_whole_book_and_the_averaging(browser: Any, client: Any, tmp_path: P
     assert client.get("/api/sheet")["entries"] == []
     window["#gather"].click()
     window.until("document.querySelectorAll('.entry').length > 1")
+    assert not window["#redo"].is_enabled()
     window["#mode-beside"].click()
     # At once: the page lists the choices anew when it learns of what was gathered.
     window.js(
@@ -304,6 +314,53 @@ def test_the_whole_book_and_the_averaging(browser: Any, client: Any, tmp_path: P
     window["#theme"].click()
     assert window.js("return document.documentElement.dataset.theme") == "dark"
     window.js("localStorage.removeItem('theme')")
+    window.clean()
+
+
+def test_what_was_gathered_is_one_step(browser: Any, client: Any) -> None:
+    def entries(count: int) -> None:
+        window.until("document.querySelectorAll('.entry').length === arguments[0]", count)
+        assert len(client.get("/api/sheet")["entries"]) == count
+        window.until(SHOWN)
+
+    window = Window(browser, client.running.url)
+    window.click(X, Y)
+    window.settled(window.all(".swatch")[1].click)
+    window.settled(window["#whole"].click)
+    window["#tab-book"].click()
+    entries(1)
+    window["#undo"].click()
+    entries(0)
+    window.until("!document.getElementById('redo').disabled")
+    window["#gather"].click()
+    window.until("document.getElementById('status').textContent.endsWith(' entries added')")
+    count = len(client.get("/api/sheet")["entries"])
+    assert window.status == f"{count} entries added"
+    assert not window["#redo"].is_enabled()
+    entries(count)
+    window["#undo"].click()
+    entries(0)
+    assert len(client.get("/api/page/0")["marks"]) == 1  # an older step, which stays
+    window.until("!document.getElementById('redo').disabled")
+    window["#redo"].click()
+    entries(count)
+    window.clean()
+
+
+def test_what_the_last_work_said_goes_when_something_changes(browser: Any, client: Any) -> None:
+    window = Window(browser, client.running.url)
+    window["#tab-take"].click()
+    assert window["#coloured"].text == "book-studio/coloured"
+    window["#color-book"].click()
+    window.until("document.getElementById('work-status').textContent === '3 of 3 pages coloured'")
+    window.click(X, Y)
+    window.settled(window.all(".swatch")[1].click)
+    assert window["#work-status"].text == ""
+    time.sleep(2)  # a pulse
+    assert window["#work-status"].text == ""
+    window.settled(lambda: client.post("/api/choices", {"palette": ["#c33"]}))
+    window["#color-book"].click()
+    window.until("document.getElementById('work-status').textContent === '1 of 3 pages coloured'")
     window.clean()
 
 
@@ -350,11 +407,13 @@ def test_a_step_that_is_refused_can_be_undone_later(browser: Any, client: Any) -
     assert len(client.get("/api/page/0")["marks"]) == 1
     # What nobody knows any more is not asked for again.
     window.click(X + 60, Y)
+    window.settled(window.all(".swatch")[1].click)
     window.settled(window["#whole"].click)
     client.running.studio.saying._sheets = Bounded(1)
     window["#undo"].click()
     window.until("document.getElementById('status').textContent.includes('not known any more')")
-    window.settled(window["#undo"].click)
+    for _ in range(2):
+        window.settled(window["#undo"].click)
     assert client.get("/api/page/0")["marks"] == []
     window.clean(errors=1)
 

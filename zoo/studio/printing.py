@@ -15,11 +15,28 @@ from zoo.pages.output import FORMATS, Output, bind
 from zoo.pages.sheet import grouped
 from zoo.studio.desk import Desk
 from zoo.studio.keep import Choices
-from zoo.studio.saying import Gathered
+from zoo.studio.saying import Added, Gathered
 from zoo.support.command import program
 from zoo.support.names import printable
 
 RUNNING, STOPPED, DONE, FAILED, IDLE = "running", "stopped", "done", "failed", "idle"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A change of the colour sheet by a long work: what the tab that began the work undoes.
+
+    Attributes:
+        number: of the work.
+        tab: that began it.
+        before: the name of the sheet before.
+        after: the name of the sheet since.
+    """
+
+    number: int
+    tab: str
+    before: str
+    after: str
 
 
 @dataclass(frozen=True)
@@ -33,6 +50,7 @@ class Progress:
         done: pages.
         total: pages.
         message: what there is to say at its end.
+        step: the last change of the colour sheet by a work, this one or one before it.
     """
 
     number: int = 0
@@ -41,6 +59,7 @@ class Progress:
     done: int = 0
     total: int = 0
     message: str = ""
+    step: Step | None = None
 
 
 class Printing:
@@ -102,17 +121,18 @@ class Printing:
         choices = self._desk.keep.choices
         self._begin("colouring", lambda: self._color(form, only, choices))
 
-    def gather(self, then: Callable[[Gathered], int]) -> None:
+    def gather(self, then: Callable[[Gathered], Added], tab: str) -> None:
         """Begins to gather what is alike on all pages.
 
         Args:
-            then: takes what was found; how many of it are new is its answer.
+            then: takes what was found; what of it is new is its answer.
+            tab: that wants it.
 
         Raises:
             UsageError: another work is going on.
         """
         choices = self._desk.keep.choices
-        self._begin("gathering what is alike", lambda: self._gather(then, choices))
+        self._begin("gathering what is alike", lambda: self._gather(then, tab, choices))
 
     def stop(self) -> None:
         """Ends what is going on, after the page that it is at; the same again goes on there."""
@@ -152,7 +172,7 @@ class Printing:
             if self.progress.state == RUNNING:
                 raise UsageError(f"the studio is {self.progress.what} already: wait, or stop it")
             self._stop.clear()
-            self.progress = Progress(self.progress.number + 1, RUNNING, what)
+            self.progress = Progress(self.progress.number + 1, RUNNING, what, step=self.progress.step)
             self._thread = threading.Thread(target=self._run, args=(work,), name="printing", daemon=True)
             self._thread.start()
 
@@ -200,7 +220,7 @@ class Printing:
         missing = f"; {len(failed)} could not be coloured: {'; '.join(failed[:3])}" if failed else ""
         return f"{report['coloured']} of {report['pages']} pages coloured{missing}"
 
-    def _gather(self, then: Callable[[Gathered], int], choices: Choices) -> str:
+    def _gather(self, then: Callable[[Gathered], Added], tab: str, choices: Choices) -> str:
         from zoo.pages.job import Job
 
         desk, model = self._desk, choices.model
@@ -208,8 +228,11 @@ class Printing:
         output = Output(desk.keep.coloured, FORMATS[0], overwrite=True, single=False)
         with Renderers() as renderers, self._scanning("gathering what is alike") as progress:
             parts = Job(colorizer, output, renderers, desk.shelf.look, batch_size=BATCH).sheet(pages, progress)
-        found = Gathered(model, colorizer.rule, *grouped(parts, colorizer.rule, len(pages)))
-        return f"{then(found)} things that are alike on these pages"
+        added = then(Gathered(model, colorizer.rule, *grouped(parts, colorizer.rule, len(pages))))
+        self.progress = replace(
+            self.progress, step=Step(self.progress.number, tab, before=added.before, after=added.after)
+        )
+        return f"{added.count} {'entry' if added.count == 1 else 'entries'} added"
 
 
 def _all(count: int) -> str:

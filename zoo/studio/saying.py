@@ -57,6 +57,21 @@ class Gathered:
     examples: Sequence[np.ndarray]
 
 
+@dataclass(frozen=True)
+class Added:
+    """What was added to a colour sheet.
+
+    Attributes:
+        count: entries.
+        before: the name of the sheet before, by which it is brought back.
+        after: the name of the sheet since.
+    """
+
+    count: int
+    before: str
+    after: str
+
+
 class Saying:
     """Answers clicks. To be used by one thread.
 
@@ -184,9 +199,8 @@ class Saying:
         names = {"before": self._remembered(model, before), "after": self._remembered(model, after)}
         return self._shown(model, after) | names
 
-    def gathered(self, found: Gathered) -> int:
-        """Adds what was gathered to the colour sheet of its model, but for what is like an entry that is there; how
-        many that are is the answer."""
+    def gathered(self, found: Gathered) -> Added:
+        """Adds what was gathered to the colour sheet of its model, but for what is like an entry that is there."""
         there, rule = self.entries(found.model), found.rule
         added: list[SheetEntry] = []
         for entry, example in zip(found.entries, found.examples, strict=True):
@@ -199,8 +213,8 @@ class Saying:
                 name = _unused([*there, *added])
                 self._keep.write_example(found.model, name, example)
                 added.append(replace(entry, name=name))
-        self._change(found.model, there, [*there, *added])
-        return len(added)
+        changed = self._change(found.model, there, [*there, *added])
+        return Added(len(added), changed["before"], changed["after"])
 
     def recolor(self, name: str, color: Any) -> dict[str, Any]:
         """Gives an entry of the colour sheet another colour; None takes the entry away.

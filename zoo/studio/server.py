@@ -22,7 +22,7 @@ from zoo.errors import ImageError, UsageError
 from zoo.pages.hint import color_of, hex_of
 from zoo.pages.scan import read_scan
 from zoo.studio.queue_of_work import IDLE, URGENT, USUAL, SupersededError
-from zoo.studio.saying import Gathered, GoneError
+from zoo.studio.saying import Added, Gathered, GoneError
 from zoo.studio.session import Studio
 from zoo.studio.shelf import THUMBNAIL, PageError
 from zoo.studio.uv_plane import plane
@@ -369,12 +369,13 @@ class Routes:
             printing.stop()
         elif asked == "gather":
 
-            def then(found: Gathered) -> int:
-                count = self._studio.saying.gathered(found)
+            def then(found: Gathered) -> Added:
+                added = self._studio.saying.gathered(found)
                 self._studio.versions.changed()
-                return count
+                return added
 
-            printing.gather(lambda found: self._studio.front.submit(lambda: then(found)).result())
+            tab = str(held.get("tab", ""))
+            printing.gather(lambda found: self._studio.front.submit(lambda: then(found)).result(), tab)
         elif asked == "color":
             only = held.get("page")
             printing.color(form, None if only is None else self._page_of(only))

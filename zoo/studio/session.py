@@ -146,6 +146,7 @@ class Studio:
             "limited": choices.limited,
             "references": [{"name": name, "title": (choices.titles or {})[name]} for name in choices.references],
             "keep": str(keep.folder),
+            "coloured": f"{keep.folder.name}/{keep.coloured.name}",
             "command": self.printing.command(),
             "version": version,
         }

@@ -53,6 +53,7 @@ export function show() {
   $("limited").checked = book.limited;
   $("limited").disabled = !book.palette.length;
   $("kept").textContent = book.keep;
+  $("coloured").textContent = book.coloured;
   $("command").textContent = book.command;
   $("palette").replaceChildren(
     ...book.palette.map((color, index) => {
@@ -95,6 +96,7 @@ export async function choose(held) {
 /** Takes what the server says of the book. */
 export function took(book) {
   state.book = book;
+  changed();
   show();
   on.changed();
 }
@@ -167,11 +169,22 @@ $("gather").onclick = () => attempt(async () => working((await post("/api/work",
 
 // Long works.
 
-let known = 0;
+let last = { number: 0, state: "idle" };
+let known = 0; // the last work whose end was told
+let stepped = 0; // the last work whose step is among what this tab did, or is another tab's
+let stale = 0; // the last work that something changed after: what it said is so no more
 let then = null;
+
+/** Takes back what the last work said, as marks, sheet or choices have changed since. */
+export function changed() {
+  if (last.state === "running") return;
+  stale = last.number;
+  $("work-status").textContent = "";
+}
 
 /** Shows how far a long work is. */
 export function working(work) {
+  last = work;
   const running = work.state === "running";
   $("progress").hidden = !running;
   $("stop").hidden = !running;
@@ -180,8 +193,13 @@ export function working(work) {
     $("progress").max = work.total || 1;
     $("progress").value = work.done;
     $("work-status").textContent = work.total ? `${work.what}: ${work.done} of ${work.total}` : `${work.what} …`;
-  } else if (work.number) {
+  } else if (work.number > stale) {
     $("work-status").textContent = work.message;
+  }
+  const { step } = work;
+  if (step && step.number > stepped) {
+    stepped = step.number;
+    if (step.tab === state.tab) did({ kind: "sheet", before: step.before, after: step.after });
   }
   const ended = !running && work.number > known && work.state !== "idle";
   if (ended) {
@@ -189,7 +207,7 @@ export function working(work) {
     const next = then;
     then = null;
     if (work.state === "done") next?.();
-    if (work.state === "failed") say(work.message, true);
+    if (work.state !== "stopped") say(work.message, work.state === "failed");
     sheet();
   }
   return running;
@@ -198,6 +216,7 @@ export function working(work) {
 /** Whether a tab that was just opened is to tell of works before it: it is not. */
 export const since = (work) => {
   known = work.state === "running" ? work.number - 1 : work.number;
+  stepped = work.step?.number ?? 0;
 };
 
 async function color(held, next = null) {

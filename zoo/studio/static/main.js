@@ -158,6 +158,7 @@ radio("tool", ["point", "stroke"], (name) => {
 const place = (x, y) => speech.ask(x, y);
 pointer.place = place;
 speech.on.changed = () => {
+  book.changed();
   pictures();
   plane.refresh();
   refreshBook();

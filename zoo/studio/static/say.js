@@ -202,7 +202,8 @@ function open(answer) {
   );
   $("picker").value = color ?? possible[0]?.color ?? "#808080";
   $("remove").hidden = !mark;
-  $("whole").disabled = !(color ?? possible.length);
+  $("whole").disabled = !color;
+  $("whole").querySelector("i").style.setProperty("--color", color ?? "transparent");
   for (const outline of document.querySelectorAll(".outline")) {
     outline.hidden = !answer;
     if (!answer) continue;
@@ -286,6 +287,6 @@ $("remove").onclick = () => {
 };
 $("explain").onclick = () => on.explain();
 $("whole").onclick = () => {
-  const { x, y, color, possible } = state.selection;
-  on.sheet({ page: state.page, x, y, color: color ?? possible[0].color });
+  const { x, y, color } = state.selection;
+  on.sheet({ page: state.page, x, y, color });
 };
