@@ -97,7 +97,7 @@ class Window:
         for kind in ("mousePressed", "mouseReleased"):
             event = {"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1}
             self.driver.execute_cdp_cmd("Input.dispatchMouseEvent", event)
-        self.until("document.querySelectorAll('.swatch').length === 5 || !document.getElementById('refusal').hidden")
+        self.until("document.querySelectorAll('.swatch').length || !document.getElementById('refusal').hidden")
         if refusal := self.js("return document.getElementById('refusal').textContent"):
             raise RunError(f"{across}, {down}: {refusal}")
 

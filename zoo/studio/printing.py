@@ -211,6 +211,7 @@ class Printing:
                 loaded=loaded,
                 scanning=self._scanning,
                 renew=True,
+                notes=False,  # the page has said so of each mark
             )
         failed = [f"{name}: {reason}" for name, reason in report["failed"].items()]
         if failed and len(failed) == report["pages"]:

@@ -141,14 +141,14 @@ export async function sheet(answer = null) {
     ...held.entries.map((entry) => {
       const field = element("input", { type: "color", value: entry.color, "aria-label": `Colour of entry ${entry.name}` });
       field.onchange = () => change({ name: entry.name, color: field.value });
-      const where = entry.pages.length === 1 ? entry.pages[0] : `${entry.pages.length} pages`;
+      const where = entry.pages.length === 1 ? `seen first on ${entry.pages[0]}` : `seen on ${entry.pages.length} pages`;
       const picture = entry.pictured ? [element("img", { src: `/api/sheet/${entry.name}?v=${encodeURIComponent(state.book.own)}`, alt: "" })] : [];
       return element(
         "div",
         { className: "entry" },
         ...picture,
         field,
-        element("span", { className: "words" }, `${where}, ${entry.share < 0.001 ? "< 0.1" : (entry.share * 100).toFixed(1)} % of all`),
+        element("span", { className: "words" }, where),
         element("button", { "aria-label": `Remove entry ${entry.name}`, onclick: () => change({ name: entry.name, color: null }) }, "×"),
       );
     }),

@@ -184,8 +184,10 @@ export async function ask(x, y, mark = null, found = null, focus = false) {
 function open(answer) {
   const { color, mark } = state.selection;
   popover.hidden = false;
-  $("refusal").hidden = !answer?.refusal;
-  $("refusal").textContent = answer?.refusal ?? "";
+  for (const name of ["refusal", "note"]) {
+    $(name).hidden = !answer?.[name];
+    $(name).textContent = answer?.[name] ?? "";
+  }
   const possible = answer?.refusal ? [] : (answer?.possible ?? []);
   $("swatches").replaceChildren(
     ...possible.map((each, index) =>
@@ -241,6 +243,8 @@ export function close() {
   if (inside) $("stage").focus({ preventScroll: true });
 }
 
+const turns = (color, becomes) => `${color} becomes ${becomes} here: the page keeps its light and dark.`;
+
 /** Gives the place that was asked about a colour. */
 export async function choose(color) {
   const selection = state.selection;
@@ -251,7 +255,7 @@ export async function choose(color) {
   if (!answer || state.selection !== selection) return;
   Object.assign(selection, { mark: answer.id, color });
   putCross(null);
-  say(`${color} at ${selection.x}, ${selection.y}.`);
+  say(answer.becomes ? turns(color, answer.becomes) : `${color} at ${selection.x}, ${selection.y}.`);
   const focused = [...popover.querySelectorAll("button, input")].indexOf(document.activeElement);
   if (selection.possible) open(selection);
   if (focused >= 0) [...popover.querySelectorAll("button, input")][focused]?.focus();
@@ -276,7 +280,7 @@ pointer.stroke = async (path) => {
   close();
   const answer = await change({ color: $("brush").value, path: few.length > 1 ? few : [few[0], few[0]] });
   pointer.drawing(null);
-  if (answer) say(`A stroke of ${$("brush").value}.`);
+  if (answer) say(answer.becomes ? turns(answer.marks.find(({ id }) => id === answer.id).color, answer.becomes) : `A stroke of ${$("brush").value}.`);
 };
 
 $("close").onclick = close;
