@@ -140,6 +140,7 @@ def draw(arguments: argparse.Namespace) -> None:
             red, green, blue = truth[y - 1 : y + 2, x - 1 : x + 2].reshape(-1, 3).mean(axis=0).astype(int)
             window.click(across, down)
             window.take(f"#{red:02x}{green:02x}{blue:02x}")
+        window.press("mode-slider")
         window.slide(38)
         window.click(*ASKED)
         _save(window.picture(), arguments.out / "studio.webp")

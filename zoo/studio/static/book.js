@@ -54,7 +54,9 @@ export function show() {
   $("limited").disabled = !book.palette.length;
   $("kept").textContent = book.keep;
   $("coloured").textContent = book.coloured;
-  $("command").textContent = book.command;
+  // A line may end within a path, but not within a flag.
+  const words = book.command.split(" ").map((word) => element("span", { className: word.startsWith("-") ? "flag" : "" }, word));
+  $("command").replaceChildren(...words.flatMap((word) => [word, " "]).slice(0, -1));
   $("palette").replaceChildren(
     ...book.palette.map((color, index) => {
       const field = element("input", { type: "color", value: color, "aria-label": `Colour ${index + 1} of the palette` });
@@ -103,10 +105,7 @@ export function took(book) {
 
 $("own").onchange = () => choose({ own: $("own").value });
 $("limited").onchange = () => choose({ limited: $("limited").checked });
-$("add-color").onclick = () => {
-  const color = state.selection?.color ?? state.selection?.possible?.[0]?.color ?? "#cc3333";
-  choose({ palette: [...state.book.palette, color] });
-};
+$("add-color").onclick = () => choose({ palette: [...state.book.palette, state.last] });
 
 async function refer(files) {
   for (const file of files) {
@@ -166,6 +165,16 @@ export async function change(held) {
 }
 
 $("gather").onclick = () => attempt(async () => working((await post("/api/work", { do: "gather" })).work));
+
+$("copy").onclick = async () => {
+  try {
+    await navigator.clipboard.writeText(state.book.command);
+    say("The command is copied.");
+  } catch {
+    getSelection().selectAllChildren($("command")); // a browser lets no page copy that came over an open network
+    say("The command is selected: copy it with Ctrl C.");
+  }
+};
 
 // Long works.
 

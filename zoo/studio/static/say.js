@@ -203,7 +203,7 @@ function open(answer) {
     ...(state.book?.palette ?? []).map((each) => element("button", { className: "dot", color: each, onclick: () => choose(each), "aria-label": `Of the palette: ${each}`, title: each })),
   );
   $("picker").value = color ?? possible[0]?.color ?? "#808080";
-  $("remove").hidden = !mark;
+  $("remove").hidden = $("farther").hidden = !mark;
   $("whole").disabled = !color;
   $("whole").querySelector("i").style.setProperty("--color", color ?? "transparent");
   for (const outline of document.querySelectorAll(".outline")) {
@@ -254,6 +254,7 @@ export async function choose(color) {
   const answer = await change(held);
   if (!answer || state.selection !== selection) return;
   Object.assign(selection, { mark: answer.id, color });
+  state.last = color;
   putCross(null);
   say(answer.becomes ? turns(color, answer.becomes) : `${color} at ${selection.x}, ${selection.y}.`);
   const focused = [...popover.querySelectorAll("button, input")].indexOf(document.activeElement);
