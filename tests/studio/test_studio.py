@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import shlex
+import shutil
 import subprocess
 import sys
 import threading
@@ -234,6 +235,41 @@ def test_the_command_makes_the_same_bytes(client: Client, book: Path, tmp_path: 
     shown = picture(client, 2).astype(int)
     with Image.open(tmp_path / "anew" / "page3.png") as page:
         assert np.abs(shown - np.asarray(page)).mean() < 4
+
+
+def test_the_command_is_one_for_any_folder(
+    book: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = tmp_path / "odd [1]"
+    odd.mkdir()
+    shutil.copy(model, odd / "own.keras")
+    book.rename(odd / "book")
+    monkeypatch.chdir(odd)
+    with command(parser().parse_args(["own.keras", "book", "boo?/page1.png", "--port", "0", "--keep", "kept"])) as it:
+        client = Client(it.url)
+        client.color()
+        assert client.works(do="color")["message"] == "4 of 4 pages coloured"
+        words = shlex.split(client.get("/api/book")["command"])
+    monkeypatch.chdir("/")
+    words = words[words.index("zoo.colorize" if "zoo.colorize" in words else "colorize") + 1 :]
+    words[words.index("-o") + 1] = str(tmp_path / "anew")
+    assert colorize.main(words) == 0
+    files = sorted(path.relative_to(tmp_path / "anew") for path in (tmp_path / "anew").rglob("*.png"))
+    assert len(files) == 4
+    for file in files:
+        assert (odd / "kept" / "coloured" / file).read_bytes() == (tmp_path / "anew" / file).read_bytes()
+
+
+def test_a_book_of_which_no_page_can_be_coloured_is_refused(tmp_path: Path, model: Path, capsys: Any) -> None:
+    book = tmp_path / "book"
+    book.mkdir()
+    Image.fromarray(outlined(True)).save(book / "page1.png")
+    (book / "page2.png").write_bytes(b"hello")
+    assert main([str(model), str(book), "--port", "0"]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "no page of the book can be coloured. page1.png: This page has colours already." in told
+    assert told.count("--desaturate") == 1
+    assert list(tmp_path.iterdir()) == [book]
 
 
 def test_only_what_changed_is_coloured_anew(client: Client, book: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from zoo import colorize
 from zoo.data.pdf import Renderers
 from zoo.errors import InterruptError, UsageError, ZooError
+from zoo.models.loading import model_file
 from zoo.pages.defaults import BATCH
 from zoo.pages.output import FORMATS, Output, bind
 from zoo.pages.sheet import grouped
@@ -67,7 +68,7 @@ class Printing:
 
     Args:
         desk: of the pages.
-        inputs: the pages, as the command line names them.
+        inputs: the pages, as a command line in any folder names them.
         flags: what `zoo colorize` is to be told besides.
 
     Attributes:
@@ -76,13 +77,14 @@ class Printing:
 
     def __init__(self, desk: Desk, inputs: list[str], flags: list[str]) -> None:
         self._desk, self._inputs, self._flags = desk, inputs, flags
+        self._here = Path.cwd()
         self.progress = Progress()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
 
     def words(self, form: str, choices: Choices) -> list[str]:
-        """The command line of `zoo colorize` that makes the same pages.
+        """The command line of `zoo colorize` that makes the same pages, from any folder.
 
         It names TensorFlow, which computes here: ONNX Runtime, which may be a model's usual one, differs in the last
         bits.
@@ -92,7 +94,8 @@ class Printing:
             choices: of the book.
         """
         keep, sheet = self._desk.keep, self._desk.keep.sheet(choices.model)
-        words = [choices.model, *self._inputs, "-o", str(keep.coloured), "--runtime", "tensorflow", *self._flags]
+        model = choices.model if model_file(choices.model) is None else str(self._here / choices.model)
+        words = [model, *self._inputs, "-o", str(keep.coloured), "--runtime", "tensorflow", *self._flags]
         words += ["--format", form] * (form != FORMATS[0])
         words += ["--decode", choices.decode] if choices.decode else []
         words += ["--hints", str(keep.hints)] * keep.is_marked

@@ -29,7 +29,7 @@ class Book:
     """What a studio is opened with.
 
     Attributes:
-        inputs: the pages, as the command line names them.
+        inputs: the pages, as a command line in any folder names them.
         pages: the pages.
         model: that colours them.
         insisted: whether the model was asked for, so that it counts whatever was chosen before.
