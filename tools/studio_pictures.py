@@ -97,7 +97,7 @@ class Window:
         for kind in ("mousePressed", "mouseReleased"):
             event = {"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1}
             self.driver.execute_cdp_cmd("Input.dispatchMouseEvent", event)
-        self.until("document.querySelectorAll('.swatch').length === 5 || !document.getElementById('refusal').hidden")
+        self.until("document.querySelectorAll('.swatch').length || !document.getElementById('refusal').hidden")
         if refusal := self.js("return document.getElementById('refusal').textContent"):
             raise RunError(f"{across}, {down}: {refusal}")
 
@@ -140,6 +140,7 @@ def draw(arguments: argparse.Namespace) -> None:
             red, green, blue = truth[y - 1 : y + 2, x - 1 : x + 2].reshape(-1, 3).mean(axis=0).astype(int)
             window.click(across, down)
             window.take(f"#{red:02x}{green:02x}{blue:02x}")
+        window.press("mode-slider")
         window.slide(38)
         window.click(*ASKED)
         _save(window.picture(), arguments.out / "studio.webp")

@@ -223,6 +223,7 @@ def color_pages(
     loaded: "Colorizer | None" = None,
     scanning: "Callable[[str], AbstractContextManager[Callable[[int, int], None]]] | None" = None,
     renew: bool = False,
+    notes: bool = True,
 ) -> dict[str, Any]:
     """Colours pages as a command line says.
 
@@ -235,6 +236,7 @@ def color_pages(
         scanning: shows progress inside a block, of what its text says: how many are done, of how many. What it raises
             ends the work; pages that are done stay. The console's by default.
         renew: make anew what a folder holds that was made with other settings.
+        notes: say on the console which hints become another colour.
 
     Returns:
         What was done, as `--json` prints it.
@@ -340,7 +342,7 @@ def color_pages(
                 finally:
                     output.record()
                 failed, bilevel = job.failed, sorted(job.bilevel)
-                for note in job.notes:
+                for note in job.notes if notes else ():
                     say(note)
             output.finish([(page.name, extra) for page in pages for extra in look.extras])
         except OSError as error:

@@ -262,13 +262,15 @@ def test_an_error_that_a_library_makes_of_ctrl_c_is_an_interruption(capsys):
         ("residual", False),
         ("residual:comics", False),
         ("mine.keras", False),
+        ("mine[1]/mine.keras", False),
+        ("mine[1].keras", True),
         ("nothing", False),
     ],
 )
 def test_the_model_may_be_left_out(tmp_path, monkeypatch, word, is_input):
     """Pages, books, patterns and folders of pages are no models; runs are, finished or begun, and names."""
     monkeypatch.chdir(tmp_path)
-    for folder, file in (("pages", "1.png"), ("run", "best.keras"), ("begun", "config.json"), ("residual", "1.png")):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / file).touch()
+    for file in ("pages/1.png", "run/best.keras", "begun/config.json", "residual/1.png", "mine[1]/mine.keras"):
+        (tmp_path / file).parent.mkdir()
+        (tmp_path / file).touch()
     assert defaults.is_input(word) is is_input

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import shlex
+import shutil
 import subprocess
 import sys
 import threading
@@ -21,6 +22,8 @@ from studying import PLACE, Client, opened, pixels, save_book, save_model, save_
 from zoo import colorize
 from zoo.chroma.yuv import split_luma
 from zoo.errors import UsageError
+from zoo.pages.asking import Question
+from zoo.pages.hint import color_of
 from zoo.studio import desk, keep, marks, running, saying
 from zoo.studio.__main__ import main, parser
 from zoo.studio.__main__ import opened as command
@@ -234,6 +237,41 @@ def test_the_command_makes_the_same_bytes(client: Client, book: Path, tmp_path: 
         assert np.abs(shown - np.asarray(page)).mean() < 4
 
 
+def test_the_command_is_one_for_any_folder(
+    book: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = tmp_path / "odd [1]"
+    odd.mkdir()
+    shutil.copy(model, odd / "own.keras")
+    book.rename(odd / "book")
+    monkeypatch.chdir(odd)
+    with command(parser().parse_args(["own.keras", "book", "boo?/page1.png", "--port", "0", "--keep", "kept"])) as it:
+        client = Client(it.url)
+        client.color()
+        assert client.works(do="color")["message"] == "4 of 4 pages coloured"
+        words = shlex.split(client.get("/api/book")["command"])
+    monkeypatch.chdir("/")
+    words = words[words.index("zoo.colorize" if "zoo.colorize" in words else "colorize") + 1 :]
+    words[words.index("-o") + 1] = str(tmp_path / "anew")
+    assert colorize.main(words) == 0
+    files = sorted(path.relative_to(tmp_path / "anew") for path in (tmp_path / "anew").rglob("*.png"))
+    assert len(files) == 4
+    for file in files:
+        assert (odd / "kept" / "coloured" / file).read_bytes() == (tmp_path / "anew" / file).read_bytes()
+
+
+def test_a_book_of_which_no_page_can_be_coloured_is_refused(tmp_path: Path, model: Path, capsys: Any) -> None:
+    book = tmp_path / "book"
+    book.mkdir()
+    Image.fromarray(outlined(True)).save(book / "page1.png")
+    (book / "page2.png").write_bytes(b"hello")
+    assert main([str(model), str(book), "--port", "0"]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "no page of the book can be coloured. page1.png: This page has colours already." in told
+    assert told.count("--desaturate") == 1
+    assert list(tmp_path.iterdir()) == [book]
+
+
 def test_only_what_changed_is_coloured_anew(client: Client, book: Path) -> None:
     assert client.works(do="color")["message"] == "3 of 3 pages coloured"
     assert client.works(do="color")["message"] == "nothing had changed: all 3 pages are there"
@@ -288,6 +326,65 @@ def test_a_long_work_is_stopped_and_goes_on(tmp_path: Path, model: Path, monkeyp
         assert there < 8
         assert client.works(do="color")["state"] == "done"
         assert len(list((kept(book) / "coloured").glob("*.png"))) == 8
+
+
+def test_colours_that_look_the_same_are_one(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [
+        {"color": color, "share": share, "uv": [0, 0]}
+        for color, share in (("#fffdf8", 0.4), ("#c03020", 0.3), ("#fefdfa", 0.2), ("#c23222", 0.06), ("#2040c0", 0.04))
+    ]
+    monkeypatch.setattr(saying, "possible", lambda place, count=5: found[:count])
+    told = client.post("/api/page/0/place", PLACE)["possible"]
+    assert [(each["color"], each["share"]) for each in told] == [("#fffdf8", 0.6), ("#c03020", 0.36), ("#2040c0", 0.04)]
+
+
+def test_where_next_is_a_place_in_which_a_colour_shows(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = PLACE["x"], PLACE["y"]
+    apart, alike = (("#c03020", 0.5), ("#2040c0", 0.4)), (("#fffdf8", 0.5), ("#fefdfa", 0.4))
+    asked = [Question(x, y, 0.2, 5.0, alike), Question(11, 17, 0.1, 5.0, apart), Question(x + 1, y, 0.1, 5.0, apart)]
+    monkeypatch.setattr(saying, "questions", lambda examined, count, hints: asked[:count])
+    found = client.post("/api/page/0/next", {})["place"]  # alike colours are passed by, and so is ink
+    assert (found["x"], found["y"]) == (x + 1, y)
+    del asked[2:]
+    assert client.post("/api/page/0/next", {})["place"] is None
+
+
+def test_what_a_colour_becomes_is_told(tmp_path: Path, model: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    book = tmp_path / "book"
+    book.mkdir()
+    grey = np.full((96, 144), 217, np.uint8)
+    grey[:, 72:] = 10
+    Image.fromarray(grey).save(book / "page.png")
+    with opened(book, model) as client:
+        path = "/api/page/0/marks"
+        light = client.post(path, {"color": "#c68642", "path": [[30, 45]]})
+        assert light["becomes"] is not None
+        becomes = np.array(color_of(light["becomes"]))
+        assert abs(split_luma(becomes / 255)[0].item() - 217 / 255) < 0.01
+        assert client.post(path, {"id": 1, "color": light["becomes"], "points": [[30, 45]]})["becomes"] is None
+        stroke = client.post(path, {"color": "#c68642", "path": [[10, 20], [60, 20]]})
+        assert stroke["becomes"] == light["becomes"]
+        assert client.post("/api/page/0/place", PLACE)["note"] == ""
+        dark = client.post("/api/page/0/place", {"x": 120, "y": 45})
+        assert dark["refusal"] or dark["note"].startswith("This place is all but black")
+        # A stroke is many hints. What becomes of each is not on the console besides.
+        capfd.readouterr()
+        assert client.works(do="color")["state"] == "done"
+        assert "becomes" not in "".join(capfd.readouterr())
+
+
+def test_an_entry_s_picture_shows_what_is_around(client: Client, book: Path) -> None:
+    client.post("/api/sheet", {"promote": {"page": 0, **PLACE, "color": "#885522"}})
+    (file,) = kept(book).glob("sheet-*-pictures/1.jpg")
+    with Image.open(file) as image:
+        shown = np.asarray(image.convert("RGB")).astype(int)
+    white = (shown > 250).all(axis=-1)
+    assert shown.shape == (96, 96, 3)
+    assert not white[:, 48].all()
+    assert (~white).mean() > 0.3  # no speck in a white square
+    assert client.get("/api/sheet")["entries"] == [
+        {"name": "1", "color": "#885522", "pages": ["page1.png"], "pictured": True}
+    ]
 
 
 def test_the_averaging_is_seen(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def test_what_is_decided_while_alike_things_are_gathered_stays(
     with opened(book, model, models=[str(other)]) as client:
         own = client.get("/api/book")["own"]
         client.post("/api/sheet", {"promote": {"page": 0, **PLACE, "color": "#885522"}})
-        client.post("/api/work", {"do": "gather"})
+        client.post("/api/work", {"do": "gather", "tab": "one"})
         assert reached.wait(20)
         client.post("/api/sheet", {"name": "1", "color": "#112233"})
         client.post("/api/choices", {"own": f"{other}|mode"})
@@ -46,6 +46,12 @@ def test_what_is_decided_while_alike_things_are_gathered_stays(
         assert (first["name"], first["color"]) == ("1", "#112233")
         assert more
         assert all(each["pictured"] for each in more)
+        # The tab that wanted it is told of it as a step, even after another work; what was there before comes back.
+        client.works(do="color", page=0)
+        step = client.get("/api/pulse")["work"]["step"]
+        assert (step["number"], step["tab"]) == (1, "one")
+        assert len(client.post("/api/sheet", {"restore": step["before"]})["entries"]) == 1
+        assert len(client.post("/api/sheet", {"restore": step["after"]})["entries"]) == 1 + len(more)
 
 
 def test_a_colour_sheet_is_brought_back_by_a_name_that_no_other_has(book: Path, model: Path, tmp_path: Path) -> None:

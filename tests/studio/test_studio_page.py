@@ -1,6 +1,7 @@
 """The studio in a real browser: by mouse, by keys and on a phone, and nothing is asked elsewhere."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -146,7 +147,12 @@ def test_a_book_is_coloured_by_the_mouse(browser: Any, client: Any, book: Path, 
     assert window.all(".mark") == []
     window.settled(window["#redo"].click)
     assert np.abs(window.color(X, Y) - after).max() < 4
-    # The slider's edge is dragged, and no obstacle to a click.
+    # The colours alone were shown. The slider's edge is dragged, and no obstacle to a click.
+    assert not window["#slider"].is_displayed()
+    assert not window["#left"].is_displayed()
+    window["#mode-slider"].click()
+    window.until("document.querySelector('#pane-left img').dataset.layer === 'grey'")
+    assert window["#left"].is_displayed()
     window.drag([(72, 50), (60, 50), (40, 50)])
     assert 20 < float(window["#slider"].get_attribute("value")) < 45
     window.drag([(40, 50)])
@@ -164,6 +170,23 @@ def test_a_book_is_coloured_by_the_mouse(browser: Any, client: Any, book: Path, 
     assert (moved["id"], moved["color"]) == (mark["id"], mark["color"])
     assert np.abs(np.array(moved["points"][0]) - [X + 10, Y + 6]).max() <= 1
     assert not window["#popover"].is_displayed()  # it was dragged, not chosen
+    # What a colour becomes on a page that keeps its luma is told; and the swatches go as another panel is turned to.
+    window.click(X + 20, Y - 15)
+    assert not window["#farther"].is_displayed()
+    window.settled(
+        lambda: window.js(
+            "const picker = document.getElementById('picker');"
+            "picker.value = '#ffffcc';"
+            "picker.dispatchEvent(new Event('change'))"
+        )
+    )
+    assert re.fullmatch("#ffffcc becomes #[0-9a-f]{6} here: the page keeps its light and dark.", window.status)
+    assert window["#farther"].is_displayed()
+    window["#tab-plane"].click()
+    assert not window["#popover"].is_displayed()
+    window.until("document.querySelectorAll('#plane svg').length === 1")  # of the place that was chosen
+    window["#stage"].send_keys(Keys.CONTROL, "z")
+    window.until("document.querySelectorAll('.mark').length === 1")
     # The next page; a stroke; what was kept is there in a new studio.
     window.settled(window["#next"].click)
     assert window["#number"].get_attribute("value") == "2"
@@ -234,9 +257,29 @@ def test_by_keyboard(browser: Any, client: Any) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_on_a_phone(browser: Any, client: Any, scheme: str) -> None:
-    window = Window(browser, client.running.url, width=375, height=760, scheme=scheme)
+    browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 2})
+    try:
+        on_a_phone(Window(browser, client.running.url, width=375, height=760, scheme=scheme), scheme)
+    finally:
+        browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
+
+
+def on_a_phone(window: Window, scheme: str) -> None:
     window.js("localStorage.removeItem('theme')")
     assert window.js("return document.documentElement.scrollWidth") == 375
+    assert window.js("return document.getElementById('stage').getBoundingClientRect().top") < 300
+    for mode in ("slider", "one"):
+        window[f"#mode-{mode}"].click()
+        cut = window.js(
+            "const [right, copy] = [document.getElementById('right'), document.createElement('select')];"
+            "copy.append(new Option(right.selectedOptions[0].text));"
+            "right.after(copy);"
+            "copy.style = 'flex: none; width: auto';"
+            "const width = copy.offsetWidth;"
+            "copy.remove();"
+            "return width > right.offsetWidth"
+        )
+        assert not cut, mode
     window.click(X, Y)
     box = window.js("return document.getElementById('popover').getBoundingClientRect().toJSON()")
     assert box["left"] >= 0
@@ -246,9 +289,11 @@ def test_on_a_phone(browser: Any, client: Any, scheme: str) -> None:
     for tab in ("book", "plane", "take", "marks"):
         window[f"#tab-{tab}"].click()
         assert window.js("return document.documentElement.scrollWidth") == 375
+        if tab == "book":
+            assert window["#drop"].text == "Choose a coloured page"
     small = window.js(
         "return [...document.querySelectorAll('header button, #layers select, #layers button')]"
-        ".filter((each) => each.getBoundingClientRect().height < 30).map((each) => each.id)"
+        ".filter((each) => each.checkVisibility() && each.getBoundingClientRect().height < 30).map((each) => each.id)"
     )
     assert small == []
     back, ink = (
@@ -272,9 +317,18 @@ def test_the_whole_book_and_the_averaging(browser: Any, client: Any, tmp_path: P
     window["#enlarge"].click()
     assert window["#large svg"].is_displayed()
     window["#large .shut"].click()
-    window["#tab-book"].click()
+    # No colour was chosen for the place: there is none to give to the whole book.
+    assert not window["#whole"].is_enabled()
+    window.settled(window.all(".swatch")[1].click)
+    assert window["#whole"].is_enabled()
+    (mark,) = client.get("/api/page/0")["marks"]
+    red, green, blue = (int(mark["color"][at : at + 2], 16) for at in (1, 3, 5))
+    spot = window.js("return getComputedStyle(document.querySelector('#whole i')).backgroundColor")
+    assert spot == f"rgb({red}, {green}, {blue})"
     window.settled(window["#whole"].click)
+    window["#tab-book"].click()
     window.until("document.querySelectorAll('.entry').length === 1")
+    assert client.get("/api/sheet")["entries"][0]["color"] == mark["color"]
     assert window.js("return document.querySelector('.entry img').complete")
     window["#add-color"].click()
     window.until("!document.getElementById('limited').disabled")
@@ -283,7 +337,7 @@ def test_the_whole_book_and_the_averaging(browser: Any, client: Any, tmp_path: P
     window.until("document.querySelectorAll('#references figure').length === 1")
     about = client.get("/api/book")
     assert (len(about["palette"]), about["limited"], about["references"][0]["title"]) == (1, True, "reference.png")
-    for _ in range(4):
+    for _ in range(5):
         window["#undo"].click()
     window.until("document.getElementById('undo').disabled")
     about = client.get("/api/book")
@@ -291,6 +345,7 @@ def test_the_whole_book_and_the_averaging(browser: Any, client: Any, tmp_path: P
     assert client.get("/api/sheet")["entries"] == []
     window["#gather"].click()
     window.until("document.querySelectorAll('.entry').length > 1")
+    assert not window["#redo"].is_enabled()
     window["#mode-beside"].click()
     # At once: the page lists the choices anew when it learns of what was gathered.
     window.js(
@@ -301,9 +356,68 @@ def test_the_whole_book_and_the_averaging(browser: Any, client: Any, tmp_path: P
     )
     window.until("document.querySelector('#pane-left img').dataset.layer?.endsWith('|mean')")
     assert window["#pane-left img"].is_displayed()
+    assert window["#left"].get_attribute("title") == "mean: the average, dull"
+    said = window["#right"].get_attribute("title")
+    assert said == "annealed: vivid, the usual one; +coherent: one colour a region"
     window["#theme"].click()
     assert window.js("return document.documentElement.dataset.theme") == "dark"
     window.js("localStorage.removeItem('theme')")
+    window.clean()
+
+
+def test_what_was_gathered_is_one_step(browser: Any, client: Any) -> None:
+    def entries(count: int) -> None:
+        window.until("document.querySelectorAll('.entry').length === arguments[0]", count)
+        assert len(client.get("/api/sheet")["entries"]) == count
+        window.until(SHOWN)
+
+    window = Window(browser, client.running.url)
+    window.click(X, Y)
+    window.settled(window.all(".swatch")[1].click)
+    window.settled(window["#whole"].click)
+    window["#tab-book"].click()
+    entries(1)
+    window["#undo"].click()
+    entries(0)
+    window.until("!document.getElementById('redo').disabled")
+    window["#gather"].click()
+    window.until("document.getElementById('status').textContent.endsWith(' entries added')")
+    count = len(client.get("/api/sheet")["entries"])
+    assert window.status == f"{count} entries added"
+    assert not window["#redo"].is_enabled()
+    entries(count)
+    window["#undo"].click()
+    entries(0)
+    assert len(client.get("/api/page/0")["marks"]) == 1  # an older step, which stays
+    window.until("!document.getElementById('redo').disabled")
+    window["#redo"].click()
+    entries(count)
+    window.clean()
+
+
+def test_what_the_last_work_said_goes_when_something_changes(browser: Any, client: Any) -> None:
+    window = Window(browser, client.running.url)
+    window["#tab-take"].click()
+    assert window["#coloured"].text == "book-studio/coloured"
+    command = client.get("/api/book")["command"]
+    assert window["#command"].text.replace("\n", " ") == command
+    heights = "[...document.querySelectorAll('.flag')].map((each) => each.getClientRects().length)"
+    assert set(window.js(f"return {heights}")) == {1}
+    window.js("navigator.clipboard.writeText = async (text) => (window.copied = text)")
+    window["#copy"].click()
+    window.until("window.copied")
+    assert window.js("return window.copied") == command
+    assert window.status == "The command is copied."
+    window["#color-book"].click()
+    window.until("document.getElementById('work-status').textContent === '3 of 3 pages coloured'")
+    window.click(X, Y)
+    window.settled(window.all(".swatch")[1].click)
+    assert window["#work-status"].text == ""
+    time.sleep(2)  # a pulse
+    assert window["#work-status"].text == ""
+    window.settled(lambda: client.post("/api/choices", {"palette": ["#c33"]}))
+    window["#color-book"].click()
+    window.until("document.getElementById('work-status').textContent === '1 of 3 pages coloured'")
     window.clean()
 
 
@@ -350,11 +464,13 @@ def test_a_step_that_is_refused_can_be_undone_later(browser: Any, client: Any) -
     assert len(client.get("/api/page/0")["marks"]) == 1
     # What nobody knows any more is not asked for again.
     window.click(X + 60, Y)
+    window.settled(window.all(".swatch")[1].click)
     window.settled(window["#whole"].click)
     client.running.studio.saying._sheets = Bounded(1)
     window["#undo"].click()
     window.until("document.getElementById('status').textContent.includes('not known any more')")
-    window.settled(window["#undo"].click)
+    for _ in range(2):
+        window.settled(window["#undo"].click)
     assert client.get("/api/page/0")["marks"] == []
     window.clean(errors=1)
 
@@ -397,6 +513,7 @@ def test_a_page_that_cannot_be_coloured_says_so_in_its_place(browser: Any, model
         window.browser, window.url = browser, client.running.url
         window.until("!document.getElementById('fault').hidden")
         assert "--desaturate" in window["#fault"].text
+        assert window.status == ""  # said once
         window["#next"].click()
         window.until(SHOWN)
         assert not window["#fault"].is_displayed()

@@ -24,6 +24,8 @@ RUN_FILES = {"best.keras", "config.json"}
 def is_input(word: str) -> bool:
     """Whether the first word is a page, a book, a pattern or a folder of pages, so that the model was left out."""
     path = Path(word)
-    if is_image(path) or is_archive(path) or path.suffix.lower() == ".pdf" or glob.has_magic(word):
+    if is_image(path) or is_archive(path) or path.suffix.lower() == ".pdf":
         return True
+    if not path.exists():  # a model may lie in a folder whose name looks like a pattern
+        return glob.has_magic(word)
     return path.is_dir() and word.partition(":")[0] not in list_models() and not RUN_FILES & set(os.listdir(path))

@@ -199,6 +199,11 @@ def takes_color(scan: Scan, hint: Hint, headroom: float = 0.0) -> bool:
     return _room(scan, hint, headroom)[2] >= LEAST_ROOM
 
 
+def becomes_there(scan: Scan, hint: Hint, headroom: float = 0.0) -> tuple[int, int, int]:
+    """What a hint's colour is at the luma of its place."""
+    return _room(scan, hint, headroom)[1]
+
+
 def _room(scan: Scan, hint: Hint, headroom: float) -> tuple[float, tuple[int, int, int], float]:
     """The luma at a hint, what the hint becomes there, and how much of its chroma is left, a share."""
     luma = float(scan.luma(slice(hint.y, hint.y + 1))[0, hint.x])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from zoo.chroma.evidence import Given, Rule
 from zoo.chroma.upsampling import cell_means
@@ -125,18 +125,23 @@ def parts_of(label: str, examined: "Examined", decode: str | None, truth: np.nda
     return found
 
 
-def example_of(rgb: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """A square around a region, with the region's edge marked."""
+def example_of(rgb: np.ndarray, inside: np.ndarray, least: int = 24) -> np.ndarray:
+    """A square around a region, with the region's edge marked, uint8 RGB (`EXAMPLE`, `EXAMPLE`, 3).
+
+    Args:
+        rgb: what the region is in, uint8 (h, w, 3).
+        inside: whether a pixel is in the region, (h, w).
+        least: pixels that the square has at least to a side, before it is enlarged.
+    """
     rows, columns = np.nonzero(inside)
-    side = max(int(np.ptp(rows)), int(np.ptp(columns)), 15) + 9
+    side = max(int(np.ptp(rows)) + 9, int(np.ptp(columns)) + 9, least)
     top = int(np.clip((rows.min() + rows.max() - side) // 2, 0, max(0, len(rgb) - side)))
     left = int(np.clip((columns.min() + columns.max() - side) // 2, 0, max(0, rgb.shape[1] - side)))
     picture = rgb[top : top + side, left : left + side].copy()
     mask = inside[top : top + side, left : left + side]
     edge = mask & ~(np.roll(mask, 1, 0) & np.roll(mask, -1, 0) & np.roll(mask, 1, 1) & np.roll(mask, -1, 1))
     picture[edge] = (255, 0, 255)
-    image = Image.fromarray(picture)
-    image.thumbnail((EXAMPLE, EXAMPLE))
+    image = ImageOps.contain(Image.fromarray(picture), (EXAMPLE, EXAMPLE))
     square = Image.new("RGB", (EXAMPLE, EXAMPLE), "white")
     square.paste(image, ((EXAMPLE - image.width) // 2, (EXAMPLE - image.height) // 2))
     return np.asarray(square)

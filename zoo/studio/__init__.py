@@ -33,12 +33,11 @@ def launch(
     Raises:
         UsageError: no such pages or model, or a package is missing.
     """
-    from zoo.studio.__main__ import Words, opened, parser
-    from zoo.support.files import user_path
+    from zoo.studio.__main__ import Words, from_anywhere, opened, parser
 
     inputs = [pages] if isinstance(pages, (str, Path)) else list(pages)
     # A notebook may change its folder while the studio is open.
-    words = [*([model] if model else []), *(str(user_path(each).absolute()) for each in inputs), "--port", str(port)]
+    words = [*([model] if model else []), *map(from_anywhere, inputs), "--port", str(port)]
     words += ["--models", ",".join(models)] * bool(models)
     words += ["--keep", str(keep)] * (keep is not None) + ["--desaturate"] * desaturate
     return opened(parser(Words).parse_args(words))

@@ -21,6 +21,7 @@ from zoo.support.names import printable_lines
 
 if TYPE_CHECKING:
     from zoo.studio.session import Book
+    from zoo.studio.shelf import Shelf
 
 
 class Words(Parser):
@@ -113,6 +114,7 @@ def _book(arguments: argparse.Namespace) -> "Book":
     from zoo.data.pdf import Renderers
     from zoo.pages.input import find_pages
     from zoo.studio.session import Book
+    from zoo.studio.shelf import Shelf
 
     others = [word.strip() for word in arguments.models.split(",") if word.strip()]
     for name in (arguments.model, *others):
@@ -130,21 +132,45 @@ def _book(arguments: argparse.Namespace) -> "Book":
     colorize.checked(checked)  # of what it would refuse, it says why
     if arguments.decode and answers_with(arguments.model) == "uv":
         raise UsageError(f"--decode {arguments.decode}: this model answers with one colour; leave --decode out")
+    look = Look(**{each.name: getattr(checked, each.name) for each in fields(Look)})
     with Renderers() as renderers:
         pages = find_pages(arguments.pages, renderers)
+        _check_usable(Shelf(pages, renderers, look))
     folder = user_path(arguments.keep or usual_folder(arguments.pages)).absolute()
     _check_apart(folder, arguments.pages)
     return Book(
-        inputs=arguments.pages,
+        inputs=[from_anywhere(each) for each in arguments.pages],
         pages=pages,
         model=arguments.model,
         insisted=not left_out,
         decode=arguments.decode,
         others=others,
-        look=Look(**{each.name: getattr(checked, each.name) for each in fields(Look)}),
+        look=look,
         flags=flags,
         folder=folder,
     )
+
+
+def from_anywhere(given: str | Path) -> str:
+    """A path, or a pattern, as it is called from any folder."""
+    path = user_path(given)
+    if path.is_absolute() or path.exists():
+        return str(path.absolute())
+    return str(Path(glob.escape(str(Path.cwd()))) / path)
+
+
+def _check_usable(shelf: "Shelf") -> None:
+    """Raises UsageError if no page of a book can be coloured; pages are read until one can."""
+    from zoo.studio.shelf import PageError
+
+    faults = []
+    for index, page in enumerate(shelf.pages):
+        try:
+            shelf.open(index)
+            return
+        except PageError as error:
+            faults.append(f"{page.label}: {error}")
+    raise UsageError(f"no page of the book can be coloured. {faults[0]}")
 
 
 def _check_apart(folder: Path, inputs: Sequence[str]) -> None:

@@ -10,16 +10,34 @@ from pathlib import Path
 from zoo import colorize
 from zoo.data.pdf import Renderers
 from zoo.errors import InterruptError, UsageError, ZooError
+from zoo.models.loading import model_file
 from zoo.pages.defaults import BATCH
 from zoo.pages.output import FORMATS, Output, bind
 from zoo.pages.sheet import grouped
 from zoo.studio.desk import Desk
 from zoo.studio.keep import Choices
-from zoo.studio.saying import Gathered
+from zoo.studio.saying import Added, Gathered
 from zoo.support.command import program
 from zoo.support.names import printable
 
 RUNNING, STOPPED, DONE, FAILED, IDLE = "running", "stopped", "done", "failed", "idle"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A change of the colour sheet by a long work: what the tab that began the work undoes.
+
+    Attributes:
+        number: of the work.
+        tab: that began it.
+        before: the name of the sheet before.
+        after: the name of the sheet since.
+    """
+
+    number: int
+    tab: str
+    before: str
+    after: str
 
 
 @dataclass(frozen=True)
@@ -33,6 +51,7 @@ class Progress:
         done: pages.
         total: pages.
         message: what there is to say at its end.
+        step: the last change of the colour sheet by a work, this one or one before it.
     """
 
     number: int = 0
@@ -41,6 +60,7 @@ class Progress:
     done: int = 0
     total: int = 0
     message: str = ""
+    step: Step | None = None
 
 
 class Printing:
@@ -48,7 +68,7 @@ class Printing:
 
     Args:
         desk: of the pages.
-        inputs: the pages, as the command line names them.
+        inputs: the pages, as a command line in any folder names them.
         flags: what `zoo colorize` is to be told besides.
 
     Attributes:
@@ -57,13 +77,14 @@ class Printing:
 
     def __init__(self, desk: Desk, inputs: list[str], flags: list[str]) -> None:
         self._desk, self._inputs, self._flags = desk, inputs, flags
+        self._here = Path.cwd()
         self.progress = Progress()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
 
     def words(self, form: str, choices: Choices) -> list[str]:
-        """The command line of `zoo colorize` that makes the same pages.
+        """The command line of `zoo colorize` that makes the same pages, from any folder.
 
         It names TensorFlow, which computes here: ONNX Runtime, which may be a model's usual one, differs in the last
         bits.
@@ -73,7 +94,8 @@ class Printing:
             choices: of the book.
         """
         keep, sheet = self._desk.keep, self._desk.keep.sheet(choices.model)
-        words = [choices.model, *self._inputs, "-o", str(keep.coloured), "--runtime", "tensorflow", *self._flags]
+        model = choices.model if model_file(choices.model) is None else str(self._here / choices.model)
+        words = [model, *self._inputs, "-o", str(keep.coloured), "--runtime", "tensorflow", *self._flags]
         words += ["--format", form] * (form != FORMATS[0])
         words += ["--decode", choices.decode] if choices.decode else []
         words += ["--hints", str(keep.hints)] * keep.is_marked
@@ -102,17 +124,18 @@ class Printing:
         choices = self._desk.keep.choices
         self._begin("colouring", lambda: self._color(form, only, choices))
 
-    def gather(self, then: Callable[[Gathered], int]) -> None:
+    def gather(self, then: Callable[[Gathered], Added], tab: str) -> None:
         """Begins to gather what is alike on all pages.
 
         Args:
-            then: takes what was found; how many of it are new is its answer.
+            then: takes what was found; what of it is new is its answer.
+            tab: that wants it.
 
         Raises:
             UsageError: another work is going on.
         """
         choices = self._desk.keep.choices
-        self._begin("gathering what is alike", lambda: self._gather(then, choices))
+        self._begin("gathering what is alike", lambda: self._gather(then, tab, choices))
 
     def stop(self) -> None:
         """Ends what is going on, after the page that it is at; the same again goes on there."""
@@ -152,7 +175,7 @@ class Printing:
             if self.progress.state == RUNNING:
                 raise UsageError(f"the studio is {self.progress.what} already: wait, or stop it")
             self._stop.clear()
-            self.progress = Progress(self.progress.number + 1, RUNNING, what)
+            self.progress = Progress(self.progress.number + 1, RUNNING, what, step=self.progress.step)
             self._thread = threading.Thread(target=self._run, args=(work,), name="printing", daemon=True)
             self._thread.start()
 
@@ -191,6 +214,7 @@ class Printing:
                 loaded=loaded,
                 scanning=self._scanning,
                 renew=True,
+                notes=False,  # the page has said so of each mark
             )
         failed = [f"{name}: {reason}" for name, reason in report["failed"].items()]
         if failed and len(failed) == report["pages"]:
@@ -200,7 +224,7 @@ class Printing:
         missing = f"; {len(failed)} could not be coloured: {'; '.join(failed[:3])}" if failed else ""
         return f"{report['coloured']} of {report['pages']} pages coloured{missing}"
 
-    def _gather(self, then: Callable[[Gathered], int], choices: Choices) -> str:
+    def _gather(self, then: Callable[[Gathered], Added], tab: str, choices: Choices) -> str:
         from zoo.pages.job import Job
 
         desk, model = self._desk, choices.model
@@ -208,8 +232,11 @@ class Printing:
         output = Output(desk.keep.coloured, FORMATS[0], overwrite=True, single=False)
         with Renderers() as renderers, self._scanning("gathering what is alike") as progress:
             parts = Job(colorizer, output, renderers, desk.shelf.look, batch_size=BATCH).sheet(pages, progress)
-        found = Gathered(model, colorizer.rule, *grouped(parts, colorizer.rule, len(pages)))
-        return f"{then(found)} things that are alike on these pages"
+        added = then(Gathered(model, colorizer.rule, *grouped(parts, colorizer.rule, len(pages))))
+        self.progress = replace(
+            self.progress, step=Step(self.progress.number, tab, before=added.before, after=added.after)
+        )
+        return f"{added.count} {'entry' if added.count == 1 else 'entries'} added"
 
 
 def _all(count: int) -> str:

@@ -15,19 +15,23 @@ from zoo.chroma.evidence import Rule
 from zoo.chroma.yuv import compose, to_uint8
 from zoo.data.decode import read_header
 from zoo.errors import ImageError, UsageError
-from zoo.pages.asking import questions
-from zoo.pages.guide import check_hints, takes_color
+from zoo.pages.asking import Question, questions
+from zoo.pages.guide import becomes_there, check_hints, takes_color
 from zoo.pages.hint import color_of, hex_of
 from zoo.pages.scan import read_scan
-from zoo.pages.sheet import ALIKE, SheetEntry, example_of
+from zoo.pages.sheet import ALIKE, EXAMPLE, SheetEntry, example_of
 from zoo.studio.bounded import Bounded
 from zoo.studio.desk import Desk, Place
 from zoo.studio.marks import Mark, Marks, Point, along
-from zoo.studio.uv_plane import possible
+from zoo.studio.seen import ALIKE_COLORS, apart, faint, told_apart
+from zoo.studio.uv_plane import POSSIBLE, possible
 from zoo.support.names import printable
 
 OUTLINE_SIDE = 900
 """Pixels of the longer side of a region's outline, at most."""
+
+MOST_ASKED = 16
+"""Regions that are looked at for one in which a colour shows."""
 
 MOST_CORNERS = 5000
 """Of a stroke."""
@@ -57,6 +61,21 @@ class Gathered:
     examples: Sequence[np.ndarray]
 
 
+@dataclass(frozen=True)
+class Added:
+    """What was added to a colour sheet.
+
+    Attributes:
+        count: entries.
+        before: the name of the sheet before, by which it is brought back.
+        after: the name of the sheet since.
+    """
+
+    count: int
+    before: str
+    after: str
+
+
 class Saying:
     """Answers clicks. To be used by one thread.
 
@@ -70,9 +89,13 @@ class Saying:
         self._highest: dict[int, int] = {}
 
     def place(self, index: int, x: int, y: int) -> dict[str, Any]:
-        """The region of a place: its most probable colours, its outline, and whether it takes a colour at all."""
+        """The region of a place: its most probable colours, its outline, and whether it takes a colour at all.
+
+        Raises:
+            UsageError: it is outside of the page.
+        """
         place = self._desk.place(self._desk.own.model, index, x, y)
-        colors = possible(place)
+        colors = _offered(place)
         page = self._desk.shelf.open(index).paper
         hint = Mark(1, colors[0]["color"], ((x, y),)).hints[0]
         refusal = ""
@@ -82,22 +105,45 @@ class Saying:
                 check_hints(page, [strong], self._desk.shelf.look.headroom)
             except UsageError as error:
                 refusal = str(error)
+        note = "" if refusal else faint(page, x, y, self._desk.shelf.look.headroom)
         return {
             "x": x,
             "y": y,
             "tone": round(place.tone, 4),
             "possible": colors,
             "refusal": refusal,
+            "note": note,
             "outline": _outline(place),
         }
 
     def next_place(self, index: int) -> dict[str, Any] | None:
-        """The region whose colour is worth most, of those that nothing was said of; None if nothing is left to ask."""
+        """The region whose colour is worth most, of those that nothing was said of and a colour shows in; None if
+        nothing is left to ask."""
         desk = self._desk
         looked = desk.looked(desk.own.model, index)
-        with looked.lock:
-            asked = questions(looked.examined, 1, hints=desk.hints(index))
-        return self.place(index, asked[0].x, asked[0].y) if asked else None
+        for count in (1, MOST_ASKED):  # nearly always, the first will do
+            with looked.lock:
+                asked = questions(looked.examined, count, hints=desk.hints(index))
+            for each in asked:
+                if self._shows(index, each):
+                    return self.place(index, each.x, each.y)
+        return None
+
+    def _shows(self, index: int, question: Question) -> bool:
+        """Whether an answer to a question is to be seen on the page."""
+        page, headroom = self._desk.shelf.open(index).paper, self._desk.shelf.look.headroom
+        first, *others = (color for color, _ in question.possible)
+        if others and max(apart(first, each) for each in others) < ALIKE_COLORS:
+            return False
+        return not faint(page, question.x, question.y, headroom)
+
+    def becomes(self, index: int, mark: Mark) -> str | None:
+        """What a mark's colour is on the page, whose luma stays, as #rrggbb; None where it looks the same. Of a stroke,
+        it is told at the place of median luma."""
+        page = self._desk.shelf.open(index).paper
+        hints = sorted(mark.hints, key=lambda hint: float(page.luma(slice(hint.y, hint.y + 1))[0, hint.x]))
+        found = hex_of(becomes_there(page, hints[len(hints) // 2], self._desk.shelf.look.headroom))
+        return found if apart(found, mark.color) >= ALIKE_COLORS else None
 
     def marks(self, index: int) -> Marks:
         """The marks of a page."""
@@ -184,9 +230,8 @@ class Saying:
         names = {"before": self._remembered(model, before), "after": self._remembered(model, after)}
         return self._shown(model, after) | names
 
-    def gathered(self, found: Gathered) -> int:
-        """Adds what was gathered to the colour sheet of its model, but for what is like an entry that is there; how
-        many that are is the answer."""
+    def gathered(self, found: Gathered) -> Added:
+        """Adds what was gathered to the colour sheet of its model, but for what is like an entry that is there."""
         there, rule = self.entries(found.model), found.rule
         added: list[SheetEntry] = []
         for entry, example in zip(found.entries, found.examples, strict=True):
@@ -199,8 +244,8 @@ class Saying:
                 name = _unused([*there, *added])
                 self._keep.write_example(found.model, name, example)
                 added.append(replace(entry, name=name))
-        self._change(found.model, there, [*there, *added])
-        return len(added)
+        changed = self._change(found.model, there, [*there, *added])
+        return Added(len(added), changed["before"], changed["after"])
 
     def recolor(self, name: str, color: Any) -> dict[str, Any]:
         """Gives an entry of the colour sheet another colour; None takes the entry away.
@@ -244,8 +289,6 @@ class Saying:
                 {
                     "name": entry.name,
                     "color": entry.color,
-                    "sure": entry.sure,
-                    "share": entry.share,
                     "pages": list(entry.pages),
                     "pictured": self._keep.example(model, entry.name).exists(),
                 }
@@ -285,8 +328,17 @@ class Saying:
         frame = place.frame
         uv = frame.decoded(desk.colorizer(own.model).with_decoder(own.decode).decode, 0)
         rgb = to_uint8(compose(frame.luma[..., None], uv)[0])
-        self._keep.write_example(own.model, entry.name, example_of(rgb, place.inside))
+        self._keep.write_example(own.model, entry.name, example_of(rgb, place.inside, EXAMPLE // 2))
         return self._change(own.model, entries, [*entries, entry])
+
+
+def _offered(place: Place) -> list[dict[str, Any]]:
+    """The most probable colours of a region that look different, at most `POSSIBLE`."""
+    first = possible(place)
+    found = told_apart(first)
+    if len(found) == len(first):
+        return found
+    return told_apart(possible(place, 2 * POSSIBLE))[:POSSIBLE]
 
 
 def _unused(entries: Sequence[SheetEntry]) -> str:

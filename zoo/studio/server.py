@@ -22,7 +22,7 @@ from zoo.errors import ImageError, UsageError
 from zoo.pages.hint import color_of, hex_of
 from zoo.pages.scan import read_scan
 from zoo.studio.queue_of_work import IDLE, URGENT, USUAL, SupersededError
-from zoo.studio.saying import Gathered, GoneError
+from zoo.studio.saying import Added, Gathered, GoneError
 from zoo.studio.session import Studio
 from zoo.studio.shelf import THUMBNAIL, PageError
 from zoo.studio.uv_plane import plane
@@ -237,7 +237,7 @@ class Routes:
 
         def change() -> dict[str, Any]:
             before = {mark.id: mark.as_json() for mark in saying.marks(index).marks}
-            number = held.get("id")
+            number, becomes = held.get("id"), None
             if number is not None and not (isinstance(number, int) and 0 < number < 1 << 31):
                 raise UsageError(f"id is {number!r:.40}, which is no number of a mark")
             if held.get("drop"):
@@ -252,14 +252,16 @@ class Routes:
                 places = [_place(each) for each in path]
                 if held.get("points"):
                     points = [(math.floor(x), math.floor(y)) for x, y in places]
-                    number = saying.again(index, color, points, number).id
+                    mark = saying.again(index, color, points, number)
                 else:
-                    number = saying.put(index, color, places, number).id
+                    mark = saying.put(index, color, places, number)
+                number, becomes = mark.id, saying.becomes(index, mark)
             self._studio.versions.changed(index)
             answer = self._studio.page(index)
             after = {mark["id"]: mark for mark in answer["marks"]}
             return answer | {
                 "id": number,
+                "becomes": becomes,
                 "before": [before[each] for each in before if after.get(each) != before[each]],
                 "after": [after[each] for each in after if before.get(each) != after[each]],
             }
@@ -369,12 +371,13 @@ class Routes:
             printing.stop()
         elif asked == "gather":
 
-            def then(found: Gathered) -> int:
-                count = self._studio.saying.gathered(found)
+            def then(found: Gathered) -> Added:
+                added = self._studio.saying.gathered(found)
                 self._studio.versions.changed()
-                return count
+                return added
 
-            printing.gather(lambda found: self._studio.front.submit(lambda: then(found)).result())
+            tab = str(held.get("tab", ""))
+            printing.gather(lambda found: self._studio.front.submit(lambda: then(found)).result(), tab)
         elif asked == "color":
             only = held.get("page")
             printing.color(form, None if only is None else self._page_of(only))

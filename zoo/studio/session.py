@@ -29,7 +29,7 @@ class Book:
     """What a studio is opened with.
 
     Attributes:
-        inputs: the pages, as the command line names them.
+        inputs: the pages, as a command line in any folder names them.
         pages: the pages.
         model: that colours them.
         insisted: whether the model was asked for, so that it counts whatever was chosen before.
@@ -146,6 +146,7 @@ class Studio:
             "limited": choices.limited,
             "references": [{"name": name, "title": (choices.titles or {})[name]} for name in choices.references],
             "keep": str(keep.folder),
+            "coloured": f"{keep.folder.name}/{keep.coloured.name}",
             "command": self.printing.command(),
             "version": version,
         }

@@ -25,9 +25,9 @@ def hex_at(tone: float, uv: Any) -> str:
     return hex_of(to_uint8(compose(np.array([tone]), np.asarray(uv, float))[0]))
 
 
-def possible(place: Place) -> list[dict[str, Any]]:
-    """The most probable colours of a region, the first the most."""
-    found = place.frame.prediction.possible(place.frame.image, place.inside, POSSIBLE, least=0.0)
+def possible(place: Place, count: int = POSSIBLE) -> list[dict[str, Any]]:
+    """The most probable colours of a region, so many at most, the first the most."""
+    found = place.frame.prediction.possible(place.frame.image, place.inside, count, least=0.0)
     return [
         {"color": hex_at(place.tone, uv), "share": round(float(share), 4), "uv": _rounded(uv)} for uv, share in found
     ]

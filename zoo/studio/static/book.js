@@ -53,7 +53,10 @@ export function show() {
   $("limited").checked = book.limited;
   $("limited").disabled = !book.palette.length;
   $("kept").textContent = book.keep;
-  $("command").textContent = book.command;
+  $("coloured").textContent = book.coloured;
+  // A line may end within a path, but not within a flag.
+  const words = book.command.split(" ").map((word) => element("span", { className: word.startsWith("-") ? "flag" : "" }, word));
+  $("command").replaceChildren(...words.flatMap((word) => [word, " "]).slice(0, -1));
   $("palette").replaceChildren(
     ...book.palette.map((color, index) => {
       const field = element("input", { type: "color", value: color, "aria-label": `Colour ${index + 1} of the palette` });
@@ -95,16 +98,14 @@ export async function choose(held) {
 /** Takes what the server says of the book. */
 export function took(book) {
   state.book = book;
+  changed();
   show();
   on.changed();
 }
 
 $("own").onchange = () => choose({ own: $("own").value });
 $("limited").onchange = () => choose({ limited: $("limited").checked });
-$("add-color").onclick = () => {
-  const color = state.selection?.color ?? state.selection?.possible?.[0]?.color ?? "#cc3333";
-  choose({ palette: [...state.book.palette, color] });
-};
+$("add-color").onclick = () => choose({ palette: [...state.book.palette, state.last] });
 
 async function refer(files) {
   for (const file of files) {
@@ -139,14 +140,14 @@ export async function sheet(answer = null) {
     ...held.entries.map((entry) => {
       const field = element("input", { type: "color", value: entry.color, "aria-label": `Colour of entry ${entry.name}` });
       field.onchange = () => change({ name: entry.name, color: field.value });
-      const where = entry.pages.length === 1 ? entry.pages[0] : `${entry.pages.length} pages`;
+      const where = entry.pages.length === 1 ? `seen first on ${entry.pages[0]}` : `seen on ${entry.pages.length} pages`;
       const picture = entry.pictured ? [element("img", { src: `/api/sheet/${entry.name}?v=${encodeURIComponent(state.book.own)}`, alt: "" })] : [];
       return element(
         "div",
         { className: "entry" },
         ...picture,
         field,
-        element("span", { className: "words" }, `${where}, ${entry.share < 0.001 ? "< 0.1" : (entry.share * 100).toFixed(1)} % of all`),
+        element("span", { className: "words" }, where),
         element("button", { "aria-label": `Remove entry ${entry.name}`, onclick: () => change({ name: entry.name, color: null }) }, "×"),
       );
     }),
@@ -165,13 +166,34 @@ export async function change(held) {
 
 $("gather").onclick = () => attempt(async () => working((await post("/api/work", { do: "gather" })).work));
 
+$("copy").onclick = async () => {
+  try {
+    await navigator.clipboard.writeText(state.book.command);
+    say("The command is copied.");
+  } catch {
+    getSelection().selectAllChildren($("command")); // a browser lets no page copy that came over an open network
+    say("The command is selected: copy it with Ctrl C.");
+  }
+};
+
 // Long works.
 
-let known = 0;
+let last = { number: 0, state: "idle" };
+let known = 0; // the last work whose end was told
+let stepped = 0; // the last work whose step is among what this tab did, or is another tab's
+let stale = 0; // the last work that something changed after: what it said is so no more
 let then = null;
+
+/** Takes back what the last work said, as marks, sheet or choices have changed since. */
+export function changed() {
+  if (last.state === "running") return;
+  stale = last.number;
+  $("work-status").textContent = "";
+}
 
 /** Shows how far a long work is. */
 export function working(work) {
+  last = work;
   const running = work.state === "running";
   $("progress").hidden = !running;
   $("stop").hidden = !running;
@@ -180,8 +202,13 @@ export function working(work) {
     $("progress").max = work.total || 1;
     $("progress").value = work.done;
     $("work-status").textContent = work.total ? `${work.what}: ${work.done} of ${work.total}` : `${work.what} …`;
-  } else if (work.number) {
+  } else if (work.number > stale) {
     $("work-status").textContent = work.message;
+  }
+  const { step } = work;
+  if (step && step.number > stepped) {
+    stepped = step.number;
+    if (step.tab === state.tab) did({ kind: "sheet", before: step.before, after: step.after });
   }
   const ended = !running && work.number > known && work.state !== "idle";
   if (ended) {
@@ -189,7 +216,7 @@ export function working(work) {
     const next = then;
     then = null;
     if (work.state === "done") next?.();
-    if (work.state === "failed") say(work.message, true);
+    if (work.state !== "stopped") say(work.message, work.state === "failed");
     sheet();
   }
   return running;
@@ -198,6 +225,7 @@ export function working(work) {
 /** Whether a tab that was just opened is to tell of works before it: it is not. */
 export const since = (work) => {
   known = work.state === "running" ? work.number - 1 : work.number;
+  stepped = work.step?.number ?? 0;
 };
 
 async function color(held, next = null) {

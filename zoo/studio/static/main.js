@@ -5,7 +5,7 @@ import * as book from "./book.js";
 import * as plane from "./plane.js";
 import * as speech from "./say.js";
 import { apply, crossPlace, fit, moveCross, on as pointer, putCross, reveal, zoom } from "./stage.js";
-import { $, element, layer, say, state, title } from "./state.js";
+import { $, element, layer, meaning, say, state, title } from "./state.js";
 import * as steps from "./undo.js";
 
 const PULSE = 1500; // milliseconds
@@ -73,6 +73,7 @@ async function go(index, again = false) {
   if (index !== state.page) return;
   $("fault").hidden = Boolean(about);
   $("fault").textContent = about ? "" : $("status").textContent;
+  if (!about) say(""); // it is said in the page's place
   const before = state.about;
   state.about = about ?? null;
   for (const each of document.querySelectorAll("#marks, #strokes")) each.replaceChildren();
@@ -107,7 +108,13 @@ function options(select, chosen, own) {
   const groups = state.book.models.map(({ name, decoders }) => {
     const group = element("optgroup", { label: name });
     const of = decoders.length ? decoders : [""];
-    group.append(...of.map((decoder) => new Option(title(`${name}|${decoder}`), `${name}|${decoder}`)));
+    group.append(
+      ...of.map((decoder) => {
+        const choice = new Option(title(`${name}|${decoder}`), `${name}|${decoder}`);
+        choice.title = meaning(choice.value);
+        return choice;
+      }),
+    );
     return group;
   });
   select.replaceChildren(...choices, ...groups);
@@ -116,6 +123,7 @@ function options(select, chosen, own) {
     select.append(new Option(title(chosen), chosen));
     select.value = chosen;
   }
+  select.title = meaning(layer(chosen));
 }
 
 function offer() {
@@ -129,6 +137,7 @@ function offer() {
 for (const side of ["left", "right"])
   $(side).onchange = () => {
     state[side] = $(side).value;
+    $(side).title = meaning(layer(state[side]));
     sessionStorage.setItem(side, state[side]);
     const name = layer(state[side]);
     if (name.includes("|")) say(`Loading ${title(name)} …`);
@@ -145,6 +154,8 @@ function radio(prefix, names, of) {
 }
 radio("mode", ["one", "slider", "beside"], (name) => {
   state.mode = name;
+  $("label-left").hidden = name === "one";
+  $("word-right").textContent = name === "one" ? "Show" : "Right";
   fit();
   pictures();
 });
@@ -158,6 +169,7 @@ radio("tool", ["point", "stroke"], (name) => {
 const place = (x, y) => speech.ask(x, y);
 pointer.place = place;
 speech.on.changed = () => {
+  book.changed();
   pictures();
   plane.refresh();
   refreshBook();
@@ -231,7 +243,7 @@ $("fit").onclick = fit;
 
 // Panels, dialogs, theme.
 
-const panels = ["marks", "book", "plane", "take"];
+const panels = ["marks", "book", "take", "plane"];
 function panel(name) {
   for (const each of panels) {
     $(`panel-${each}`).hidden = each !== name;
@@ -241,13 +253,20 @@ function panel(name) {
   if (name === "book") book.sheet();
   if (name === "plane") plane.refresh();
 }
+
+/** Turns to a panel: the swatches go, but the averaging is of the place that they were of. */
+function turn(name) {
+  if (name === "plane") $("popover").hidden = true;
+  else speech.close();
+  panel(name);
+}
 panels.forEach((name, index) => {
-  $(`tab-${name}`).onclick = () => panel(name);
+  $(`tab-${name}`).onclick = () => turn(name);
   $(`tab-${name}`).onkeydown = (event) => {
     const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!by) return;
     const next = panels.at((index + by) % panels.length);
-    panel(next);
+    turn(next);
     $(`tab-${next}`).focus();
     event.stopPropagation();
   };

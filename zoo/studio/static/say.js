@@ -184,8 +184,10 @@ export async function ask(x, y, mark = null, found = null, focus = false) {
 function open(answer) {
   const { color, mark } = state.selection;
   popover.hidden = false;
-  $("refusal").hidden = !answer?.refusal;
-  $("refusal").textContent = answer?.refusal ?? "";
+  for (const name of ["refusal", "note"]) {
+    $(name).hidden = !answer?.[name];
+    $(name).textContent = answer?.[name] ?? "";
+  }
   const possible = answer?.refusal ? [] : (answer?.possible ?? []);
   $("swatches").replaceChildren(
     ...possible.map((each, index) =>
@@ -201,8 +203,9 @@ function open(answer) {
     ...(state.book?.palette ?? []).map((each) => element("button", { className: "dot", color: each, onclick: () => choose(each), "aria-label": `Of the palette: ${each}`, title: each })),
   );
   $("picker").value = color ?? possible[0]?.color ?? "#808080";
-  $("remove").hidden = !mark;
-  $("whole").disabled = !(color ?? possible.length);
+  $("remove").hidden = $("farther").hidden = !mark;
+  $("whole").disabled = !color;
+  $("whole").querySelector("i").style.setProperty("--color", color ?? "transparent");
   for (const outline of document.querySelectorAll(".outline")) {
     outline.hidden = !answer;
     if (!answer) continue;
@@ -240,6 +243,8 @@ export function close() {
   if (inside) $("stage").focus({ preventScroll: true });
 }
 
+const turns = (color, becomes) => `${color} becomes ${becomes} here: the page keeps its light and dark.`;
+
 /** Gives the place that was asked about a colour. */
 export async function choose(color) {
   const selection = state.selection;
@@ -249,8 +254,9 @@ export async function choose(color) {
   const answer = await change(held);
   if (!answer || state.selection !== selection) return;
   Object.assign(selection, { mark: answer.id, color });
+  state.last = color;
   putCross(null);
-  say(`${color} at ${selection.x}, ${selection.y}.`);
+  say(answer.becomes ? turns(color, answer.becomes) : `${color} at ${selection.x}, ${selection.y}.`);
   const focused = [...popover.querySelectorAll("button, input")].indexOf(document.activeElement);
   if (selection.possible) open(selection);
   if (focused >= 0) [...popover.querySelectorAll("button, input")][focused]?.focus();
@@ -275,7 +281,7 @@ pointer.stroke = async (path) => {
   close();
   const answer = await change({ color: $("brush").value, path: few.length > 1 ? few : [few[0], few[0]] });
   pointer.drawing(null);
-  if (answer) say(`A stroke of ${$("brush").value}.`);
+  if (answer) say(answer.becomes ? turns(answer.marks.find(({ id }) => id === answer.id).color, answer.becomes) : `A stroke of ${$("brush").value}.`);
 };
 
 $("close").onclick = close;
@@ -286,6 +292,6 @@ $("remove").onclick = () => {
 };
 $("explain").onclick = () => on.explain();
 $("whole").onclick = () => {
-  const { x, y, color, possible } = state.selection;
-  on.sheet({ page: state.page, x, y, color: color ?? possible[0].color });
+  const { x, y, color } = state.selection;
+  on.sheet({ page: state.page, x, y, color });
 };

@@ -7,7 +7,8 @@ export const state = {
   about: null, // what /api/page says of it
   selection: null, // the place that was clicked: x, y, possible, mark
   tool: "point",
-  mode: "slider",
+  last: "#cc3333", // the colour that was chosen last
+  mode: "one",
   left: "grey",
   right: "own",
 };
@@ -36,6 +37,23 @@ export function title(text) {
   const model = path.split("/").filter(Boolean).pop();
   return decoder ? `${model}, ${decoder}` : model;
 }
+
+const DECODERS = {
+  annealed: "annealed: vivid, the usual one",
+  mode: "mode: the single most probable colour",
+  mean: "mean: the average, dull",
+  median: "median: the middle of what is possible, nearly as dull",
+  flat: "+flat: one colour for each even area",
+  coherent: "+coherent: one colour a region",
+};
+
+/** What a layer's decoder does, in plain words. */
+export const meaning = (text) =>
+  (text.split("|")[1] ?? "")
+    .split("+")
+    .map((word) => DECODERS[word.split(":")[0]])
+    .filter(Boolean)
+    .join("; ");
 
 /** Shows a line below the page; what went wrong stands out. */
 export function say(text, wrong = false) {
