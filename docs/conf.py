@@ -20,6 +20,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "comma
 exclude_patterns = ["_ext"]
 outside_pages = {
     "site/study": "reports/README.md",
+    "site/leaderboard": "reports/leaderboard.md",
     "site/gallery": "reports/gallery.md",
     "site/changes": "CHANGELOG.md",
     "site/contributing": "CONTRIBUTING.md",

@@ -24,6 +24,9 @@ COSTS = ("minutes", "task", "cpu", "cpu_flags", "page", "entries")
 DECODERS = ("annealed", "mode+coherent", "annealed+coherent")
 """Of a classifier's answers, those that are shown, where the task has them."""
 
+DRAWN = ("", *DECODERS[:2])
+"""Of those, and of regressions, what the figure shows."""
+
 PAGES = ("page", "side", "cpu", "models")
 COLORED = ("delta_e00", "cf", "ab_energy")
 AVERAGED = ("a_star", "bvr", "ned", "mode_rate", "false_rate", "speckle")
@@ -213,10 +216,10 @@ def leaderboard_figure(boards: list[Board]) -> Figure:
         metric = "a_star" if board.evaluated.ideal_indices else "ab_energy"
         for entry, decoder, seeds in board.ways():
             x, y = _mean(seeds, metric).value, _mean(seeds, "delta_e00").value
-            if x is None or y is None:
+            if x is None or y is None or decoder not in DRAWN:
                 continue
             index = names.index(entry)
-            form = ["", *DECODERS].index(decoder)
+            form = DRAWN.index(decoder)
             style = {"color": COLORS[index % len(COLORS)], "marker": MARKERS[form], "markersize": 8}
             axes.plot(x, y, linestyle="", markeredgecolor="white", markeredgewidth=0.5, **style)
             axes.annotate(entry, (x, y), textcoords="offset points", xytext=(6, 3), fontsize=7, color=style["color"])
@@ -233,10 +236,10 @@ def leaderboard_figure(boards: list[Board]) -> Figure:
             ylabel="ΔE00 ↓",
         )
         axes.grid(alpha=0.2)
-        axes.margins(0.12)
+        axes.margins(x=0.25, y=0.12)
     handles = [
         axes.plot([], [], color=GREY, marker=MARKERS[index], linestyle="", label=form or "a regression's answer")[0]
-        for index, form in enumerate(("", *DECODERS))
+        for index, form in enumerate(DRAWN)
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8, frameon=False)
     return figure
