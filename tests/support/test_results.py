@@ -256,6 +256,8 @@ def test_an_evaluation_without_rows_is_named(tmp_path: Path) -> None:
 
 def test_the_committed_results_can_be_read() -> None:
     for path in (Path(__file__).parents[2] / "reports" / "results").glob("*.json"):
+        if path.name.startswith("costs-"):  # of the leaderboard, which `load_boards` reads
+            continue
         result = load_result(path)
         assert result.rows
         assert all(tuple(record) == COLUMNS for record in result.rows)
