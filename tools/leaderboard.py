@@ -3,7 +3,7 @@
 The budget is compute and not steps: minutes of one core. What a step costs is the processor time of its process, pinned
 to one core, with as many steps as `PROBES` says; the difference leaves out what a process needs to begin and to
 validate. A training gets the steps that the budget pays for, and then validates once. What steps and pages cost is
-measured one at a time, whatever `--jobs` says: keep the machine free of other work meanwhile, and give `--probe` first.
+measured one at a time, whatever `--jobs` says: keep the machine free of other work meanwhile.
 
 What is in DIR already is not done again: the same command goes on where it stopped.
 """
@@ -240,8 +240,6 @@ def leaderboard(arguments: argparse.Namespace) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     chosen, records = entries(spec, arguments.board), Records(folder)
     probe(chosen, minutes, records, here)
-    if arguments.probe:
-        return
     with ThreadPoolExecutor(arguments.jobs) as pool:
         work = [pool.submit(train, each, records, here) for each in chosen]
         try:
@@ -279,7 +277,6 @@ def parser() -> Parser:
     what = p.add_mutually_exclusive_group(required=True)
     what.add_argument("--board", metavar="NAME", help="of reports/leaderboard.toml")
     what.add_argument("--pages", action="store_true", help="instead, measure a page by every model of the registry")
-    p.add_argument("--probe", action="store_true", help="only measure what steps cost, and so how many a training gets")
     p.add_argument("--minutes", type=float, metavar="M", help="another budget than the file's, to try it out")
     p.add_argument("--jobs", type=int, default=1, metavar="N", help="processes at a time, a core each (default: 1)")
     return p

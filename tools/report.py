@@ -1,6 +1,7 @@
 """`python tools/report.py build | add`: the project's own report, of `reports/results/`, and what goes into it."""
 
 import argparse
+import dataclasses
 import re
 import shutil
 import sys
@@ -65,7 +66,10 @@ def build(root: Path, *, check: bool = False) -> tuple[list[Path], list[str]]:
     for path in (root / "README.md", reports / "README.md", *pages):
         if path.is_file() or path.parent == root:
             texts[path] = readme_text(path, reports, sources, targets)
-    return [*write(sources, reports, texts, check=check), *drawn], sources.broken
+    # Boards have a page of their own: plots of so many candidates would say little, and weigh much.
+    own = {f"board-{board.name}" for board in boards}
+    others = {name: each for name, each in sources.evaluations.items() if name not in own}
+    return [*write(dataclasses.replace(sources, evaluations=others), reports, texts, check=check), *drawn], sources.broken
 
 
 def add(root: Path, source: Path, name: str, *, pictures: bool = True, replace: bool = False) -> list[Path]:

@@ -145,3 +145,8 @@ def pixels(data: bytes) -> np.ndarray:
 
     with Image.open(io.BytesIO(data)) as image:
         return np.asarray(image.convert("RGB"))
+
+
+def kept(book: Path) -> Path:
+    """The folder of what is decided of a book, where nothing else is said."""
+    return book.with_name("book-studio")

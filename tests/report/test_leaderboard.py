@@ -93,6 +93,8 @@ def test_the_page_has_the_mean_and_the_range_of_seeds(root):
     assert "| residual + colourfulness | 2016 | `--colorfulness 0.01` | 1,234 | 0.25 | 2.5 | 100 | 3 |" in page
     figure = root / "reports" / "figures" / "leaderboard.png"
     assert figure.is_file()
+    assert "board-drawn" not in (root / "reports" / "index.html").read_text(encoding="utf-8")  # it has this page
+    assert not (root / "reports" / "evaluation-board-drawn.md").exists()
     assert tools.main(["--root", str(root), "build", "--check"]) == 0
 
 

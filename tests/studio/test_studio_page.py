@@ -1,133 +1,20 @@
 """The studio in a real browser: by mouse, by keys and on a phone, and nothing is asked elsewhere."""
 
-import json
 import re
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from browsing import chromium, emulate, needs_browser
+from browsing import emulate, needs_browser
 from hinting import outlined
 from PIL import Image
-from selenium.webdriver.common.action_chains import ActionChains
-from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from studying import PLACE, opened, save_book
-
-from zoo.studio.bounded import Bounded
+from studio_window import SHOWN, Window, X, Y
+from studying import opened, save_book
 
 pytestmark = [needs_browser, pytest.mark.needs("starlette", "uvicorn")]
-
-SHOWN = (
-    "document.querySelector('#pane-right img').dataset.layer?.includes('|') && document.getElementById('busy').hidden"
-)
-
-
-@pytest.fixture(scope="module")
-def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("downloads")
-
-
-@pytest.fixture(scope="module")
-def browser(downloads: Path) -> Iterator[Any]:
-    with chromium(**{"download.default_directory": str(downloads)}) as driver:
-        yield driver
-
-
-class Window:
-    """A tab with a studio in it."""
-
-    def __init__(self, browser: Any, url: str, **emulated: Any) -> None:
-        self.browser, self.url = browser, url
-        emulate(browser, **emulated)
-        for log in ("browser", "performance"):
-            browser.get_log(log)
-        browser.get(url)
-        self.until(SHOWN)
-
-    def js(self, script: str, *arguments: Any) -> Any:
-        return self.browser.execute_script(script, *arguments)
-
-    def until(self, expression: str, *arguments: Any, seconds: float = 30) -> Any:
-        end = time.monotonic() + seconds
-        while not (found := self.js(f"return {expression}", *arguments)):
-            assert time.monotonic() < end, (expression, self.status, self.browser.get_log("browser"))
-            time.sleep(0.03)
-        return found
-
-    def settled(self, act: Callable[[], Any]) -> None:
-        """Does something that changes the colours, and waits for them."""
-        count = self.js("return document.querySelector('#pane-right img').dataset.count")
-        act()
-        self.until("document.querySelector('#pane-right img').dataset.count !== arguments[0]", count)
-        self.until(SHOWN)
-
-    @property
-    def status(self) -> str:
-        return self["#status"].text
-
-    def __getitem__(self, selector: str) -> Any:
-        return self.browser.find_element(By.CSS_SELECTOR, selector)
-
-    def all(self, selector: str) -> list[Any]:
-        return self.browser.find_elements(By.CSS_SELECTOR, selector)
-
-    def at(self, x: float, y: float) -> tuple[float, float]:
-        """Where a place of the page is in the window."""
-        return tuple(
-            self.js(
-                "const sheet = document.querySelector('#pane-right .sheet');"
-                "const [box, zoom] = [sheet.getBoundingClientRect(),"
-                " sheet.getBoundingClientRect().width / sheet.offsetWidth];"
-                "return [box.left + (arguments[0] + 0.5) * zoom, box.top + (arguments[1] + 0.5) * zoom]",
-                x,
-                y,
-            )
-        )
-
-    def click(self, x: float, y: float) -> None:
-        """Clicks a place of the page, and waits for its colours."""
-        self.drag([(x, y)])
-        self.until("document.querySelectorAll('.swatch').length === 5")
-
-    def drag(self, path: list[tuple[float, float]]) -> None:
-        actions = ActionChains(self.browser, duration=20)
-        for index, place in enumerate(path):
-            left, top = self.at(*place)
-            actions.w3c_actions.pointer_action.move_to_location(round(left), round(top))
-            if index == 0:
-                actions.w3c_actions.pointer_action.pointer_down()
-        actions.w3c_actions.pointer_action.pointer_up()
-        actions.perform()
-
-    def color(self, x: float, y: float) -> np.ndarray:
-        """The colour of a place in the right picture."""
-        return np.array(
-            self.js(
-                "const image = document.querySelector('#pane-right img');"
-                "const canvas = new OffscreenCanvas(1, 1).getContext('2d');"
-                "canvas.drawImage(image, -arguments[0], -arguments[1]);"
-                "return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3)",
-                x,
-                y,
-            )
-        )
-
-    def clean(self, errors: int = 0) -> None:
-        """Nothing went wrong, and nobody else was asked."""
-        assert len(self.browser.get_log("browser")) == errors
-        messages = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
-        urls = [each["params"]["request"]["url"] for each in messages if each["method"] == "Network.requestWillBeSent"]
-        assert urls
-        here = urlsplit(self.url).netloc
-        assert [url for url in urls if not url.startswith(("data:", "blob:")) and urlsplit(url).netloc != here] == []
-
-
-X, Y = PLACE["x"], PLACE["y"]
 
 
 def test_a_book_is_coloured_by_the_mouse(browser: Any, client: Any, book: Path, model: Path, downloads: Path) -> None:
@@ -363,116 +250,6 @@ def test_the_whole_book_and_the_averaging(browser: Any, client: Any, tmp_path: P
     assert window.js("return document.documentElement.dataset.theme") == "dark"
     window.js("localStorage.removeItem('theme')")
     window.clean()
-
-
-def test_what_was_gathered_is_one_step(browser: Any, client: Any) -> None:
-    def entries(count: int) -> None:
-        window.until("document.querySelectorAll('.entry').length === arguments[0]", count)
-        assert len(client.get("/api/sheet")["entries"]) == count
-        window.until(SHOWN)
-
-    window = Window(browser, client.running.url)
-    window.click(X, Y)
-    window.settled(window.all(".swatch")[1].click)
-    window.settled(window["#whole"].click)
-    window["#tab-book"].click()
-    entries(1)
-    window["#undo"].click()
-    entries(0)
-    window.until("!document.getElementById('redo').disabled")
-    window["#gather"].click()
-    window.until("document.getElementById('status').textContent.endsWith(' entries added')")
-    count = len(client.get("/api/sheet")["entries"])
-    assert window.status == f"{count} entries added"
-    assert not window["#redo"].is_enabled()
-    entries(count)
-    window["#undo"].click()
-    entries(0)
-    assert len(client.get("/api/page/0")["marks"]) == 1  # an older step, which stays
-    window.until("!document.getElementById('redo').disabled")
-    window["#redo"].click()
-    entries(count)
-    window.clean()
-
-
-def test_what_the_last_work_said_goes_when_something_changes(browser: Any, client: Any) -> None:
-    window = Window(browser, client.running.url)
-    window["#tab-take"].click()
-    assert window["#coloured"].text == "book-studio/coloured"
-    command = client.get("/api/book")["command"]
-    assert window["#command"].text.replace("\n", " ") == command
-    heights = "[...document.querySelectorAll('.flag')].map((each) => each.getClientRects().length)"
-    assert set(window.js(f"return {heights}")) == {1}
-    window.js("navigator.clipboard.writeText = async (text) => (window.copied = text)")
-    window["#copy"].click()
-    window.until("window.copied")
-    assert window.js("return window.copied") == command
-    assert window.status == "The command is copied."
-    window["#color-book"].click()
-    window.until("document.getElementById('work-status').textContent === '3 of 3 pages coloured'")
-    window.click(X, Y)
-    window.settled(window.all(".swatch")[1].click)
-    assert window["#work-status"].text == ""
-    time.sleep(2)  # a pulse
-    assert window["#work-status"].text == ""
-    window.settled(lambda: client.post("/api/choices", {"palette": ["#c33"]}))
-    window["#color-book"].click()
-    window.until("document.getElementById('work-status').textContent === '1 of 3 pages coloured'")
-    window.clean()
-
-
-def test_a_key_that_is_held_moves_a_mark_all_the_way(browser: Any, client: Any) -> None:
-    client.post("/api/page/0/marks", {"color": "#c33", "path": [[X, Y]]})
-    window = Window(browser, client.running.url)
-    window.js(
-        "const mark = document.querySelector('.mark');"
-        "for (let time = 0; time < 6; time++)"
-        " mark.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowDown', bubbles: true }))"
-    )
-    until = time.monotonic() + 10
-    while client.get("/api/page/0")["marks"][0]["points"] != [[X, Y + 12]]:
-        assert time.monotonic() < until, client.get("/api/page/0")["marks"]
-    # Undone step by step, it is where it was.
-    for _ in range(6):
-        window["#undo"].click()
-    window.until("document.getElementById('undo').disabled")
-    assert client.get("/api/page/0")["marks"][0]["points"] == [[X, Y]]
-    window.clean()
-
-
-def test_a_step_that_is_refused_can_be_undone_later(browser: Any, client: Any) -> None:
-    window = Window(browser, client.running.url)
-    window.click(X, Y)
-    second = window.all(".swatch")[1]
-    window.settled(second.click)
-    window.settled(lambda: window.all(".swatch")[1].click())  # the same again changes nothing
-    steps = f"JSON.parse(sessionStorage.getItem('done {client.running.keep}'))[0].length"
-    assert window.js(f"return {steps}") == 1
-    window["#close"].click()
-    window.js(
-        "window.asked = fetch;"
-        'window.fetch = async () => new Response(\'{"error": "the disk is full"}\', { status: 500 })'
-    )
-    window["#undo"].click()
-    window.until("document.getElementById('status').textContent === 'the disk is full'")
-    window.js("window.fetch = window.asked")
-    assert window.js(f"return {steps}") == 1
-    window.settled(window["#undo"].click)
-    assert client.get("/api/page/0")["marks"] == []
-    assert not window["#undo"].is_enabled()
-    window.settled(window["#redo"].click)
-    assert len(client.get("/api/page/0")["marks"]) == 1
-    # What nobody knows any more is not asked for again.
-    window.click(X + 60, Y)
-    window.settled(window.all(".swatch")[1].click)
-    window.settled(window["#whole"].click)
-    client.running.studio.saying._sheets = Bounded(1)
-    window["#undo"].click()
-    window.until("document.getElementById('status').textContent.includes('not known any more')")
-    for _ in range(2):
-        window.settled(window["#undo"].click)
-    assert client.get("/api/page/0")["marks"] == []
-    window.clean(errors=1)
 
 
 def test_two_tabs_do_not_mix(browser: Any, client: Any) -> None:

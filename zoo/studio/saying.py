@@ -235,12 +235,12 @@ class Saying:
         there, rule = self.entries(found.model), found.rule
         added: list[SheetEntry] = []
         for entry, example in zip(found.entries, found.examples, strict=True):
-            apart = [
+            distances = [
                 rule.kind * float(((np.array(entry.kind) - np.array(each.kind)) ** 2).sum())
                 + rule.tone * abs(entry.tone - each.tone)
                 for each in there
             ]
-            if min(apart, default=ALIKE) >= ALIKE:
+            if min(distances, default=ALIKE) >= ALIKE:
                 name = _unused([*there, *added])
                 self._keep.write_example(found.model, name, example)
                 added.append(replace(entry, name=name))
