@@ -69,7 +69,8 @@ def build(root: Path, *, check: bool = False) -> tuple[list[Path], list[str]]:
     # Boards have a page of their own: plots of so many candidates would say little, and weigh much.
     own = {f"board-{board.name}" for board in boards}
     others = {name: each for name, each in sources.evaluations.items() if name not in own}
-    return [*write(dataclasses.replace(sources, evaluations=others), reports, texts, check=check), *drawn], sources.broken
+    written = write(dataclasses.replace(sources, evaluations=others), reports, texts, check=check)
+    return [*written, *drawn], sources.broken
 
 
 def add(root: Path, source: Path, name: str, *, pictures: bool = True, replace: bool = False) -> list[Path]:
