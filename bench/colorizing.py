@@ -4,40 +4,32 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import book
 import numpy as np
 import tensorflow as tf
 from PIL import Image
 
 import zoo
-from zoo.chroma.yuv import compose, split_luma, to_uint8
+from zoo.chroma.yuv import split_luma
 from zoo.data.pdf import Renderers
 from zoo.export.prepared import write
 from zoo.models.onnx_network import OnnxNetwork
+from zoo.pages.cleaning import prepared
 from zoo.pages.colorizer import Colorizer, paint
 from zoo.pages.defaults import BATCH
 from zoo.pages.input import find_pages
 from zoo.pages.job import Job
 from zoo.pages.look import SIDE, Look
 from zoo.pages.output import Output
-from zoo.pages.scan import Scan
+from zoo.pages.scan import Scan, encode, read_scan
 from zoo.support.machine import policy_name
 
 Call = Callable[[], Any]
-
-
-def _pages(folder: Path, count: int, height: int, width: int) -> None:
-    """Grey pages of flat areas and ink lines."""
-    rng = np.random.default_rng(0)
-    for index in range(count):
-        coarse = Image.fromarray(rng.integers(60, 256, (12, 8), dtype=np.uint8))
-        page = np.asarray(coarse.resize((width, height), Image.Resampling.NEAREST)).copy()
-        page[:: height // 12 or 1] = 10
-        page[:, :: width // 8 or 1] = 10
-        Image.fromarray(page).save(folder / f"{index}.jpg", quality=90)
 
 
 def _model(folder: Path, model: str, precision: str) -> Path:
@@ -62,15 +54,12 @@ def colorize_folder(
     plain: bool = False,
 ) -> tuple[Call, dict[str, Any]]:
     """Colours the `batch_size` pages of a folder to PNG; with `plain`, as one would write it: one after another."""
-    folder = Path(tempfile.mkdtemp())
-    (folder / "in").mkdir()
-    _pages(folder / "in", batch_size, height, width)
+    folder = book.pages(batch_size, height, width)
     file = _model(folder, model, precision)
     about = {"precision": precision, "jit": False, "operations": lambda: None}
     if plain:
-        network = zoo.load(file)
-        forward = tf.function(lambda luma: network(luma, training=False))
-        return (lambda: _plain_loop(folder, forward, side)), about
+        chroma = _chroma(zoo.load(file))
+        return (lambda: book.plain_loop(folder, chroma, side)), about
     network: Any = file
     if runtime == "onnx":
         (folder / "prepared").mkdir()
@@ -82,24 +71,23 @@ def colorize_folder(
         shutil.rmtree(folder / "out", ignore_errors=True)
         output = Output(folder / "out", "png", overwrite=False, single=False)
         with Renderers() as renderers:
-            pages = find_pages([str(folder / "in")], renderers)
+            found = find_pages([str(folder / "in")], renderers)
             job = Job(colorizer, output, renderers, Look(), batch_size=BATCH)
-            if job.run(pages, lambda done, total: None) != len(pages):
+            if job.run(found, lambda done, total: None) != len(found):
                 raise RuntimeError(f"pages could not be coloured: {job.failed}")
 
     return call, about
 
 
-def _plain_loop(folder: Path, forward: Any, side: int) -> None:
-    (folder / "out").mkdir(exist_ok=True)
-    for path in sorted((folder / "in").iterdir()):
-        rgb = np.asarray(Image.open(path).convert("RGB"), np.float32) / 255
-        luma, _ = split_luma(rgb)
-        height, width = luma.shape[:2]
-        scale = min(1.0, side / max(height, width))
-        small = tf.image.resize(luma, (round(height * scale), round(width * scale)), antialias=True)
-        uv = tf.image.resize(forward(small[None]), (height, width))[0].numpy()
-        Image.fromarray(to_uint8(compose(luma, uv)[0])).save(folder / "out" / f"{path.stem}.png")
+def _chroma(network: Any) -> Callable[[np.ndarray, tuple[int, int]], np.ndarray]:
+    """What `book.plain_loop` needs, by a call that is compiled once a size."""
+    forward = tf.function(lambda luma: network(luma, training=False))
+
+    def chroma(luma: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        small = tf.image.resize(luma, size, antialias=True)
+        return tf.image.resize(forward(small[None]), luma.shape[:2])[0].numpy()
+
+    return chroma
 
 
 def colorize_page(
@@ -115,6 +103,37 @@ def colorize_page(
     def call() -> None:
         scan = Scan(page)
         colorizer.paint(scan, colorizer.chroma(colorizer.pictures(scan)))
+
+    return call, {"precision": precision, "jit": False, "operations": lambda: None}
+
+
+def page_parts(
+    *, height: int, width: int, model: str, precision: str, side: int | None = None
+) -> tuple[Call, dict[str, Any]]:
+    """A page as the command colours it, a part after another; the call answers with the processor time of each part.
+
+    A model with a side has random weights; otherwise it is a released one, at its own side and by its own decoder.
+    """
+    folder = book.pages(1, height, width)
+    colorizer = Colorizer(_model(folder, model, precision) if side else model, side=side)
+    data = (folder / "in" / "0.jpg").read_bytes()
+
+    def call() -> dict[str, float]:
+        seconds: dict[str, float] = {}
+
+        def timed(part: str, work: Callable[[], Any]) -> Any:
+            before = time.process_time()
+            found = work()
+            seconds[part] = seconds.get(part, 0.0) + time.process_time() - before
+            return found
+
+        scan, seen = timed("reading", lambda: prepared(read_scan(data), Look()))
+        pictures = timed("reducing, panels", lambda: colorizer.pictures(seen))
+        (examined,) = timed("network", lambda: colorizer.examined([pictures]))
+        uv = timed("choosing colours", lambda: examined.chroma(colorizer.decode))
+        rgb = timed("along ink lines", lambda: colorizer.paint(scan, uv))
+        timed("PNG", lambda: encode(rgb, scan, "png", 90))
+        return seconds
 
     return call, {"precision": precision, "jit": False, "operations": lambda: None}
 
@@ -137,11 +156,18 @@ def first_page(*, model: str, runtime: str, height: int, width: int) -> tuple[Ca
 
     With `onnx` the model is prepared before, as it is from the second call on.
     """
-    folder = Path(tempfile.mkdtemp())
-    _pages(folder, 1, height, width)
+    folder = book.pages(1, height, width)
     words = ["-c", "import tensorflow"]
     if runtime:
-        words = ["-m", "zoo.colorize", model, str(folder / "0.jpg"), "-o", str(folder / "out.png"), "--overwrite"]
+        words = [
+            "-m",
+            "zoo.colorize",
+            model,
+            str(folder / "in" / "0.jpg"),
+            "-o",
+            str(folder / "out.png"),
+            "--overwrite",
+        ]
         words += ["--runtime", runtime]
 
     def call() -> None:
@@ -152,9 +178,7 @@ def first_page(*, model: str, runtime: str, height: int, width: int) -> tuple[Ca
 
 def shards(*, count: int, pages: int, height: int, width: int) -> tuple[Call, dict[str, Any]]:
     """A folder of pages by `zoo.colorize context --shard I/N`, N processes at once, from the commands to all pages."""
-    folder = Path(tempfile.mkdtemp())
-    (folder / "in").mkdir()
-    _pages(folder / "in", pages, height, width)
+    folder = book.pages(pages, height, width)
 
     def call() -> None:
         words = [sys.executable, "-m", "zoo.colorize", "context", str(folder / "in"), "-o", str(folder / "out")]

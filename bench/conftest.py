@@ -47,6 +47,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--checkpoints", default="", help="comma-separated runs or .keras files for the vibrancy benchmark")
     group.addoption("--data", default="procedural", help="what colours are measured on (default: procedural)")
     group.addoption("--images", type=int, help="no more than the first so many of its test split")
+    group.addoption(
+        "--against",
+        type=Path,
+        help="checkout of another commit: what it takes there is timed in turn with what it takes here, and no more",
+    )
     group.addoption("--results", type=Path, help="file for the rows (default: reports/results/bench-MACHINE.json)")
 
 
@@ -69,6 +74,12 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in listed(config, "--batch-sizes"):
         if not name.isdigit() or int(name) < 1:
             raise pytest.UsageError(f"--batch-sizes: {name!r} is not a number of crops")
+    if option.against:
+        option.against = option.against.resolve()
+        if not (option.against / "bench" / "worker.py").is_file():
+            raise pytest.UsageError(
+                f"--against {option.against} has no bench/worker.py: give a checkout of this project"
+            )
     if option.device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
@@ -114,15 +125,23 @@ def _auto() -> str:
 class Worker:
     """A process of `worker.py`; it has called its work once when this returns, unless `beside` the next is begun.
 
+    It is that of another checkout if there is a `tree`.
+
     Between its orders it stands still (where the system can stop a process): a loader that fills its buffers would
     take the processor from the one whose turn it is.
     """
 
-    def __init__(self, beside: bool = False, **spec: Any) -> None:
+    def __init__(self, beside: bool = False, tree: Path = HERE.parent, **spec: Any) -> None:
         self.spec = spec
-        command = [sys.executable, str(HERE / "worker.py"), json.dumps(spec)]
+        bench = tree / "bench"
         self._process = subprocess.Popen(
-            command, cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [sys.executable, str(bench / "worker.py"), json.dumps(spec)],
+            cwd=bench,
+            env=os.environ | {"PYTHONPATH": str(tree)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         if not beside:
             assert self.about
@@ -222,7 +241,11 @@ class Recorder:
         Returns:
             Seconds a call, one sample a round, by variant.
         """
-        rounds = self.options.rounds
+        rounds, tree = self.options.rounds, self.options.against
+        if tree:
+            first, worker = next(iter(workers.items()))
+            other = self._request.getfixturevalue("start")(tree=tree, **worker.spec)
+            workers = {first: worker, " ".join(filter(None, (first, "at", commit_of(tree)))): other}
         seconds: dict[str, list[float]] = {variant: [] for variant in workers}
         if not self.options.quick:
             for worker in workers.values():
@@ -325,6 +348,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter:
         reporter.write_line(f"{len(rows)} rows written to {path}")
+
+
+def commit_of(tree: Path) -> str:
+    """The commit of a checkout, in short."""
+    done = subprocess.run(["git", "-C", str(tree), "rev-parse", "--short=7", "HEAD"], capture_output=True, text=True)
+    if done.returncode:
+        raise pytest.UsageError(f"--against {tree}: {done.stderr.strip()}")
+    return done.stdout.strip()
 
 
 @functools.cache

@@ -1,12 +1,14 @@
 """The same networks as a user of PyTorch would write them: eager, channels-last, autocast to bfloat16.
 
-Only the speed and the memory of a step matter here; weights are random, as in the works they are compared with.
+Only speed and memory matter here; weights are random, as in the works they are compared with.
 """
 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
+from book import pages, plain_loop
 from torch import nn
 from torch.nn import functional
 
@@ -82,30 +84,63 @@ class Hypercolumn(nn.Module):
         return self.last(self.conv2(self.conv1(torch.cat(maps, 1))))
 
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 NETWORKS = {"residual": Residual, "hypercolumn": Hypercolumn}
 
 
 def build(spec: dict[str, Any]) -> tuple[Callable[[], Any], dict[str, Any]]:
-    """A training step of `spec["model"]`: all weights, AdamW, mean squared error on UV."""
+    """The work of `spec["work"]`; the other keys are its options."""
     torch.manual_seed(0)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    precision = spec["precision"]
-    model = NETWORKS[spec["model"]]().to(device, memory_format=torch.channels_last).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    shape = (spec["batch_size"], 3, spec["crop"], spec["crop"])
-    rgb = torch.randint(0, 256, shape, dtype=torch.uint8, device=device).to(memory_format=torch.channels_last)
-    matrix = torch.tensor(YUV, device=device)[:, :, None, None]
-    mean = torch.tensor((103.939, 116.779, 123.68), device=device)[None, :, None, None]
+    options = {key: value for key, value in spec.items() if key != "work"}
+    call = WORKS[spec["work"]](**options)
+    return call, {"precision": spec["precision"], "jit": False, "operations": lambda: None}
+
+
+def training_step(*, model: str, batch_size: int, crop: int, precision: str) -> Callable[[], Any]:
+    """A training step: all weights, AdamW, mean squared error on UV."""
+    network = NETWORKS[model]().to(DEVICE, memory_format=torch.channels_last).train()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
+    shape = (batch_size, 3, crop, crop)
+    rgb = torch.randint(0, 256, shape, dtype=torch.uint8, device=DEVICE).to(memory_format=torch.channels_last)
+    matrix = torch.tensor(YUV, device=DEVICE)[:, :, None, None]
 
     def call() -> float:
         yuv = functional.conv2d(rgb.float() / 255, matrix)
-        vgg_input = (yuv[:, :1] * 255 - mean).to(memory_format=torch.channels_last)
-        with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
-            uv = model(vgg_input)
+        with torch.autocast(DEVICE, torch.bfloat16, enabled=precision == "bfloat16"):
+            uv = network(_of_luma(yuv[:, :1]))
         loss = functional.mse_loss(uv.float(), yuv[:, 1:])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         return float(loss.detach())
 
-    return call, {"precision": precision, "jit": False, "operations": lambda: None}
+    return call
+
+
+def colorize_folder(
+    *, model: str, precision: str, batch_size: int, height: int, width: int, side: int
+) -> Callable[[], Any]:
+    """A folder of pages to PNG, one after another: see `book.plain_loop`."""
+    network = NETWORKS[model]().to(DEVICE, memory_format=torch.channels_last).eval()
+    folder = pages(batch_size, height, width)
+
+    @torch.inference_mode()
+    def chroma(luma: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        whole = torch.from_numpy(luma).to(DEVICE).permute(2, 0, 1)[None]
+        # To what three poolings divide.
+        even = [max(8, round(each / 8) * 8) for each in size]
+        small = functional.interpolate(whole, even, mode="bilinear", antialias=True)
+        with torch.autocast(DEVICE, torch.bfloat16, enabled=precision == "bfloat16"):
+            uv = network(_of_luma(small)).float()
+        return functional.interpolate(uv, whole.shape[2:], mode="bilinear")[0].permute(1, 2, 0).cpu().numpy()
+
+    return lambda: plain_loop(folder, chroma, side)
+
+
+def _of_luma(luma: torch.Tensor) -> torch.Tensor:
+    """VGG16's input (B, 3, H, W) of luma (B, 1, H, W) in [0, 1]."""
+    mean = torch.tensor((103.939, 116.779, 123.68), device=luma.device)[None, :, None, None]
+    return (luma * 255 - mean).to(memory_format=torch.channels_last)
+
+
+WORKS = {"torch_training_step": training_step, "torch_colorize_folder": colorize_folder}

@@ -1,9 +1,10 @@
-"""Colouring pages: the command's job against a plain loop, memory of pages of any size, and colours along ink lines."""
+"""Colouring pages: the command's job against plain loops, memory of pages of any size, and colours along ink lines."""
 
 import importlib.util
 
 import numpy as np
 import pytest
+from conftest import TORCH
 
 from zoo.results import Row
 
@@ -16,7 +17,10 @@ needs_onnx = pytest.mark.skipif(not ONNX, reason="onnxruntime or tf2onnx is not 
 
 @pytest.mark.parametrize("upsampling", ["edges", "bilinear"])
 def test_command_against_plain_loop(benchmark, record, start, options, precision, upsampling):
-    """Two-megapixel pages, the network at a quarter of that; the loop loads the model once and compiles its call."""
+    """Two-megapixel pages, the network at 512 pixels, beside loops that load the model once.
+
+    The first loop compiles its call. The second runs the same network in eager PyTorch, channels-last and autocast.
+    """
     if options.quick and upsampling != "edges":
         pytest.skip("--quick runs one of these")
     common = {
@@ -32,7 +36,41 @@ def test_command_against_plain_loop(benchmark, record, start, options, precision
         f"command, {upsampling}": start(**common, upsampling=upsampling),
         "plain loop": start(**common, plain=True),
     }
+    if TORCH:
+        workers["plain loop, PyTorch"] = start(**common | {"work": "torch_colorize_folder"})
     record.time(benchmark, workers, "colorize")
+
+
+@pytest.mark.parametrize(("model", "side"), [("residual", 512), ("context:open", None)])
+def test_parts_of_a_page(benchmark, record, start, options, precision, model, side):
+    """Where a book's time goes: processor time of each part of a two-megapixel page, on all cores."""
+    if options.quick and side is None:
+        pytest.skip("--quick runs one of these")
+    size = {"height": 180, "width": 120} if options.quick else {"height": 1800, "width": 1200}
+    side = 64 if options.quick else side
+    worker = start(work="page_parts", model=model, precision=precision if side else "float32", side=side, **size)
+    if not options.quick:
+        worker.order("parts")
+
+    def measure() -> list[dict[str, float]]:
+        return [worker.order("parts")["seconds"] for _ in range(options.rounds)]
+
+    # pytest-benchmark times all of them together; that time is not kept.
+    found = benchmark.pedantic(measure, rounds=1)
+    assert found[0]["network"] > 0
+    for part in found[0]:
+        about = record.describe(worker, f"page, {part}", samples=len(found))
+        record.rows(about, {"processor_seconds": [each[part] for each in found]})
+
+
+@pytest.mark.parametrize("pages", [8, 64])
+def test_memory_of_a_book(benchmark, record, start, options, precision, pages):
+    """What the process grows by from no page to a book of so many, of two megapixels each."""
+    if options.quick:
+        pytest.skip("--quick leaves large pages out")
+    spec = {"work": "colorize_folder", "model": "residual", "precision": precision, "batch_size": pages}
+    size = {"height": 1800, "width": 1200, "side": 512}
+    record.memory(benchmark, {"command, edges": lambda: start(**spec, **size)}, "book")
 
 
 @needs_onnx
@@ -61,6 +99,8 @@ def test_first_page(benchmark, record, start, options, model):
         pytest.skip("--quick runs one of these")
     size = {"height": 60, "width": 40} if options.quick else {"height": 600, "width": 400}
     names = {"onnx": "onnx", "tensorflow": "tensorflow", "": "import tensorflow"}
+    if options.quick:
+        del names["tensorflow"]
     workers = {name: start(work="first_page", model=model, runtime=runtime, **size) for runtime, name in names.items()}
     record.time(benchmark, workers, "first page")
 

@@ -41,6 +41,14 @@ def test_inference(benchmark, record, start, options, model, batch_size, precisi
     shares(record, worker, "inference", seconds, peak())
 
 
+def test_evaluation(benchmark, record, start, options):
+    """All decoders and metrics on drawn pages, from the command to the results."""
+    if options.quick and not options.against:
+        pytest.skip("--quick leaves this out: commands of evaluation are tested elsewhere")
+    size = {"pages": 2, "side": 64} if options.quick else {"pages": 12, "side": 448}
+    record.time(benchmark, {"": start(work="evaluation", model="conditional:procedural", **size)}, "evaluation")
+
+
 @pytest.mark.parametrize(("precision", "batch_size"), [("float32", 1), ("float32", 4), ("bfloat16", 4)])
 def test_hypercolumn_factored_against_plain(benchmark, record, start, options, request, precision, batch_size):
     needs_bfloat16(precision, request)

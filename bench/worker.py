@@ -3,7 +3,8 @@
 It builds the work, calls it once, and says so in a line of JSON; then each line it is given is an order, and each is
 answered by a line: `call N` calls N times and answers with the seconds, `memory N` calls N times and answers with what
 that took; `operations 0` answers with the multiplications and additions of a call, `profile N` with the seconds a call
-by kind of operation, `held_at_peak N` with the bytes by kind when a call holds most. Several workers wait at once, so
+by kind of operation, `held_at_peak N` with the bytes by kind when a call holds most, and `parts 0` with what the call
+itself says that its parts took. Several workers wait at once, so
 that a test can give two things their turns in one run, and no two measured things share an allocator, a thread pool or
 a cache of compiled code.
 """
@@ -59,6 +60,9 @@ def main() -> None:
             continue
         if order == "profile":
             answer(seconds=works.profile(call, int(count)))
+            continue
+        if order == "parts":
+            answer(seconds=call())
             continue
         if order == "held_at_peak":
             answer(bytes=works.held_at_peak(call, int(count)))

@@ -4,6 +4,8 @@ Each `build` returns a call and what there is to say about it.
 """
 
 import re
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -114,6 +116,17 @@ def inference(
         "jit": False,
         "operations": lambda: _operations(forward, shape),
     }
+
+
+def evaluation(*, model: str, pages: int, side: int) -> tuple[Call, dict[str, Any]]:
+    """`python -m zoo.evaluate MODEL` of released weights on the embedded comics, from the command to the results."""
+    folder = Path(tempfile.mkdtemp())
+    words = [sys.executable, "-m", "zoo.evaluate", model, "--limit", str(pages), "--max-side", str(side)]
+
+    def call() -> None:
+        subprocess.run([*words, "-o", str(folder)], check=True, capture_output=True)
+
+    return call, {"precision": "float32", "jit": False, "operations": lambda: None}
 
 
 def loader(
@@ -283,12 +296,14 @@ def _part(operation: str) -> str:
 WORKS = {
     "training_step": training_step,
     "inference": inference,
+    "evaluation": evaluation,
     "loader": loader,
     "jpeg": jpeg,
     "convolution": convolution,
     "first_convolution": first_convolution,
     "colorize_folder": colorizing.colorize_folder,
     "colorize_page": colorizing.colorize_page,
+    "page_parts": colorizing.page_parts,
     "colorize_default": colorizing.colorize_default,
     "first_page": colorizing.first_page,
     "shards": colorizing.shards,

@@ -98,6 +98,9 @@ MEASURES = {
     "operation_seconds": Metric(
         "s", False, 1, "time of one kind of operation in a call, in the encoder or in the rest, no two overlapping"
     ),
+    "processor_seconds": Metric(
+        "s", False, 1, "processor time of one part of colouring a page, on all cores, no two parts overlapping"
+    ),
     "ratio": Metric("1", False, 1, "median time over the median time of `against`, calls taken in turn"),
     "working_memory_ratio": Metric("1", False, 1, "working memory over that of `against`"),
     "rss_growth_ratio": Metric("1", False, 1, "growth of the resident set over that of `against`"),

@@ -36,6 +36,7 @@ TIMES = (
     "share_of_peak",
     "operations_per_second",
     "operation_seconds",
+    "processor_seconds",
 )
 
 

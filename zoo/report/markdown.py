@@ -137,6 +137,11 @@ def benchmarks_page(machines: list[list[Record]], moved: Table | None = None) ->
         parts.append(f"### Ratios\n\n{ratio_table([records])}")
         parts.append(f"### Time\n\n{_wide(records, ('seconds', 'images_per_second', 'share_of_peak'))}")
         parts.append(f"### Where a training step's time goes\n\n{profile_table(records, 'operation_seconds')}")
+        if any(record["metric"] == "processor_seconds" for record in records):
+            parts.append(
+                "### Where a page's time goes\n\nProcessor time on all cores, one part after another.\n\n"
+                + profile_table(records, "processor_seconds")
+            )
         parts.append(f"### First calls\n\n{_wide(records, ('first_call_seconds',))}")
         parts.append(f"### Memory\n\n{_wide(records, MEMORY)}")
         parts.append(f"### What a training step holds at its peak\n\n{profile_table(records, 'held_at_peak')}")
@@ -157,8 +162,8 @@ def benchmarks_page(machines: list[list[Record]], moved: Table | None = None) ->
 
 
 def profile_table(records: list[Record], metric: str) -> str:
-    """A line a kind of operation, a column a model: milliseconds or MiB of a training step."""
-    unit, scale = ("milliseconds", 1e3) if metric == "operation_seconds" else ("MiB", 2**-20)
+    """A line a kind of operation or a part, a column a model: milliseconds or MiB of a training step or a page."""
+    unit, scale = ("MiB", 2**-20) if metric == "held_at_peak" else ("milliseconds", 1e3)
     columns: dict[str, dict[str, float]] = {}
     for record in _sorted(records):
         if record["metric"] == metric:
