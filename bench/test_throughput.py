@@ -45,7 +45,7 @@ def test_evaluation(benchmark, record, start, options):
     """All decoders and metrics on drawn pages, from the command to the results."""
     if options.quick and not options.against:
         pytest.skip("--quick leaves this out: commands of evaluation are tested elsewhere")
-    size = {"pages": 2, "side": 64} if options.quick else {"pages": 12, "side": 448}
+    size = {"pages": 2, "side": 64} if options.quick else {"pages": 4, "side": 224}
     record.time(benchmark, {"": start(work="evaluation", model="conditional:procedural", **size)}, "evaluation")
 
 

@@ -103,7 +103,7 @@ def measured_of(ratio: Record) -> tuple[str, ...]:
     what = {"ratio": "time", "working_memory_ratio": "working memory", "rss_growth_ratio": "growth in RSS"}
     return (
         f"{ratio['model'] or ratio['suite']}, {ratio['benchmark'].replace('_', ' ')}",
-        f"{ratio['variant']} / {ratio['against']}",
+        f"{ratio['variant'] or 'as it is'} / {ratio['against']}",
         conditions(ratio),
         what[ratio["metric"]],
     )
