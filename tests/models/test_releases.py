@@ -19,6 +19,8 @@ from zoo.models.prediction import predict
 from zoo.results import load_result
 from zoo.training import releasing
 
+ABOUT = {"data": "patches", "attribution": "nobody", "licence": "CC0-1.0"}
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
@@ -31,6 +33,21 @@ def trained(tmp_path_factory) -> Path:
     return folder / "run"
 
 
+@pytest.fixture(scope="module")
+def made(trained, tmp_path_factory) -> Path:
+    """A folder of releases with that run in it, `comics`."""
+    folder = tmp_path_factory.mktemp("made") / "released"
+    releasing.release(zoo.load(trained), trained, "comics", **ABOUT, folder=folder)
+    return folder
+
+
+@pytest.fixture
+def released_run(runs, made) -> Path:
+    """The folder of `runs`, whose run is released as `comics`."""
+    shutil.copytree(made, releases.FOLDER)
+    return runs
+
+
 @pytest.fixture
 def runs(tmp_path, trained, monkeypatch) -> Path:
     """A folder with that run, and an empty one for releases."""
@@ -40,8 +57,7 @@ def runs(tmp_path, trained, monkeypatch) -> Path:
 
 
 def release(runs: Path, name: str = "comics") -> releases.Release:
-    about = {"data": "patches", "attribution": "nobody", "licence": "CC0-1.0"}
-    return releasing.release(zoo.load(runs / "run"), runs / "run", name, **about, folder=releases.FOLDER)
+    return releasing.release(zoo.load(runs / "run"), runs / "run", name, **ABOUT, folder=releases.FOLDER)
 
 
 def test_what_is_released_is_what_was_trained(runs, trained):
@@ -65,33 +81,30 @@ def test_what_is_released_is_what_was_trained(runs, trained):
         np.testing.assert_allclose(predict(model, luma), best, atol=2e-3)
 
 
-def test_a_run_that_bears_the_name_of_a_model(runs, monkeypatch):
-    release(runs)
-    monkeypatch.chdir(runs)
-    (runs / "residual").mkdir()
+def test_a_run_that_bears_the_name_of_a_model(released_run, monkeypatch):
+    monkeypatch.chdir(released_run)
+    (released_run / "residual").mkdir()
     assert model_file("residual") is None  # an empty folder is no run
     assert model_name("residual") == "residual:comics"
-    shutil.copy(runs / "run" / "best.keras", runs / "residual")
+    shutil.copy(released_run / "run" / "best.keras", released_run / "residual")
     with pytest.raises(UsageError, match="Give .*residual for the first, residual:comics for the second"):
         model_file("residual")
     with pytest.raises(UsageError, match="for the first"):
         check("residual")
     assert model_file("residual:comics") is None
     assert model_name("residual:comics") == "residual:comics"
-    assert model_name(runs / "residual") == str(runs / "residual")
-    assert model_file(runs / "residual") == runs / "residual" / "best.keras"
+    assert model_name(released_run / "residual") == str(released_run / "residual")
+    assert model_file(released_run / "residual") == released_run / "residual" / "best.keras"
 
 
-def test_weights_that_are_not_there(runs):
-    release(runs)
+def test_weights_that_are_not_there(released_run):
     with pytest.raises(UsageError, match="no weights 'comix' for residual; there are residual:comics"):
         zoo.create("residual", weights="comix")
     with pytest.raises(UsageError, match="no weights 'open' for classifier; none are released for it"):
         zoo.load("classifier")
 
 
-def test_a_damaged_file_is_refused(runs):
-    release(runs)
+def test_a_damaged_file_is_refused(released_run):
     path = releases.FOLDER / "residual-comics.npz"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -103,8 +116,7 @@ def test_a_damaged_file_is_refused(runs):
         zoo.create("residual", weights="comics")
 
 
-def test_options_that_do_not_fit_are_refused(runs):
-    release(runs)
+def test_options_that_do_not_fit_are_refused(released_run):
     assert zoo.create("residual", weights="comics", output="linear")
     trainable = zoo.create("residual", weights="comics", train_encoder=True).get_layer("encoder").trainable_variables
     assert len(trainable) == 20
@@ -122,13 +134,12 @@ def test_a_trained_encoder_is_released_too(tmp_path, monkeypatch, encoder):
     assert train.main([*command, str(tmp_path / "run")]) == 0
     network = zoo.load(tmp_path / "run")
     network.contract = dataclasses.replace(network.contract, side=384)
-    about = {"data": "patches", "attribution": "nobody", "licence": "CC0-1.0"}
     if encoder == "vgg16":
         with pytest.raises(UsageError, match=r"its weights are 15\.\d MB, and at most 15 MB are released"):
-            releasing.release(network, tmp_path / "run", "comics", **about, folder=releases.FOLDER)
+            releasing.release(network, tmp_path / "run", "comics", **ABOUT, folder=releases.FOLDER)
         assert not list(releases.FOLDER.iterdir())
         return
-    card = releasing.release(network, tmp_path / "run", "comics", **about, folder=releases.FOLDER)
+    card = releasing.release(network, tmp_path / "run", "comics", **ABOUT, folder=releases.FOLDER)
     assert (card.encoder, card.config["train_encoder"]) == (encoder, True)
     assert 5e6 < (releases.FOLDER / "classifier-comics.npz").stat().st_size < 10e6
     again = zoo.create("classifier", weights="comics")
@@ -151,19 +162,17 @@ def test_what_cannot_be_released(runs):
         releasing.release(model, runs / "run", "comics", data="", attribution="", licence="")
 
 
-def test_the_table(runs, capsys):
-    release(runs)
+def test_the_table(released_run, capsys):
     assert released.main(["list"]) == 0
     out = capsys.readouterr().out
     for word in ("residual", "comics", "patches", "CC0-1.0"):
         assert word in out
 
 
-def test_released_weights_are_exported(runs, monkeypatch, capsys):
+def test_released_weights_are_exported(released_run, monkeypatch, capsys):
     from zoo.export import __main__ as export
 
-    release(runs)
-    monkeypatch.chdir(runs)
+    monkeypatch.chdir(released_run)
     assert export.main(["residual:comics", "--format", "saved_model", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["file"] == "residual-saved_model"
