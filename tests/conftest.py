@@ -7,6 +7,12 @@ import pytest
 # Before TensorFlow is imported anywhere: it reports absent GPUs on standard error otherwise.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+# Before anything computes: workers that have as many threads each as there are cores wait for each other.
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    threads = max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
+    for variable in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(variable, str(threads))
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -28,3 +34,12 @@ def tiny() -> Iterator[str]:
         patch.setattr(MODELS, "_items", dict(MODELS._items))
         network.register()
         yield network.CARD.name
+
+
+@pytest.fixture(scope="module")
+def light_encoders() -> Iterator[None]:
+    """Lets this process know the encoders of `light` while the module's tests run."""
+    import light
+
+    with light.registered():
+        yield

@@ -198,7 +198,7 @@ def test_another_backend_answers_the_same(tmp_path, backend):
 @pytest.mark.parametrize("name", ["larsson16", "iizuka16", "eccv16", "siggraph17", "ddcolor"])
 def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, name):
     data = make_images(tmp_path / "images", train=5, val=2)
-    command = [name, "--data", data, *flags(name), "--encoder-weights", "none", "--crop", 32, "--batch-size", 2]
+    command = [name, "--data", data, *flags(small(name)), "--encoder-weights", "none", "--crop", 32, "--batch-size", 2]
     command += ["--deterministic", "--validation-crops", 2, "--validate-every", 4]
     command += ["--steps", 4, "--checkpoint-every", 2]
     code, log = run_child([*command, "--run-dir", tmp_path / "whole"])

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from field import small
+from field import small, smallest
 
 import zoo
 from zoo.errors import UsageError
@@ -29,8 +29,8 @@ def call(model, x, training):
 
 
 @pytest.fixture(scope="module", params=MODELS)
-def model(request):
-    options = {"encoder_weights": "none", "train_encoder": True, "initializer": "he_normal"} | small(request.param)
+def model(request, light_encoders):
+    options = {"encoder_weights": "none", "train_encoder": True, "initializer": "he_normal"} | smallest(request.param)
     built = zoo.create(request.param, **options)
     # Moving averages that are not the identity, so that inference has something to get wrong.
     for index in range(2):
@@ -106,9 +106,9 @@ def test_config_round_trip(model):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_output_is_float32_under_every_policy(name):
+def test_output_is_float32_under_every_policy(light_encoders, name):
     def built():
-        return zoo.create(name, encoder_weights="none", initializer="he_normal", **small(name))
+        return zoo.create(name, encoder_weights="none", initializer="he_normal", **smallest(name))
 
     # Of one image ddcolor's coarsest maps have one cell, which has no variance. The global features of iizuka16 are
     # nearly those of another image of noise: normalised by the batch, they would be their rounding.
@@ -159,8 +159,8 @@ def test_seed_decides_the_weights(name):
 
 @pytest.mark.parametrize("trunk", TRUNKS)
 @pytest.mark.parametrize("head", HEADS)
-def test_any_trunk_takes_any_head(trunk, head):
-    built = zoo.create("residual", trunk=trunk, head=head, encoder_weights="none")
+def test_any_trunk_takes_any_head(light_encoders, trunk, head):
+    built = zoo.create("residual", encoder="light_vgg16", trunk=trunk, head=head, encoder_weights="none")
     tail = (2, 64) if HEADS[head].answer == "logits" else (2,)
     stride = contract_of(built).stride
     assert stride == TRUNKS[trunk].strides[0]

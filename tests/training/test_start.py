@@ -60,9 +60,9 @@ def saved(folder: Path, model: str, **options) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("model", "options"), [("residual", {"encoder": "efficientnet_lite0", "momentum": 0.5}), ("context", {})]
+    ("model", "options"), [("residual", {"encoder": "light_lite0", "momentum": 0.5}), ("context", {})]
 )
-def test_a_model_is_built_again_with_its_weights(tmp_path, model, options):
+def test_a_model_is_built_again_with_its_weights(light_encoders, tmp_path, model, options):
     folder = saved(tmp_path / "run", model, **options)
     there = zoo.load(folder)
     for name in (folder, shutil.copy(folder / "best.keras", tmp_path / "alone.keras")):

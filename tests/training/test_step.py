@@ -24,7 +24,7 @@ def trained(
 ) -> tuple[list[float], list[np.ndarray]]:
     """Losses, and the weights after a few steps."""
     keras.utils.clear_session()
-    network = tiny.build() if model == "tiny" else zoo.create(model, encoder_weights="none")
+    network = tiny.build() if model == "tiny" else zoo.create(model, encoder_weights="none", encoder="light_vgg16")
     for layer in network.layers:
         if isinstance(layer, FusedBatchNormalization):
             layer.trainable = not frozen
@@ -46,7 +46,7 @@ def test_accumulated_gradients_are_exact_where_batch_normalisation_is_frozen(mic
         np.testing.assert_allclose(found, value, rtol=1e-4, atol=1e-6)
 
 
-def test_of_a_real_classifier_too():
+def test_of_a_real_classifier_too(light_encoders):
     options = {"frozen": True, "model": "conditional", "steps": 2, "learning_rate": 0.01}
     (losses, weights), (expected, whole) = trained(2, **options), trained(None, **options)
     assert losses == pytest.approx(expected, rel=1e-4)
