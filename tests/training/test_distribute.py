@@ -49,6 +49,18 @@ def alone(data, tmp_path_factory) -> Path:
     return folder
 
 
+HALF = ["--precision", "float16", "--steps", 6]
+
+
+@pytest.fixture(scope="module")
+def half(data, tmp_path_factory) -> Path:
+    """The run on one device in float16."""
+    folder = tmp_path_factory.mktemp("half") / "run"
+    code, log = run_child(["tiny", "--data", data, *COMMON, *HALF, "--run-dir", folder])
+    assert code == 0, log
+    return folder
+
+
 def weights(folder: Path, step: int = 8) -> list[np.ndarray]:
     return read_checkpoint(Checkpoints(folder / "checkpoints").path(step))[1]
 
@@ -114,20 +126,18 @@ def test_a_run_moves_from_one_device_to_two_and_back(data, alone, tmp_path):
     assert difference(tmp_path / "run", alone) < 2e-3
 
 
-def test_float16_on_two_devices(data, tmp_path):
-    command = ["tiny", "--data", data, *COMMON, "--precision", "float16", "--steps", 6]
-    assert run_child([*command, "--run-dir", tmp_path / "one"])[0] == 0
-    code, log = run_child([*command, "--run-dir", tmp_path / "two", "--distribute", "mirrored"], devices=2)
+def test_float16_on_two_devices(data, half, tmp_path):
+    command = ["tiny", "--data", data, *COMMON, *HALF, "--run-dir", tmp_path / "two"]
+    code, log = run_child([*command, "--distribute", "mirrored"], devices=2)
     assert code == 0, log
-    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=0.02)
+    assert losses(tmp_path / "two") == pytest.approx(losses(half), rel=0.02)
 
 
-def test_float16_in_two_workers(data, tmp_path):
-    command = ["tiny", "--data", data, *COMMON, "--precision", "float16", "--steps", 6]
-    assert run_child([*command, "--run-dir", tmp_path / "one"])[0] == 0
-    found = [child.end() for child in start_workers(2, [*command, "--run-dir", tmp_path / "two"])]
+def test_float16_in_two_workers(data, half, tmp_path):
+    command = ["tiny", "--data", data, *COMMON, *HALF, "--run-dir", tmp_path / "two"]
+    found = [child.end() for child in start_workers(2, command)]
     assert [code for code, _ in found] == [0, 0], found
-    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=0.02)
+    assert losses(tmp_path / "two") == pytest.approx(losses(half), rel=0.02)
 
 
 def overflow_on_the_second_device() -> None:
