@@ -154,8 +154,8 @@ def test_a_trunk_that_answers_at_a_quarter_is_one_file(folder, tmp_path, model, 
 
 @pytest.mark.parametrize("model", ["residual", "classifier", "conditional"])
 @pytest.mark.parametrize("stride", [2, 4])
-def test_the_residual_trunk_answers_at_a_stride(model, stride):
-    network = zoo.create(model, encoder_weights="none", stride=stride)
+def test_the_residual_trunk_answers_at_a_stride(light_encoders, model, stride):
+    network = zoo.create(model, encoder="light_vgg16", encoder_weights="none", stride=stride)
     luma = np.random.default_rng(0).random((2, 21, 30, 1), dtype=np.float32)
     prediction = Predictor(network)(luma)
     assert prediction.output.shape[1:3] == (-(-21 // stride), -(-30 // stride))

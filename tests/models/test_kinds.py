@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 import tiny
-from field import small
+from field import smallest
 
 import zoo
 from zoo.errors import UsageError
@@ -18,8 +18,8 @@ from zoo.models.releases import list_releases
 
 
 @pytest.mark.parametrize("name", ["tiny", *zoo.list_models()])
-def test_a_file_tells(tmp_path, name):
-    model = tiny.build() if name == "tiny" else zoo.create(name, encoder_weights="none", **small(name))
+def test_a_file_tells(light_encoders, tmp_path, name):
+    model = tiny.build() if name == "tiny" else zoo.create(name, encoder_weights="none", **smallest(name))
     model.save(tmp_path / "best.keras")
     assert answers_with(tmp_path) == answers_with(tmp_path / "best.keras") == contract_of(model).answer
     assert weights_digest(tmp_path) == weights_digest(tmp_path / "best.keras")
