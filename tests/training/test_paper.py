@@ -68,8 +68,8 @@ def finite_and_falling(run, records: int) -> None:
 
 
 def test_small_steps_stay_finite_and_learn(pages, tmp_path):
-    _, _, run = train_paper(pages, tmp_path / "run", steps=300, crop=32, encoder_weights="none", validate_every=300)
-    finite_and_falling(run, 30)
+    _, _, run = train_paper(pages, tmp_path / "run", steps=150, crop=32, encoder_weights="none", validate_every=150)
+    finite_and_falling(run, 15)
 
 
 @pytest.mark.slow
