@@ -49,6 +49,7 @@ class Child:
         setup: called before anything else.
         environment: variables to set.
         devices: logical CPU devices.
+        out: the file of its standard output; by default that of its messages.
     """
 
     def __init__(
@@ -60,12 +61,13 @@ class Child:
         setup: Callable[[], None] | None = None,
         environment: dict[str, str] | None = None,
         devices: int = 1,
+        out: Path | None = None,
     ) -> None:
         words = [str(each) for each in arguments]
         self._log = log or Path(words[words.index("--run-dir") + 1] + ".log")
         self._log.write_text("")
         self.process = CONTEXT.Process(
-            target=_child, args=(words, moment, self._log, setup, environment or {}, devices), daemon=True
+            target=_child, args=(words, moment, self._log, setup, environment or {}, devices, out), daemon=True
         )
         self.process.start()
 
@@ -128,10 +130,11 @@ def _child(
     setup: Callable[[], None] | None,
     environment: dict[str, str],
     devices: int,
+    out: Path | None,
 ) -> None:
     os.environ.update(environment)
-    os.dup2(os.open(log, os.O_WRONLY | os.O_APPEND), 1)
-    os.dup2(1, 2)
+    os.dup2(os.open(log, os.O_WRONLY | os.O_APPEND), 2)
+    os.dup2(os.open(out, os.O_WRONLY | os.O_CREAT) if out else 2, 1)
     sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
     if moment:
         _arm(moment, Path(arguments[arguments.index("--run-dir") + 1]))

@@ -2,15 +2,15 @@
 
 import errno
 import json
+import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from field import flags
+from children import Child
+from field import flags, smallest
 from images import make_images
 from PIL import Image
 
@@ -74,19 +74,20 @@ def test_a_single_crop_has_scores_and_no_interval(capsys, tiny, data, tmp_path, 
     assert "nan" not in (out + (folder / "metrics.jsonl").read_text()).lower()
 
 
-def test_names_that_are_no_text_get_question_marks(tmp_path, data):
+def test_names_that_are_no_text_get_question_marks(tiny, tmp_path, data):
     pages, held = tmp_path / "caf\udce9", tmp_path / "run\udcff"
     pages.symlink_to(data)
-    command = ["residual", "--data", str(pages), "--steps", "1", "--run-dir", str(held), *FAST]
+    command = [tiny, "--data", str(pages), "--steps", "1", "--run-dir", str(held), *FAST]
     assert train.main(command) == 0
     assert load_result(held / "result.json").rows
     assert train.main(command) == 0  # done already
 
 
 @pytest.mark.parametrize("model", zoo.list_models())
-def test_a_run_leaves_what_it_promises(capsys, data, tmp_path, model):
+def test_a_run_leaves_what_it_promises(capsys, light_encoders, data, tmp_path, model):
     folder = tmp_path / "run"
-    command = [model, "--data", data, *FAST, "--steps", 4, "--validate-every", 2, "--run-dir", folder, *flags(model)]
+    command = [model, "--data", data, *FAST, "--steps", 4, "--validate-every", 2, "--run-dir", folder]
+    command += flags(smallest(model))
     code, out, err = run(capsys, *command)
     assert code == 0, err
     for word in ("grey image", "mean colour", model, "RMSE-ab"):
@@ -135,22 +136,17 @@ def test_a_run_leaves_what_it_promises(capsys, data, tmp_path, model):
 
 def test_ctrl_c_saves_and_says_how_to_go_on(data, tmp_path):
     folder = tmp_path / "run"
-    command = [sys.executable, "-m", "zoo.train", "residual", "--data", str(data), *FAST, "--steps", "100000"]
-    process = subprocess.Popen(
-        [*command, "--run-dir", str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        for _ in range(600):
-            if (folder / "metrics.jsonl").exists() and len((folder / "metrics.jsonl").read_text().splitlines()) > 2:
-                break
-            time.sleep(0.2)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=120)
-    finally:
-        process.kill()
-    assert process.returncode == 130, err
+    command = ["residual", "--data", data, *FAST, "--steps", 100000, "--run-dir", folder]
+    child = Child(command, out=tmp_path / "out")
+    for _ in range(600):
+        if (folder / "metrics.jsonl").exists() and len((folder / "metrics.jsonl").read_text().splitlines()) > 2:
+            break
+        time.sleep(0.2)
+    os.kill(child.process.pid, signal.SIGINT)
+    code, err = child.end(seconds=120)
+    assert code == 130, err
     assert "give the same command again to go on" in err
-    assert out == ""
+    assert (tmp_path / "out").read_text() == ""
     assert f"stopped at step {checkpoint_step(folder)} of 100000" in err
 
 
