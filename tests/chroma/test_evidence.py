@@ -105,6 +105,22 @@ def test_shares_are_shares(seed):
             np.testing.assert_allclose(sight.follow(base, given, rule)[row, column], expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_where_one_is_chosen_no_region_has_a_colour_between(seed):
+    rng = np.random.default_rng(seed)
+    luma = rng.random((6, 8)).repeat(8, 0).repeat(8, 1)
+    sight = Sight.of(luma, rng.normal(size=(24, 32, 5)) / 4, rng.normal(size=(24, 32)) * 3)
+    given = [sight.given(*rng.integers(0, 48, 2), rng.uniform(-0.4, 0.4, 2)) for _ in range(5)]
+    base = np.full((48, 64, 2), 0.05, np.float32)
+    for rule in RULES.values():
+        shares, uv = sight.shares(given, rule), sight.follow(base, given, rule, choose=True)
+        won = shares.sum(axis=1) >= 0.5
+        assert 0 < won.sum() < len(won)  # some follow, some do not
+        colors = np.stack([each.uv for each in given])[shares.argmax(axis=1)]
+        expected = np.where(won[:, None], colors, 0.05)[sight.regions]
+        np.testing.assert_allclose(uv, expected, atol=1e-6)
+
+
 def test_what_weighs_more_is_followed_further():
     sight = sight_of(strips(0.6, 0.6, 0.4))
     one, other = sight.given(30, 15, RED), sight.given(30, 80, BLUE)

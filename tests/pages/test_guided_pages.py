@@ -14,7 +14,7 @@ from zoo.errors import UsageError
 from zoo.models.contract import Contract
 from zoo.models.prediction import Predictor
 from zoo.pages.colorizer import Colorizer, paint
-from zoo.pages.guide import check_hints
+from zoo.pages.guide import Guide, check_hints
 from zoo.pages.hint import color_of, hints_of
 from zoo.pages.scan import Scan
 
@@ -188,6 +188,20 @@ def test_what_is_like_a_hint_s_place_follows_and_the_rest_stays():
     assert moved[:, 5:35].min() > 0.9 * np.linalg.norm(uv_of(RED) - plain[50, 20])
     assert moved[:, 50:95].max() < 0.1 * moved[50, 20]
     assert moved[50, 120] > 2 * moved[50, 70]
+
+
+@pytest.mark.parametrize(("decode", "chooses"), [("mode", True), ("sample+coherent", True), ("annealed", False)])
+def test_a_decoder_that_chooses_makes_no_colour_between(networks, decode, chooses):
+    """Each pixel has the model's own colour or one that is given; where the decoder averages, colours mix."""
+    samples = page(120, 160) // 2 + 60
+    colorizer = Colorizer(networks["classifier"], decode=decode, side=512)
+    examined = colorizer.draft(samples).examined
+    guide = Guide(hints_of(HINTS[:3]).on(samples.shape))
+    own, uv = examined.chroma(colorizer.decode), examined.chroma(colorizer.decode, 0, guide)
+    possible = [own, *(np.broadcast_to(hint.uv, own.shape) for hint in guide.hints)]
+    nearest = np.min([np.abs(uv - each).max(axis=-1) for each in possible], axis=0)
+    assert (np.abs(uv - own).max(axis=-1) > 0.01).mean() > 0.01
+    assert (nearest.max() < 1e-5) == chooses
 
 
 # What cannot be followed.

@@ -2,9 +2,10 @@
 
 A region follows a given colour as far as it is like the place of it: in luma, in what the model says of it, and by how
 even the way between them is. Each of these gives a given colour a score. All scores together are weighed against that
-of the model's own answer by a logistic function, and a sharpened softmax divides what they win among the colours. Ways
-are shortest paths over neighbouring regions, so that a line of ink is a detour (geodesic distances: A. Criminisi et
-al., Geodesic Image and Video Editing, 2010).
+of the model's own answer by a logistic function, and a sharpened softmax divides what they win among the colours. Where
+the answer is one of several possible colours, and no average, a region takes one colour whole. Ways are shortest paths
+over neighbouring regions, so that a line of ink is a detour (geodesic distances: A. Criminisi et al., Geodesic Image
+and Video Editing, 2010).
 """
 
 from collections.abc import Sequence
@@ -185,11 +186,22 @@ class Sight:
         own[[each.region for each in given if each.region is not None]] = -np.inf
         return expit(together - own[:, None]) * softmax(SHARPNESS * score, axis=1)
 
-    def follow(self, base: np.ndarray, given: Sequence[Given], rule: Rule) -> np.ndarray:
-        """UV (h, w, 2) of the picture: each region's share of the given colours, and of the model's answer `base`."""
+    def follow(self, base: np.ndarray, given: Sequence[Given], rule: Rule, *, choose: bool = False) -> np.ndarray:
+        """UV (h, w, 2) of the picture: each region's share of the given colours, and of the model's answer `base`.
+
+        Args:
+            base: UV (h, w, 2).
+            given: the colours.
+            rule: what counts against each.
+            choose: have a region follow one given colour whole, or none: the likeliest one, where all of them together
+                win half of it. What is between two colours is an average of them, and may be no colour of anything.
+        """
         if not given:
             return base
         shares = self.shares(given, rule)
+        if choose:
+            likeliest = np.arange(len(given)) == shares.argmax(axis=1)[:, None]
+            shares = likeliest * (shares.sum(axis=1, keepdims=True) >= 0.5)
         colors = shares @ np.stack([each.uv for each in given])
         kept = 1 - shares.sum(axis=1)
         return (colors[self.regions] + kept[self.regions][..., None] * base).astype(np.float32)

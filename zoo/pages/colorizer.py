@@ -217,7 +217,7 @@ class Examined:
         """UV (h, w, 2) of the page at a size of its own, by a decoder and as the user says."""
         uvs = [frame.decoded(decode, seed) for frame in self.frames]
         if guide:
-            uvs = guided(self.frames, uvs, guide)
+            uvs = guided(self.frames, uvs, guide, choose=decode is not None and Decoder.parse(decode).kind.jumps)
         return _put_together(self.page, uvs[0], uvs[1:])
 
     def given(self, hints: Sequence[Hint]) -> tuple[Given, ...]:

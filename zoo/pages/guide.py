@@ -125,14 +125,18 @@ class Frame:
         return found if found.shape[:2] == self.luma.shape else bring_up(self.luma, found)
 
 
-def guided(frames: Sequence[Frame], uvs: Sequence[np.ndarray], guide: Guide) -> list[np.ndarray]:
+def guided(
+    frames: Sequence[Frame], uvs: Sequence[np.ndarray], guide: Guide, *, choose: bool = False
+) -> list[np.ndarray]:
     """What the user says, in every frame of a page: UV (h, w, 2) each.
 
     Args:
         frames: the whole page first, then its panels.
         uvs: what the model answers in each, (h, w, 2).
         guide: what the user says.
+        choose: have each region take one colour whole, as from a palette: see `zoo.chroma.evidence.Sight.follow`.
     """
+    choose = choose or guide.palette is not None
     if guide.palette is not None:
         uvs = [frame.in_palette(uv, guide.palette) for frame, uv in zip(frames, uvs, strict=True)]
     if not (guide.hints or guide.references):
@@ -149,8 +153,8 @@ def guided(frames: Sequence[Frame], uvs: Sequence[np.ndarray], guide: Guide) -> 
         others = [
             each.elsewhere() for other in range(1, len(frames)) if index and other != index for each in given[other]
         ]
-        referred = sight.follow(uv, guide.references, rule)
-        found.append(sight.follow(referred, [*given[index], *others], rule))
+        referred = sight.follow(uv, guide.references, rule, choose=choose)
+        found.append(sight.follow(referred, [*given[index], *others], rule, choose=choose))
     return found
 
 

@@ -54,7 +54,8 @@ class DecoderKind:
         needs_noise: whether the rule draws at random, and takes Gumbel noise.
         chained: whether a model that predicts V given U is asked for the V of the U that the rule has chosen. The
             others are of all colours there could be, and look at the two marginals.
-        jumps: whether logits that are rounded otherwise may change its answer by much.
+        jumps: whether it chooses one of several colours, and none between: logits that are rounded otherwise may change
+            its answer by much.
     """
 
     name: str
