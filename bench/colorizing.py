@@ -176,12 +176,12 @@ def first_page(*, model: str, runtime: str, height: int, width: int) -> tuple[Ca
     return call, {"precision": "float32", "jit": False, "operations": lambda: None}
 
 
-def shards(*, count: int, pages: int, height: int, width: int) -> tuple[Call, dict[str, Any]]:
-    """A folder of pages by `zoo.colorize context --shard I/N`, N processes at once, from the commands to all pages."""
+def shards(*, model: str, count: int, pages: int, height: int, width: int) -> tuple[Call, dict[str, Any]]:
+    """A folder of pages by `zoo.colorize MODEL --shard I/N`, N processes at once, from the commands to all pages."""
     folder = book.pages(pages, height, width)
 
     def call() -> None:
-        words = [sys.executable, "-m", "zoo.colorize", "context", str(folder / "in"), "-o", str(folder / "out")]
+        words = [sys.executable, "-m", "zoo.colorize", model, str(folder / "in"), "-o", str(folder / "out")]
         words += ["--overwrite", "--runtime", "tensorflow"]
         commands = [[*words, "--shard", f"{index}/{count}"] for index in range(1, count + 1)]
         running = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for command in commands]

@@ -107,9 +107,11 @@ def test_first_page(benchmark, record, start, options, model):
 
 def test_shards(benchmark, record, start, options):
     """Pages of 600 pixels: two shards on one machine, each a process of its own, and one job."""
-    pages, size = (2, {"height": 60, "width": 40}) if options.quick else (24, {"height": 600, "width": 400})
+    common = {"model": "context:open", "pages": 24, "height": 600, "width": 400}
+    if options.quick:
+        common = {"model": "residual:procedural", "pages": 2, "height": 60, "width": 40}
     names = {"two shards": 2, "one job": 1}
-    workers = {name: start(work="shards", count=count, pages=pages, **size) for name, count in names.items()}
+    workers = {name: start(work="shards", count=count, **common) for name, count in names.items()}
     record.time(benchmark, workers, "shards")
 
 

@@ -267,14 +267,14 @@ def test_without_onnx_runtime_the_extra_is_named(tmp_path, monkeypatch):
 
 
 @pytest.mark.needs("onnxruntime", "tf2onnx")
-def test_exports_of_every_kind_bring_a_card(tmp_path):
+def test_exports_of_every_kind_bring_a_card(light_encoders, tmp_path):
     """The side that a model sees, a smaller answer, hints that are not given: all as Keras does without the card."""
     from zoo.chroma.decoders import Decoder
     from zoo.evaluation.candidates import Model
     from zoo.export.formats import FORMATS
     from zoo.export.graph import ExportedGraph
 
-    model = zoo.create("guided", encoder_weights="none")
+    model = zoo.create("guided", encoder_weights="none", encoder="light_lite0")
     model.save(tmp_path / "guided.keras")
     graph = ExportedGraph(model, Decoder.parse("mean"))
     FORMATS["onnx"].write(graph, tmp_path / "guided.onnx", "float32")
