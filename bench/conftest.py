@@ -50,7 +50,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--against",
         type=Path,
-        help="checkout of another commit: what it takes there is timed in turn with what it takes here, and no more",
+        help="checkout of another commit: each time here is measured in turn with that there, and their ratio printed;"
+        " nothing is written but to --results",
     )
     group.addoption("--results", type=Path, help="file for the rows (default: reports/results/bench-MACHINE.json)")
 
@@ -339,13 +340,21 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     option = session.config.option
-    if option.quick or not rows:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if option.against and reporter:
+        reporter.write_line("" if not option.quick else "\nOf --quick, which says nothing about time:")
+        for row in rows:
+            if row.metric == "ratio":
+                what = " ".join(filter(None, (row.model, row.benchmark)))
+                at = f", batch {row.batch_size}" if row.batch_size else ""
+                ends = f" [{row.low:.3f}, {row.high:.3f}]"
+                reporter.write_line(f"{what}{at}: {row.value:.3f}{ends} of the time {row.against}".replace("_", " "))
+    if option.quick or not rows or (option.against and not option.results):
         return
     records = [as_record(row, this_environment()) for row in rows]
     path = option.results or RESULTS / f"bench-{slug(machine_name(records[0]))}.json"
     merge_rows(path, records)
     extend_history(path.with_name(f"history-{path.name.removeprefix('bench-')}"), records)
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter:
         reporter.write_line(f"{len(rows)} rows written to {path}")
 

@@ -71,7 +71,7 @@ def ask(arguments: argparse.Namespace) -> None:
 
     colorizer = Colorizer(arguments.model, side=arguments.side)
     (examined,) = colorizer.examined([colorizer.pictures(scan)])
-    asked = questions(examined, arguments.count)
+    asked = questions(examined, arguments.count, scan=scan)
     held: dict[str, Any] = {"page": pages[0].label, "hints": [each.as_json() for each in asked]}
     rgb = colorizer.paint(scan, examined.chroma(colorizer.decode))
     try:

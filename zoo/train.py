@@ -222,6 +222,8 @@ def _train(
     with at_once():
         trainer = Trainer(config, dataset, run_dir, console, devices, cache=arguments.cache)
     shared = f" on each of {devices.replicas} devices" if devices.replicas > 1 else ""
+    backend = machine.keras_backend()
+    on = "" if backend == "tensorflow" else f", on {backend}"
     encoder = trainer.contract.encoder
     trained = "trained" if config.train_encoder else "frozen"
     how = f" encoder {encoder}, {trained} from {config.encoder_weights};" if encoder else ""
@@ -230,7 +232,8 @@ def _train(
     say(
         f"{config.model}: {trainer.model.count_params():,} weights,{how}"
         f" recipe {config.recipe}: {config.steps} steps of {config.batch_size} crops of {config.crop}²,"
-        f" {config.loss}{_added(trainer)}, {config.optimizer} at {config.learning_rate:g}, {trainer.precision}{shared}"
+        f" {config.loss}{_added(trainer)}, {config.optimizer} at {config.learning_rate:g},"
+        f" {trainer.precision}{shared}{on}"
     )
     if arguments.dry_run:
         done = held and (run_dir.path / "result.json").exists()

@@ -19,6 +19,7 @@ from zoo.models.prediction import Predictor
 from zoo.pages.asking import picture, questions
 from zoo.pages.colorizer import Colorizer, Examined
 from zoo.pages.hint import Hint, color_of, read_hints
+from zoo.pages.scan import Scan
 
 PAPER, INK = 255, 0
 SURE, UNSURE, OTHER, THIRD = 120, 90, 160, 200  # tones of grey
@@ -116,6 +117,21 @@ def test_no_more_is_asked_than_is_worth_it():
     assert [luma[each.y, each.x] for each in few[:2]] == [UNSURE, OTHER]
     assert not {PAPER, INK} & {int(luma[each.y, each.x]) for each in few}
     assert len({(each.x, each.y) for each in few}) == len(few) <= 3
+
+
+def test_no_place_is_asked_for_where_no_colour_fits():
+    """In full size the middle of one thing is white, and all of another, as speckled paper may be."""
+    luma = drawn((SURE, *BIG), (UNSURE, *MIDDLE), (OTHER, *SMALL))
+    plain = questions(examined(luma), 2)
+    speckled = luma.copy()
+    first, second = ((each.x, each.y) for each in plain)
+    speckled[first[1] - 3 : first[1] + 4, first[0] - 3 : first[0] + 4] = 255
+    (asked, other) = questions(examined(luma), 2, scan=Scan(speckled))
+    assert luma[asked.y, asked.x] == UNSURE
+    assert speckled[asked.y, asked.x] == UNSURE
+    assert (other.x, other.y) == second
+    speckled[luma == UNSURE] = 255
+    assert [luma[each.y, each.x] for each in questions(examined(luma), 1, scan=Scan(speckled))] == [OTHER]
 
 
 def test_what_a_hint_settled_is_not_asked_again():

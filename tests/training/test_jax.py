@@ -156,7 +156,7 @@ def test_a_run_knows_its_backend_and_keeps_it(runs):
     assert environment["libraries"]["jax"]
     code, log = runs.found["other"]
     assert code == 2
-    assert 'backend: "tensorflow" there, "jax" asked for' in log
+    assert "holds a run on tensorflow, and this is jax: set KERAS_BACKEND=tensorflow" in log
 
 
 def test_a_step_that_does_not_fit_says_what_to_try(runs):

@@ -1,6 +1,6 @@
 """Coherence: one object, one colour. A region of even luma and alike answers gets one distribution first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -161,11 +161,22 @@ def pool(logits: np.ndarray, regions: np.ndarray, weights: np.ndarray | None = N
 
 def innermost(inside: np.ndarray) -> tuple[int, int]:
     """The row and column of the pixel of a region, a mask (H, W), that is farthest from its edge."""
+    return next(innermost_first(inside, 1))
+
+
+def innermost_first(inside: np.ndarray, count: int) -> Iterator[tuple[int, int]]:
+    """Rows and columns of pixels of a region, a mask (H, W): the one farthest from its edge, then others, nearer to it.
+
+    Of a larger region it is `count` pixels, evenly by that distance.
+    """
     from scipy.ndimage import distance_transform_edt
 
     depth = distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
-    row, column = np.unravel_index(depth.argmax(), depth.shape)
-    return int(row), int(column)
+    pixels = np.flatnonzero(inside)
+    pixels = pixels[np.argsort(-depth.ravel()[pixels], kind="stable")]
+    for pixel in pixels[:: -(-len(pixels) // count)]:
+        row, column = divmod(int(pixel), inside.shape[1])
+        yield row, column
 
 
 def means_of_cells(regions: np.ndarray, values: np.ndarray) -> np.ndarray:

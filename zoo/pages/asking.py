@@ -8,11 +8,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from zoo.chroma.evidence import Sight
-from zoo.chroma.regions import innermost
+from zoo.chroma.regions import innermost_first
 from zoo.chroma.upsampling import cell_means
 from zoo.chroma.yuv import compose, to_uint8
-from zoo.pages.guide import Frame
+from zoo.pages.guide import Frame, takes_color
 from zoo.pages.hint import Hint, hex_of
+from zoo.pages.scan import Scan
 
 if TYPE_CHECKING:
     from zoo.pages.colorizer import Examined
@@ -22,6 +23,12 @@ POSSIBLE = 3
 
 ROOM = 0.1
 """Of luma: regions nearer than this to black or white take little colour, and are asked for less."""
+
+PRIMARY = ((204, 51, 51), (34, 170, 102), (51, 102, 204))
+"""Colours that have to fit at a place, as far as they show, for it to be asked for."""
+
+PLACES = 32
+"""How many places of a region are looked at for one that takes a colour."""
 
 LEAST_GAIN = 1e-3
 """Bits a pixel of the page, of the last question that is asked."""
@@ -54,7 +61,11 @@ class Question:
 
 
 def questions(
-    examined: "Examined", count: int, worth: np.ndarray | None = None, hints: Sequence[Hint] = ()
+    examined: "Examined",
+    count: int,
+    worth: np.ndarray | None = None,
+    hints: Sequence[Hint] = (),
+    scan: Scan | None = None,
 ) -> list[Question]:
     """The regions of a page to ask for, the most worthwhile first.
 
@@ -65,19 +76,24 @@ def questions(
         count: how many at most.
         worth: in place of the uncertainty, what it is worth to know the colour of each pixel of the page, (H, W).
         hints: colours that were given already: what they settle is not asked for again.
+        scan: the page in full size; no place of it is asked for where no colour fits, as in white paper.
     """
     frames = examined.frames[1:] or examined.frames
     asked = [_Asked(frame, examined.page.size, worth) for frame in frames]
     for each in asked:
         each.settle_hints(hints)
-    found = []
-    for _ in range(count):
+    found: list[Question] = []
+    while len(found) < count:
         best = max(asked, key=lambda each: each.gains.max())
         if best.gains.max() < LEAST_GAIN:
             break
         region = int(best.gains.argmax())
-        found.append(best.question(region))
-        best.settle(region)
+        question = best.question(region, scan)
+        if question:
+            found.append(question)
+            best.settle(region)
+        else:
+            best.leave_out(region)
     return found
 
 
@@ -112,19 +128,26 @@ class _Asked:
         self._open[region] = 0
         self.gains = self._open.copy()
 
-    def question(self, region: int) -> Question:
-        """What is asked about a region."""
+    def leave_out(self, region: int) -> None:
+        """Asks no more for a region, which settles nothing."""
+        self._open[region] = 0
+        self.gains = self._open.copy()
+
+    def question(self, region: int, scan: Scan | None) -> Question | None:
+        """What is asked about a region; None if it has no place where a colour fits."""
         frame, sight = self._frame, self._sight
         inside = sight.regions == region
-        row, column = innermost(inside)
-        height, width = frame.luma.shape
-        x = frame.panel.left + int((column + 0.5) * frame.panel.width / width)
-        y = frame.panel.top + int((row + 0.5) * frame.panel.height / height)
         possible = tuple(
             (hex_of(to_uint8(compose(sight.tones[region : region + 1], uv)[0])), share)
             for uv, share in frame.prediction.possible(frame.image, inside, POSSIBLE)
         )
-        return Question(x, y, float(self._area[region]), float(self.bits[region]), possible)
+        height, width = frame.luma.shape
+        for row, column in innermost_first(inside, PLACES):
+            x = frame.panel.left + int((column + 0.5) * frame.panel.width / width)
+            y = frame.panel.top + int((row + 0.5) * frame.panel.height / height)
+            if scan is None or all(takes_color(scan, Hint(x, y, rgb, "")) for rgb in PRIMARY):
+                return Question(x, y, float(self._area[region]), float(self.bits[region]), possible)
+        return None
 
 
 def uncertainty(frame: Frame, sight: Sight) -> np.ndarray:

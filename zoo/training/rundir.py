@@ -78,6 +78,11 @@ class RunDirectory:
         asked = BACKEND | json.loads(json.dumps(identity))
         changed = differences(held, asked)
         if changed and not _is_longer(held, asked):
+            if held["backend"] != asked["backend"]:
+                raise UsageError(
+                    f"{self.path} holds a run on {held['backend']}, and this is {asked['backend']}: set"
+                    f" KERAS_BACKEND={held['backend']}, or choose another --run-dir"
+                )
             lines = "\n  ".join(changed)
             raise UsageError(
                 f"{self.path} holds a run of another configuration:\n  {lines}\n"
