@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from zoo.chroma.evidence import BY_BINS, BY_COLOR, EMBEDDED, Given, Rule, Sight
+from zoo.chroma.evidence import BY_BINS, BY_COLOR, EMBEDDED, HINTED, Given, Rule, Sight
 from zoo.chroma.regions import fine_regions
 
 RULES = {"embedded": EMBEDDED, "bins": BY_BINS, "color": BY_COLOR}
@@ -113,12 +113,42 @@ def test_where_one_is_chosen_no_region_has_a_colour_between(seed):
     given = [sight.given(*rng.integers(0, 48, 2), rng.uniform(-0.4, 0.4, 2)) for _ in range(5)]
     base = np.full((48, 64, 2), 0.05, np.float32)
     for rule in RULES.values():
-        shares, uv = sight.shares(given, rule), sight.follow(base, given, rule, choose=True)
+        shares, uv = sight.shares(given, rule), sight.follow(base, given, rule, things=sight.regions)
         won = shares.sum(axis=1) >= 0.5
         assert 0 < won.sum() < len(won)  # some follow, some do not
         colors = np.stack([each.uv for each in given])[shares.argmax(axis=1)]
         expected = np.where(won[:, None], colors, 0.05)[sight.regions]
         np.testing.assert_allclose(uv, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_a_thing_follows_whole_or_not_at_all(rule):
+    """One thing of two shades, another of a like one: all of the hinted one follows, and none of the other."""
+    luma = strips(0.6, 0.8, 0.66, ink=2)
+    luma[:, 30:32] = 0.8  # no ink within the first
+    sight = sight_of(luma, own=-7.0 * (rule is EMBEDDED))
+    things = np.zeros(luma.shape, int)
+    things[:, 62:] = 1
+    assert len(np.unique(sight.regions[things == 0])) > 1
+    base, given = np.zeros((*luma.shape, 2)), [sight.given(30, 15, RED)]
+    assert HINTED < share(sight, rule, given, 45) < 0.5
+    uv = sight.follow(base, given, rule, things=things)
+    np.testing.assert_allclose(uv[30, :62], np.broadcast_to(RED, (62, 2)), atol=1e-6)
+    assert not uv[things == 1].any()
+    # Two colours divide it, each region taking the likelier one.
+    both = sight.follow(base, [*given, sight.given(30, 45, BLUE)], rule, things=things)
+    np.testing.assert_allclose([both[30, 15], both[30, 45]], [RED, BLUE], atol=1e-6)
+
+
+def test_what_hardly_follows_is_no_part_of_a_hinted_thing():
+    luma = strips(0.6, 0.8, ink=2)
+    luma[:, 30:32] = 0.8
+    sight = sight_of(luma, own=0.0)
+    given = [sight.given(30, 15, RED)]
+    assert share(sight, EMBEDDED, given, 45) < HINTED
+    uv = sight.follow(np.zeros((*luma.shape, 2)), given, EMBEDDED, things=np.zeros(luma.shape, int))
+    np.testing.assert_allclose(uv[30, 15], RED, atol=1e-6)
+    assert not uv[30, 45].any()
 
 
 def test_what_weighs_more_is_followed_further():

@@ -3,7 +3,7 @@
 A region follows a given colour as far as it is like the place of it: in luma, in what the model says of it, and by how
 even the way between them is. Each of these gives a given colour a score. All scores together are weighed against that
 of the model's own answer by a logistic function, and a sharpened softmax divides what they win among the colours. Where
-the answer is one of several possible colours, and no average, a region takes one colour whole. Ways are shortest paths
+the answer is one of several possible colours, and no average, a thing takes one colour whole. Ways are shortest paths
 over neighbouring regions, so that a line of ink is a detour (geodesic distances: A. Criminisi et al., Geodesic Image
 and Video Editing, 2010).
 """
@@ -24,6 +24,9 @@ DISTANCE = 0.1
 
 SHARPNESS = 2.0
 """How much surer the choice among given colours is than that between them and the model's own: many make no average."""
+
+HINTED = 0.1
+"""What given colours have to win of a region, in a thing that one of them lies in, for the region to follow whole."""
 
 FARTHEST = 5.0
 """The longest way, in luma: regions without a way between them count as so far."""
@@ -186,22 +189,29 @@ class Sight:
         own[[each.region for each in given if each.region is not None]] = -np.inf
         return expit(together - own[:, None]) * softmax(SHARPNESS * score, axis=1)
 
-    def follow(self, base: np.ndarray, given: Sequence[Given], rule: Rule, *, choose: bool = False) -> np.ndarray:
+    def follow(
+        self, base: np.ndarray, given: Sequence[Given], rule: Rule, *, things: np.ndarray | None = None
+    ) -> np.ndarray:
         """UV (h, w, 2) of the picture: each region's share of the given colours, and of the model's answer `base`.
 
         Args:
             base: UV (h, w, 2).
             given: the colours.
             rule: what counts against each.
-            choose: have a region follow one given colour whole, or none: the likeliest one, where all of them together
-                win half of it. What is between two colours is an average of them, and may be no colour of anything.
+            things: labels from 0, (h, w), of what has one colour. A region then follows the likeliest given colour
+                whole, or none. A thing follows if all colours together win half of it. Where one is given in it, every
+                region follows of which they win `HINTED`. None to mix, which is nearer in the mean; but what is between
+                two colours may be no colour of anything.
         """
         if not given:
             return base
         shares = self.shares(given, rule)
-        if choose:
-            likeliest = np.arange(len(given)) == shares.argmax(axis=1)[:, None]
-            shares = likeliest * (shares.sum(axis=1, keepdims=True) >= 0.5)
+        if things is not None:
+            thing, all_shares = _of_most(self.regions, things), shares.sum(axis=1)
+            won = np.bincount(thing, self.sizes * all_shares) >= 0.5 * np.bincount(thing, self.sizes)
+            hinted = np.isin(thing, thing[[each.region for each in given if each.region is not None]])
+            follows = np.where(hinted, all_shares >= HINTED, won[thing])
+            shares = follows[:, None] * (np.arange(len(given)) == shares.argmax(axis=1)[:, None])
         colors = shares @ np.stack([each.uv for each in given])
         kept = 1 - shares.sum(axis=1)
         return (colors[self.regions] + kept[self.regions][..., None] * base).astype(np.float32)
@@ -218,6 +228,15 @@ class Sight:
         places, which = np.unique(regions, return_inverse=True)
         ways = dijkstra(graph, directed=False, indices=places, limit=FARTHEST)
         return np.minimum(ways, FARTHEST)[which].T
+
+
+def _of_most(regions: np.ndarray, things: np.ndarray) -> np.ndarray:
+    """The thing that most pixels of each region are in, (R,)."""
+    pairs, counts = np.unique(np.stack([regions.ravel(), things.ravel()]), axis=1, return_counts=True)
+    order = np.argsort(counts, kind="stable")
+    found = np.zeros(int(regions.max()) + 1, int)
+    found[pairs[0, order]] = pairs[1, order]  # of several, the last stays
+    return found
 
 
 def divided(

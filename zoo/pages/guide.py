@@ -110,6 +110,14 @@ class Frame:
     def _said(self) -> tuple[np.ndarray, np.ndarray | None]:
         return self.prediction.kinds(self.image), self.prediction.own_scores(self.image)
 
+    def things(self, sight: Sight) -> np.ndarray:
+        """Labels from 0, (h, w), of what has one colour: a classifier's coherent regions, or the sight's."""
+        if not self.prediction.classifies:
+            return sight.regions
+        regions = self.prediction.coherent_regions[self.image]
+        (height, width), (h, w) = self.luma.shape, regions.shape
+        return regions[np.ix_(np.arange(height) * h // height, np.arange(width) * w // width)]
+
     def in_palette(self, uv: np.ndarray, palette: np.ndarray) -> np.ndarray:
         """UV (h, w, 2) of it with no colours but those of a palette (n, 2), one a region: the most probable by the
         model or, of a regression, the nearest to its answer `uv`."""
@@ -134,7 +142,7 @@ def guided(
         frames: the whole page first, then its panels.
         uvs: what the model answers in each, (h, w, 2).
         guide: what the user says.
-        choose: have each region take one colour whole, as from a palette: see `zoo.chroma.evidence.Sight.follow`.
+        choose: have each thing take one colour whole, as from a palette: see `zoo.chroma.evidence.Sight.follow`.
     """
     choose = choose or guide.palette is not None
     if guide.palette is not None:
@@ -153,8 +161,9 @@ def guided(
         others = [
             each.elsewhere() for other in range(1, len(frames)) if index and other != index for each in given[other]
         ]
-        referred = sight.follow(uv, guide.references, rule, choose=choose)
-        found.append(sight.follow(referred, [*given[index], *others], rule, choose=choose))
+        things = frame.things(sight) if choose else None
+        referred = sight.follow(uv, guide.references, rule, things=things)
+        found.append(sight.follow(referred, [*given[index], *others], rule, things=things))
     return found
 
 
