@@ -1,7 +1,8 @@
-"""The pictures of docs/guiding.md: `python tools/guiding.py docs/guiding.webp`.
+"""The pictures of docs/guiding.md: `python tools/guiding.py docs/guiding.webp docs/guiding-flat.webp`.
 
 Two pages of one story that no weights were trained on. The first, without a word, with the places that `zoo hints`
-asks about, and with the first of them filled in; then the second, alone and with the first as reference.
+asks about, and with the first of them filled in; then the second, alone and with the first as reference. And a flat
+drawing with five clicks, by the default decoder and by one that chooses.
 """
 
 import argparse
@@ -21,6 +22,7 @@ PAGES = "asp_0336_01", "asp_0336_02"
 ASKED = 3
 CLICKED = ((129, 82), (250, 235))  # rows and columns of two places more: a face, and the child
 SECOND = ((30, 320), (285, 180), (325, 40))  # of the next page: sky, bush and path
+FLAT, ON_FLAT = "freegophers_0009_4b97e3d0", ((80, 70), (80, 190), (170, 40), (290, 220), (410, 250))
 SIDE, GAP, LINE = 250, 8, 24
 
 
@@ -57,6 +59,24 @@ def draw(arguments: argparse.Namespace) -> None:
             "the page as it is": second,
         },
     ]
+    _save(arguments.out, rows)
+    flat = next(each for each in open_dataset("comics-open", crop=64).splits["test"].images if FLAT in each.name)
+    rgb = flat.decode()
+    luma = split_luma(rgb / np.float32(255))[0][..., 0]
+    clicks = [hint_of(rgb, *place) for place in ON_FLAT]
+    default, choosing = (Colorizer("guided", decode=each).draft(luma) for each in (None, "mode+coherent"))
+    row = {
+        "the first answer": default(),
+        "five clicks": default(hints=clicks),
+        "by mode+coherent": choosing(),
+        "the same clicks": choosing(hints=clicks),
+        "the page as it is": rgb,
+    }
+    _save(arguments.flat, [row])
+
+
+def _save(path: Path, rows: list[dict[str, np.ndarray]]) -> None:
+    """Writes a sheet of pictures with their titles."""
     sheet = Image.new("RGB", (len(rows[0]) * (SIDE + GAP) - GAP, len(rows) * (SIDE + LINE)), "white")
     font, canvas = ImageFont.load_default(14), ImageDraw.Draw(sheet)
     top = 0
@@ -70,7 +90,7 @@ def draw(arguments: argparse.Namespace) -> None:
             sheet.paste(tile, (left, top + LINE))
             tall = max(tall, tile.height)
         top += tall + LINE
-    with atomic_path(arguments.out) as temporary:
+    with atomic_path(path) as temporary:
         sheet.crop((0, 0, sheet.width, top)).save(temporary, "WEBP", quality=86)
 
 
@@ -78,6 +98,7 @@ def main() -> int:
     """Entry point; returns the exit code."""
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("out", type=Path)
+    p.add_argument("flat", type=Path)
     arguments = p.parse_args()
     return run(lambda: draw(arguments))
 
