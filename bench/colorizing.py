@@ -159,15 +159,7 @@ def first_page(*, model: str, runtime: str, height: int, width: int) -> tuple[Ca
     folder = book.pages(1, height, width)
     words = ["-c", "import tensorflow"]
     if runtime:
-        words = [
-            "-m",
-            "zoo.colorize",
-            model,
-            str(folder / "in" / "0.jpg"),
-            "-o",
-            str(folder / "out.png"),
-            "--overwrite",
-        ]
+        words = ["-m", "zoo.colorize", model, f"{folder}/in/0.jpg", "-o", f"{folder}/out.png", "--overwrite"]
         words += ["--runtime", runtime]
 
     def call() -> None:

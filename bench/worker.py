@@ -4,9 +4,8 @@ It builds the work, calls it once, and says so in a line of JSON; then each line
 answered by a line: `call N` calls N times and answers with the seconds, `memory N` calls N times and answers with what
 that took; `operations 0` answers with the multiplications and additions of a call, `profile N` with the seconds a call
 by kind of operation, `held_at_peak N` with the bytes by kind when a call holds most, and `parts 0` with what the call
-itself says that its parts took. Several workers wait at once, so
-that a test can give two things their turns in one run, and no two measured things share an allocator, a thread pool or
-a cache of compiled code.
+itself says that its parts took. Several workers wait at once, so that a test can give two things their turns in one
+run, and no two measured things share an allocator, a thread pool or a cache of compiled code.
 """
 
 import contextlib

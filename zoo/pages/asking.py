@@ -125,8 +125,7 @@ class _Asked:
         given = self._sight.given_of(region, np.zeros(2))
         followed = self._sight.shares([given], replace(self._frame.prediction.rule, alone=0.0))[:, 0]
         self._open = self._open * (1 - followed)
-        self._open[region] = 0
-        self.gains = self._open.copy()
+        self.leave_out(region)
 
     def leave_out(self, region: int) -> None:
         """Asks no more for a region, which settles nothing."""
