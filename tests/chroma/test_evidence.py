@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from zoo.chroma import spread
 from zoo.chroma.evidence import BY_BINS, BY_COLOR, EMBEDDED, HINTED, Given, Rule, Sight
 from zoo.chroma.regions import fine_regions
 
@@ -37,11 +38,6 @@ def test_what_is_alike_follows_and_another_tone_beyond_ink_does_not(rule):
     assert own > 0.97
     assert like > 0.5
     assert max(other, ink) < like / 4
-    base = np.full((*sight.regions.shape, 2), 0.05, np.float32)
-    uv = sight.follow(base, given, rule)
-    assert uv.dtype == np.float32
-    for columns, followed in ((np.s_[:30], own), (np.s_[33:63], like), (np.s_[66:], other), (np.s_[30:33], ink)):
-        np.testing.assert_allclose(uv[:, columns] - (followed * RED + (1 - followed) * 0.05), 0, atol=1e-6)
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
@@ -98,57 +94,70 @@ def test_shares_are_shares(seed):
         assert shares.shape == (len(sight.sizes), len(given))
         assert shares.min() >= 0
         assert shares.sum(axis=1).max() <= 1 + 1e-9
-        colors = np.stack([each.uv for each in given])
+        # What is given elsewhere comes first, and hints in the picture on top of it.
+        *here, elsewhere = given
+        first = sight.shares([elsewhere], rule)[sight.regions]
+        under = first * elsewhere.uv + (1 - first) * base
+        spreads, scales = spread.shares(sight, sight.means(under), here, rule)
+        colors = np.stack([each.uv for each in here])
+        uv = sight.follow(base, given, rule)
+        assert uv.dtype == np.float32
         for row, column in rng.integers(0, 48, (9, 2)):
-            own = shares[sight.regions[row, column]]
-            expected = own @ colors + (1 - own.sum()) * base[row, column]
-            np.testing.assert_allclose(sight.follow(base, given, rule)[row, column], expected, atol=1e-6)
+            region = sight.regions[row, column]
+            expected = spreads[region] * scales[region] @ colors + (1 - spreads[region].sum()) * under[row, column]
+            np.testing.assert_allclose(uv[row, column], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_where_one_is_chosen_no_region_has_a_colour_between(seed):
+def test_where_one_is_chosen_no_region_has_a_colour_between(seed, monkeypatch):
     rng = np.random.default_rng(seed)
     luma = rng.random((6, 8)).repeat(8, 0).repeat(8, 1)
     sight = Sight.of(luma, rng.normal(size=(24, 32, 5)) / 4, rng.normal(size=(24, 32)) * 3)
     given = [sight.given(*rng.integers(0, 48, 2), rng.uniform(-0.4, 0.4, 2)) for _ in range(5)]
     base = np.full((48, 64, 2), 0.05, np.float32)
-    for rule in RULES.values():
-        shares, uv = sight.shares(given, rule), sight.follow(base, given, rule, things=sight.regions)
-        won = shares.sum(axis=1) >= 0.5
-        assert 0 < won.sum() < len(won)  # some follow, some do not
-        colors = np.stack([each.uv for each in given])[shares.argmax(axis=1)]
-        expected = np.where(won[:, None], colors, 0.05)[sight.regions]
-        np.testing.assert_allclose(uv, expected, atol=1e-6)
+    shares = rng.dirichlet(np.full(6, 0.3), len(sight.sizes))[:, :5]
+    monkeypatch.setattr(spread, "shares", lambda *_: (shares, np.full_like(shares, 0.8)))
+    uv = sight.follow(base, given, BY_BINS, things=sight.regions)
+    hinted = np.isin(np.arange(len(shares)), [each.region for each in given])
+    won = shares.sum(axis=1) >= np.where(hinted, HINTED, 0.5)
+    assert 0 < won.sum() < len(won)  # some follow, some do not
+    colors = np.stack([each.uv for each in given])[shares.argmax(axis=1)]
+    expected = np.where(won[:, None], colors, 0.05)[sight.regions]
+    np.testing.assert_allclose(uv, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-def test_a_thing_follows_whole_or_not_at_all(rule):
+def of_columns(sight: Sight, *shares: tuple[int, list[float]]) -> np.ndarray:
+    """Shares of given colours, (R, n), of the regions in some columns of the middle row; 0 of all others."""
+    found = np.zeros((len(sight.sizes), len(shares[0][1])))
+    for column, share in shares:
+        found[sight.regions[30, column]] = share
+    return found
+
+
+def test_a_thing_follows_whole_or_not_at_all(monkeypatch):
     """One thing of two shades, another of a like one: all of the hinted one follows, and none of the other."""
     luma = strips(0.6, 0.8, 0.66, ink=2)
     luma[:, 30:32] = 0.8  # no ink within the first
-    sight = sight_of(luma, own=-7.0 * (rule is EMBEDDED))
+    sight = sight_of(luma)
     things = np.zeros(luma.shape, int)
     things[:, 62:] = 1
-    assert len(np.unique(sight.regions[things == 0])) > 1
     base, given = np.zeros((*luma.shape, 2)), [sight.given(30, 15, RED)]
-    assert HINTED < share(sight, rule, given, 45) < 0.5
-    uv = sight.follow(base, given, rule, things=things)
+
+    def follow(given: list[Given], *shares: tuple[int, list[float]]) -> np.ndarray:
+        found = of_columns(sight, *shares)
+        monkeypatch.setattr(spread, "shares", lambda *_: (found, np.ones_like(found)))
+        return sight.follow(base, given, BY_BINS, things=things)
+
+    uv = follow(given, (15, [1.0]), (45, [HINTED + 0.01]), (80, [0.45]))
     np.testing.assert_allclose(uv[30, :62], np.broadcast_to(RED, (62, 2)), atol=1e-6)
     assert not uv[things == 1].any()
-    # Two colours divide it, each region taking the likelier one.
-    both = sight.follow(base, [*given, sight.given(30, 45, BLUE)], rule, things=things)
-    np.testing.assert_allclose([both[30, 15], both[30, 45]], [RED, BLUE], atol=1e-6)
-
-
-def test_what_hardly_follows_is_no_part_of_a_hinted_thing():
-    luma = strips(0.6, 0.8, ink=2)
-    luma[:, 30:32] = 0.8
-    sight = sight_of(luma, own=0.0)
-    given = [sight.given(30, 15, RED)]
-    assert share(sight, EMBEDDED, given, 45) < HINTED
-    uv = sight.follow(np.zeros((*luma.shape, 2)), given, EMBEDDED, things=np.zeros(luma.shape, int))
-    np.testing.assert_allclose(uv[30, 15], RED, atol=1e-6)
+    # What hardly follows is no part of the hinted thing.
+    uv = follow(given, (15, [1.0]), (45, [HINTED - 0.01]), (80, [0.9]))
+    np.testing.assert_allclose(uv[30, [15, 80]], [RED, RED], atol=1e-6)
     assert not uv[30, 45].any()
+    # Two colours divide it, each region taking the likelier one.
+    both = follow([*given, sight.given(30, 45, BLUE)], (15, [1.0, 0]), (45, [0.4, 0.5]))
+    np.testing.assert_allclose([both[30, 15], both[30, 45]], [RED, BLUE], atol=1e-6)
 
 
 def test_what_weighs_more_is_followed_further():

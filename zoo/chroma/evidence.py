@@ -1,11 +1,14 @@
 """Colours that are given at places of a picture, as evidence of the colours of all its regions.
 
-A region follows a given colour as far as it is like the place of it: in luma, in what the model says of it, and by how
-even the way between them is. Each of these gives a given colour a score. All scores together are weighed against that
-of the model's own answer by a logistic function, and a sharpened softmax divides what they win among the colours. Where
-the answer is one of several possible colours, and no average, a thing takes one colour whole. Ways are shortest paths
-over neighbouring regions, so that a line of ink is a detour (geodesic distances: A. Criminisi et al., Geodesic Image
-and Video Editing, 2010).
+Hints in the picture spread as `zoo.chroma.spread` has learnt it. Colours of other pictures, such as those of a
+reference or of a colour sheet, come first, by a rule. A region follows such a colour as far as it is like what the
+colour is given for: in luma, and in what the model says of it. Each difference takes from the colour's score. All
+scores together are weighed against that of the model's own answer by a logistic function, and a sharpened softmax
+divides what they win among the colours. `zoo hints` tells by the same rule what a hint would settle.
+
+Where the answer is one of several possible colours, and no average, a thing takes one colour whole. Ways between places
+are shortest paths over neighbouring regions, so that a line of ink is a detour (geodesic distances: A. Criminisi et
+al., Geodesic Image and Video Editing, 2010).
 """
 
 from collections.abc import Sequence
@@ -13,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zoo.chroma import spread
 from zoo.chroma.regions import borders, fine_regions, means_of_cells
 from zoo.errors import UsageError
 
@@ -73,7 +77,8 @@ class Given:
         tone: the luma of the region.
         kind: what the model says of it, (D,).
         region: its label in the picture that is coloured; None of another picture.
-        weight: its logarithm is added to the score: 1 of a hint; of a region of a reference, its share of the page.
+        weight: its logarithm is added to the score: 1 of a hint; of a region of a reference, its side in parts of the
+            largest region's.
     """
 
     uv: np.ndarray
@@ -95,6 +100,7 @@ class Sight:
         regions: labels from 0, (h, w).
         sizes: pixels of each, (R,).
         tones: mean luma, (R,).
+        textures: standard deviation of luma, (R,).
         kinds: mean of what the model says, (R, D).
         own: mean score of the model's own answer, (R,).
         places: centres, rows and columns in parts of the longer side, (R, 2).
@@ -104,6 +110,7 @@ class Sight:
     regions: np.ndarray
     sizes: np.ndarray
     tones: np.ndarray
+    textures: np.ndarray
     kinds: np.ndarray
     own: np.ndarray
     places: np.ndarray
@@ -138,6 +145,7 @@ class Sight:
         flat = regions.ravel()
         sizes = np.bincount(flat)
         tones = np.bincount(flat, luma.ravel()) / sizes
+        textures = np.sqrt(np.maximum(0, np.bincount(flat, luma.ravel().astype(float) ** 2) / sizes - tones**2))
         height, width = luma.shape
         side = max(height, width)
         rows = np.bincount(flat, np.repeat(np.arange(height) / side, width)) / sizes
@@ -148,6 +156,7 @@ class Sight:
             regions,
             sizes,
             tones,
+            textures,
             means_of_cells(regions, kinds),
             scores,
             np.stack([rows, columns], axis=-1),
@@ -180,7 +189,7 @@ class Sight:
         score -= rule.elsewhere
         if here:
             regions = [each.region for each in given if each.region is not None]
-            score[:, here] += rule.elsewhere - rule.way * np.sqrt(self._ways(regions))
+            score[:, here] += rule.elsewhere - rule.way * np.sqrt(self.ways(regions))
         score += np.log([each.weight for each in given])
         from scipy.special import expit, logsumexp, softmax
 
@@ -203,20 +212,43 @@ class Sight:
                 region follows of which they win `HINTED`. None to mix, which is nearer in the mean; but what is between
                 two colours may be no colour of anything.
         """
-        if not given:
-            return base
-        shares = self.shares(given, rule)
+        others = [each for each in given if each.region is None]
+        here = [each for each in given if each.region is not None]
+        if others:
+            base = self._mixed(base, others, self.shares(others, rule), things)
+        if here:
+            shares, scales = spread.shares(self, self.means(base), here, rule)
+            base = self._mixed(base, here, shares, things, scales)
+        return base
+
+    def means(self, values: np.ndarray) -> np.ndarray:
+        """The mean of each region, (R, C), of values of pixels, (h, w, C)."""
+        flat = self.regions.ravel()
+        return np.stack(
+            [np.bincount(flat, values[..., c].ravel()) / self.sizes for c in range(values.shape[-1])], axis=-1
+        )
+
+    def _mixed(
+        self,
+        base: np.ndarray,
+        given: Sequence[Given],
+        shares: np.ndarray,
+        things: np.ndarray | None,
+        scales: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """`base` and given colours by their shares; with things, one of them whole."""
         if things is not None:
             thing, all_shares = _of_most(self.regions, things), shares.sum(axis=1)
             won = np.bincount(thing, self.sizes * all_shares) >= 0.5 * np.bincount(thing, self.sizes)
             hinted = np.isin(thing, thing[[each.region for each in given if each.region is not None]])
             follows = np.where(hinted, all_shares >= HINTED, won[thing])
             shares = follows[:, None] * (np.arange(len(given)) == shares.argmax(axis=1)[:, None])
-        colors = shares @ np.stack([each.uv for each in given])
+            scales = None
+        colors = (shares if scales is None else shares * scales) @ np.stack([each.uv for each in given])
         kept = 1 - shares.sum(axis=1)
         return (colors[self.regions] + kept[self.regions][..., None] * base).astype(np.float32)
 
-    def _ways(self, regions: Sequence[int]) -> np.ndarray:
+    def ways(self, regions: Sequence[int]) -> np.ndarray:
         """What the way from each region to some of them costs, in luma, (R, n)."""
         from scipy.sparse import coo_array
         from scipy.sparse.csgraph import dijkstra

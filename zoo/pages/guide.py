@@ -178,13 +178,12 @@ def referred(frame: Frame, rgb: np.ndarray) -> list[Given]:
     uv = split_luma(rgb[top : top + height, left : left + width] / np.float32(255))[1]
     small = np.stack([cell_means(uv[..., c], *frame.luma.shape) for c in (0, 1)], axis=-1)
     sight = frame.sight()
-    flat, sizes = sight.regions.ravel(), sight.sizes
-    means = np.stack([np.bincount(flat, small[..., c].ravel()) / sizes for c in (0, 1)], axis=-1)
-    squares = sum(np.bincount(flat, small[..., c].ravel() ** 2) / sizes for c in (0, 1))
+    sizes, means = sight.sizes, sight.means(small)
+    squares = sight.means(small**2).sum(axis=-1)
     even = np.sqrt(np.maximum(0, squares - (means**2).sum(axis=-1))) < UNEVEN
     chosen = [int(region) for region in np.argsort(-sizes)[:MOST_REGIONS] if even[region]]
-    shares = sizes / sizes.sum()
-    return [sight.given_of(region, means[region], shares[region]).elsewhere() for region in chosen]
+    weights = np.sqrt(sizes / sizes.max())
+    return [sight.given_of(region, means[region], weights[region]).elsewhere() for region in chosen]
 
 
 def check_hints(scan: Scan, hints: Sequence[Hint], headroom: float = 0.0) -> list[str]:

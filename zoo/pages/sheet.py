@@ -111,15 +111,14 @@ def parts_of(label: str, examined: "Examined", decode: str | None, truth: np.nda
             top, left, high, wide = frame.panel
             part = truth[top : top + high, left : left + wide]
             uv = np.stack([cell_means(part[..., c], *frame.luma.shape) for c in (0, 1)], axis=-1)
-        flat = sight.regions.ravel()
-        means = np.stack([np.bincount(flat, uv[..., c].ravel()) / sight.sizes for c in (0, 1)], axis=-1)
+        means = sight.means(uv)
         bits = uncertainty(frame, sight)
         rgb = to_uint8(compose(frame.luma[..., None], uv)[0])
         of_page = frame.panel.height * frame.panel.width / (height * width)
-        for region in np.flatnonzero(sight.sizes >= LEAST_AREA * flat.size):
+        for region in np.flatnonzero(sight.sizes >= LEAST_AREA * sight.regions.size):
             tone = float(sight.tones[region])
             if ROOM <= tone <= 1 - ROOM:
-                area = float(sight.sizes[region] / flat.size * of_page)
+                area = float(sight.sizes[region] / sight.regions.size * of_page)
                 example = example_of(rgb, sight.regions == region)
                 found.append(Part(label, means[region], tone, sight.kinds[region], float(bits[region]), area, example))
     return found
