@@ -31,23 +31,21 @@ def share(sight: Sight, rule: Rule, given: list[Given], column: int) -> float:
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-def test_what_is_alike_follows_and_another_tone_beyond_ink_does_not(rule):
-    sight = sight_of(strips(0.6, 0.605, 0.3), own=-9.0 * (rule is EMBEDDED))
+def test_what_is_alike_follows_and_another_tone_does_not(rule):
+    sight = sight_of(strips(0.6, 0.605, 0.3), own=-7.0 * (rule is EMBEDDED))
     given = [sight.given(30, 15, RED)]
-    own, like, other, ink = (share(sight, rule, given, column) for column in (15, 48, 80, 31))
-    assert own > 0.97
-    assert like > 0.5
+    same, like, other, ink = (share(sight, rule, given, column) for column in (15, 48, 80, 31))
+    assert same > like > 0.5
     assert max(other, ink) < like / 4
 
 
-@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-def test_ink_is_a_detour(rule):
+def test_ink_is_a_detour():
     luma = strips(0.6, 0.6)
     behind_ink = sight_of(luma)
-    luma[:, 30:33] = 0.55
+    luma[:, 30:33] = 0.5
     behind_shade = sight_of(luma)
-    shares = [share(each, rule, [each.given(30, 15, RED)], 50) for each in (behind_ink, behind_shade)]
-    assert shares[0] < shares[1]
+    ways = [each.ways([each.regions[30, 15]])[each.regions[30, 50], 0] for each in (behind_ink, behind_shade)]
+    assert ways[0] > 2 * ways[1] > 0
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
@@ -170,12 +168,6 @@ def test_what_weighs_more_is_followed_further():
     assert weighed[between, 1] < light[between, 1]
 
 
-def test_a_hinted_region_is_taken_at_its_word():
-    sight = sight_of(strips(0.6, 0.6), own=9.0)
-    for rule in RULES.values():
-        assert share(sight, rule, [sight.given(30, 15, RED)], 15) == pytest.approx(1)
-
-
 # Several colours in one region.
 
 
@@ -256,8 +248,6 @@ def test_what_is_given_elsewhere_is_followed_by_kind_and_tone_wherever_it_is(rul
     assert first == pytest.approx(third)
     assert first > near > first / 2 > 0.25
     assert max(tone, kind) < near / 2
-    here = [sight.given(30, 15, RED)]
-    assert share(sight, rule, here, 15) > first
 
 
 def test_the_means_of_a_region_are_those_of_its_cells():

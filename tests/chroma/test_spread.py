@@ -123,3 +123,60 @@ def test_the_comparisons_are_those_that_their_names_say():
     np.testing.assert_allclose(region, expected, rtol=1e-4, atol=1e-4)
     hint = spread.of_hints(sight, own, [sight.given(20, 50, RED)])[0]
     np.testing.assert_allclose(hint, [*expected, *(5 * RED)], rtol=1e-4, atol=1e-4)
+
+
+# What the learnt one does.
+
+
+def four_strips() -> np.ndarray:
+    """Strips of luma 0.6, 0.35, 0.6 and 0.35, with lines of ink between them."""
+    luma = np.full((60, 120), 0.05)
+    for number, tone in enumerate((0.6, 0.35, 0.6, 0.35)):
+        luma[:, 30 * number + 2 : 30 * number + 28] = tone
+    return luma
+
+
+@pytest.mark.parametrize("rule", [EMBEDDED, BY_BINS, BY_COLOR], ids=["embedded", "bins", "color"])
+def test_of_several_hints_a_region_follows_the_one_that_it_is_like(rule):
+    luma = four_strips()
+    sight = Sight.of(luma, np.zeros((*luma.shape, 3)))
+    own = np.tile([0.02, 0.02], (len(sight.sizes), 1))
+    found, _ = spread.shares(sight, own, [sight.given(30, 15, RED), sight.given(30, 45, BLUE)], rule)
+    light, dark = found[sight.regions[30, 75]], found[sight.regions[30, 105]]
+    assert light[0] > 2 * light[1]
+    assert dark[1] > 2 * dark[0]
+
+
+@pytest.mark.parametrize("rule", [EMBEDDED, BY_BINS, BY_COLOR], ids=["embedded", "bins", "color"])
+def test_a_hint_alone_means_one_thing_and_many_mean_the_page(rule):
+    luma = four_strips()
+    sight = Sight.of(luma, np.zeros((*luma.shape, 3)))
+    own = np.tile([0.02, 0.02], (len(sight.sizes), 1))
+    alike = sight.regions[30, 75]
+    one = spread.shares(sight, own, [sight.given(30, 15, RED)], rule)[0][alike].sum()
+    several = [sight.given(row, 15, RED) for row in (10, 20, 30, 40, 50)] + [sight.given(30, 45, BLUE)]
+    many = spread.shares(sight, own, several, rule)[0][alike].sum()
+    assert one < 0.5 < many
+    # One hint in this panel, and eleven in others.
+    assert spread.shares(sight, own, [sight.given(30, 15, RED)], rule, 12)[0][alike].sum() > max(0.5, 1.5 * one)
+
+
+def test_what_the_model_takes_for_something_else_follows_less():
+    luma = four_strips()
+    kinds = np.zeros((*luma.shape, 3))
+    own = np.tile([0.02, 0.02], (len(Sight.of(luma, kinds).sizes), 1))
+    shares = []
+    for kind in (0.0, 1.0):
+        kinds[:, 60:90] = kind
+        sight = Sight.of(luma, kinds)
+        given = [sight.given(30, 15, RED), sight.given(30, 45, BLUE)]
+        shares.append(spread.shares(sight, own, given, BY_BINS)[0][sight.regions[30, 75], 0])
+    assert shares[1] < 0.8 * shares[0]
+
+
+def test_the_weights_have_the_sizes_that_the_comparisons_have():
+    weights = spread.learnt()
+    assert {name: each.shape for name, each in weights.items()} == {
+        name: each.shape for name, each in training.initial(0).items()
+    }
+    assert all(np.isfinite(each).all() for each in weights.values())

@@ -4,7 +4,7 @@ Hints in the picture spread as `zoo.chroma.spread` has learnt it. Colours of oth
 reference or of a colour sheet, come first, by a rule. A region follows such a colour as far as it is like what the
 colour is given for: in luma, and in what the model says of it. Each difference takes from the colour's score. All
 scores together are weighed against that of the model's own answer by a logistic function, and a sharpened softmax
-divides what they win among the colours. `zoo hints` tells by the same rule what a hint would settle.
+divides what they win among the colours.
 
 Where the answer is one of several possible colours, and no average, a thing takes one colour whole. Ways between places
 are shortest paths over neighbouring regions, so that a line of ink is a detour (geodesic distances: A. Criminisi et
@@ -38,33 +38,29 @@ FARTHEST = 5.0
 
 @dataclass(frozen=True)
 class Rule:
-    """How much each difference between a region and a given colour's place counts against it.
+    """How much each difference between a region and what a colour is given for counts against the colour.
 
     Attributes:
         tone: of luma, in [0, 1].
-        way: of the square root of the way's cost.
         kind: of the squared distance of what the model says.
         own: the score of the model's own answer, added to what the model says of it.
         alone: what is added to that where one colour is given, and a part of it where more are: who gives one colour
             means one thing, who gives many means the page.
-        elsewhere: what counts for the way to a colour that is given in another picture.
     """
 
     tone: float
-    way: float
     kind: float
     own: float
     alone: float
-    elsewhere: float
 
 
-EMBEDDED = Rule(tone=16.0, way=4.0, kind=0.55, own=-2.0, alone=5.0, elsewhere=2.0)
+EMBEDDED = Rule(tone=16.0, kind=0.55, own=0.0, alone=5.0)
 """By the embedding of a model that learnt to take hints."""
 
-BY_BINS = Rule(tone=12.0, way=3.0, kind=3.75, own=-5.5, alone=2.0, elsewhere=2.0)
+BY_BINS = Rule(tone=12.0, kind=3.75, own=-3.5, alone=2.0)
 """By the probabilities of a classifier."""
 
-BY_COLOR = Rule(tone=17.0, way=4.0, kind=64.0, own=-6.5, alone=2.0, elsewhere=3.0)
+BY_COLOR = Rule(tone=17.0, kind=64.0, own=-3.5, alone=2.0)
 """By the colours of a regression."""
 
 
@@ -172,10 +168,7 @@ class Sight:
         return Given(np.asarray(uv, float), float(self.tones[region]), self.kinds[region], region, weight)
 
     def shares(self, given: Sequence[Given], rule: Rule) -> np.ndarray:
-        """How much of each region's colour is each given one, (R, n): the rest is the model's own answer.
-
-        A region that a colour is given in has nothing of that.
-        """
+        """How much of each region's colour is each given one, by the rule, (R, n): the rest is the model's own."""
         kinds = np.stack([each.kind for each in given])
         if kinds.shape[1] != self.kinds.shape[1]:
             raise UsageError(
@@ -185,21 +178,21 @@ class Sight:
         apart = (self.kinds**2).sum(-1)[:, None] + (kinds**2).sum(-1) - 2 * self.kinds @ kinds.T
         score = -rule.kind * np.maximum(apart, 0)
         score -= rule.tone * np.abs(self.tones[:, None] - [each.tone for each in given])
-        here = [index for index, each in enumerate(given) if each.region is not None]
-        score -= rule.elsewhere
-        if here:
-            regions = [each.region for each in given if each.region is not None]
-            score[:, here] += rule.elsewhere - rule.way * np.sqrt(self.ways(regions))
         score += np.log([each.weight for each in given])
         from scipy.special import expit, logsumexp, softmax
 
         together = logsumexp(SHARPNESS * score, axis=1, keepdims=True) / SHARPNESS
         own = self.own + rule.own + rule.alone / len(given)
-        own[[each.region for each in given if each.region is not None]] = -np.inf
         return expit(together - own[:, None]) * softmax(SHARPNESS * score, axis=1)
 
     def follow(
-        self, base: np.ndarray, given: Sequence[Given], rule: Rule, *, things: np.ndarray | None = None
+        self,
+        base: np.ndarray,
+        given: Sequence[Given],
+        rule: Rule,
+        *,
+        things: np.ndarray | None = None,
+        of_page: int = 0,
     ) -> np.ndarray:
         """UV (h, w, 2) of the picture: each region's share of the given colours, and of the model's answer `base`.
 
@@ -211,13 +204,14 @@ class Sight:
                 whole, or none. A thing follows if all colours together win half of it. Where one is given in it, every
                 region follows of which they win `HINTED`. None to mix, which is nearer in the mean; but what is between
                 two colours may be no colour of anything.
+            of_page: how many hints the page has that the picture is a panel of; 0 for those that are given in it.
         """
         others = [each for each in given if each.region is None]
         here = [each for each in given if each.region is not None]
         if others:
             base = self._mixed(base, others, self.shares(others, rule), things)
         if here:
-            shares, scales = spread.shares(self, self.means(base), here, rule)
+            shares, scales = spread.shares(self, self.means(base), here, rule, of_page)
             base = self._mixed(base, here, shares, things, scales)
         return base
 

@@ -136,7 +136,9 @@ def learnt() -> dict[str, np.ndarray]:
         return {name: held[name].astype(np.float32) for name in held.files}
 
 
-def shares(sight: "Sight", own: np.ndarray, given: Sequence["Given"], rule: "Rule") -> tuple[np.ndarray, np.ndarray]:
+def shares(
+    sight: "Sight", own: np.ndarray, given: Sequence["Given"], rule: "Rule", of_page: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     """How much of each region's colour is each hint's: the rest is the model's own answer.
 
     A region that a hint lies in has nothing of that.
@@ -146,6 +148,7 @@ def shares(sight: "Sight", own: np.ndarray, given: Sequence["Given"], rule: "Rul
         own: U and V of the model's own answer, (R, 2).
         given: hints in the picture.
         rule: the units of what the model says.
+        of_page: how many hints the page has that the picture is a panel of; 0 for those that are given.
 
     Returns:
         The shares, (R, n), and what the chroma of each hint is multiplied by there, (R, n).
@@ -155,7 +158,7 @@ def shares(sight: "Sight", own: np.ndarray, given: Sequence["Given"], rule: "Rul
     scores, alone, scales = weigh(
         learnt(), of_pairs(sight, own, given, rule), of_regions(sight, own), of_hints(sight, own, given)
     )
-    every = np.concatenate([scores, alone[:, None] + ALONE / len(given) ** 1.5], axis=1)
+    every = np.concatenate([scores, alone[:, None] + ALONE / max(of_page, len(given)) ** 1.5], axis=1)
     found = softmax(SHARPNESS * every, axis=1)[:, :-1]
     regions = _regions(given)
     for region in np.unique(regions):

@@ -1,14 +1,15 @@
 """Where a user's word is worth most on a page: its large regions of which the model is unsure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from zoo.chroma.evidence import Sight
-from zoo.chroma.regions import innermost_first
+from zoo.chroma import spread
+from zoo.chroma.evidence import Given, Sight
+from zoo.chroma.regions import innermost_first, means_of_cells
 from zoo.chroma.upsampling import cell_means
 from zoo.chroma.yuv import compose, to_uint8
 from zoo.pages.guide import Frame, takes_color
@@ -29,6 +30,12 @@ PRIMARY = ((204, 51, 51), (34, 170, 102), (51, 102, 204))
 
 PLACES = 32
 """How many places of a region are looked at for one that takes a colour."""
+
+ANSWERS = 10
+"""How many answers a user gives, as a hint spreads here: one that is alone would settle nothing but itself."""
+
+DECODER = "annealed"
+"""How a classifier answers for a region that is asked for, as long as nobody has."""
 
 LEAST_GAIN = 1e-3
 """Bits a pixel of the page, of the last question that is asked."""
@@ -69,7 +76,8 @@ def questions(
 ) -> list[Question]:
     """The regions of a page to ask for, the most worthwhile first.
 
-    Each in turn is the one with the largest uncertainty times area, as far as it does not follow those before it.
+    Each in turn is the one with the largest uncertainty times area, as far as it does not follow those before it: they
+    spread as hints do (`zoo.chroma.spread`), in the colours of the model's own answer.
 
     Args:
         examined: what the network says of the page.
@@ -113,24 +121,29 @@ class _Asked:
         self._area = sight.sizes / frame.luma.size * frame.panel.height * frame.panel.width / (size[0] * size[1])
         self._open = open_ * room * self._area
         self.gains = self._open.copy()
+        decoder = DECODER if frame.prediction.classifies else None
+        self._own = means_of_cells(sight.regions, frame.prediction.decode_small(decoder)[frame.image])
+        self._given: list[Given] = []
 
     def settle_hints(self, hints: Sequence[Hint]) -> None:
         """Counts the regions of hints as asked for."""
-        places = (place for hint in hints if (place := self._frame.place(hint)) is not None)
-        for region in {int(self._sight.regions[place]) for place in places}:
-            self.settle(region)
+        places = [(place, hint.uv) for hint in hints if (place := self._frame.place(hint)) is not None]
+        if places:
+            self._settle([self._sight.given(*place, uv) for place, uv in places])
 
     def settle(self, region: int) -> None:
-        """Counts a region as asked for, and what follows it as settled so far."""
-        given = self._sight.given_of(region, np.zeros(2))
-        followed = self._sight.shares([given], replace(self._frame.prediction.rule, alone=0.0))[:, 0]
-        self._open = self._open * (1 - followed)
-        self.leave_out(region)
+        """Counts a region as asked for, and what follows it and those before it as settled so far."""
+        self._settle([self._sight.given_of(region, self._own[region])])
+
+    def _settle(self, given: list[Given]) -> None:
+        self._given += given
+        shares, _ = spread.shares(self._sight, self._own, self._given, self._frame.prediction.rule, ANSWERS)
+        self._open[[each.region for each in given]] = 0
+        self.gains = self._open * (1 - shares.sum(axis=1))
 
     def leave_out(self, region: int) -> None:
         """Asks no more for a region, which settles nothing."""
-        self._open[region] = 0
-        self.gains = self._open.copy()
+        self._open[region] = self.gains[region] = 0
 
     def question(self, region: int, scan: Scan | None) -> Question | None:
         """What is asked about a region; None if it has no place where a colour fits."""

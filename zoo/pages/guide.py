@@ -163,7 +163,8 @@ def guided(
         ]
         things = frame.things(sight) if choose else None
         referred = sight.follow(uv, guide.references, rule, things=things)
-        found.append(sight.follow(referred, [*given[index], *others], rule, things=things))
+        of_page = len(guide.hints)
+        found.append(sight.follow(referred, [*given[index], *others], rule, things=things, of_page=of_page))
     return found
 
 
