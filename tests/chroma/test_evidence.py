@@ -85,7 +85,7 @@ def test_shares_are_shares(seed):
     luma = rng.random((6, 8)).repeat(8, 0).repeat(8, 1)
     sight = Sight.of(luma, rng.normal(size=(24, 32, 5)), rng.normal(size=(24, 32)) * 3)
     given = [sight.given(*rng.integers(0, 48, 2), rng.uniform(-0.4, 0.4, 2)) for _ in range(5)]
-    given += [sight.given_of(0, RED, 3.0), given[0].elsewhere()]
+    given += [sight.given_of(0, RED), given[0].elsewhere()]
     base = rng.uniform(-0.4, 0.4, (48, 64, 2)).astype(np.float32)
     for rule in RULES.values():
         shares = sight.shares(given, rule)

@@ -73,8 +73,7 @@ class Given:
         tone: the luma of the region.
         kind: what the model says of it, (D,).
         region: its label in the picture that is coloured; None of another picture.
-        weight: its logarithm is added to the score: 1 of a hint; of a region of a reference, its side in parts of the
-            largest region's.
+        weight: its logarithm is added to the score of a colour of another picture.
     """
 
     uv: np.ndarray
@@ -163,9 +162,9 @@ class Sight:
         """A colour that is given at a pixel."""
         return self.given_of(int(self.regions[row, column]), uv)
 
-    def given_of(self, region: int, uv: np.ndarray, weight: float = 1.0) -> Given:
+    def given_of(self, region: int, uv: np.ndarray) -> Given:
         """A colour that is given for a region."""
-        return Given(np.asarray(uv, float), float(self.tones[region]), self.kinds[region], region, weight)
+        return Given(np.asarray(uv, float), float(self.tones[region]), self.kinds[region], region)
 
     def shares(self, given: Sequence[Given], rule: Rule) -> np.ndarray:
         """How much of each region's colour is each given one, by the rule, (R, n): the rest is the model's own."""

@@ -87,7 +87,7 @@ def questions(
         scan: the page in full size; no place of it is asked for where no colour fits, as in white paper.
     """
     frames = examined.frames[1:] or examined.frames
-    asked = [_Asked(frame, examined.page.size, worth) for frame in frames]
+    asked = [Asked(frame, examined.page.size, worth) for frame in frames]
     for each in asked:
         each.settle_hints(hints)
     found: list[Question] = []
@@ -105,10 +105,20 @@ def questions(
     return found
 
 
-class _Asked:
-    """The regions of a frame, and what is not settled of each."""
+class Asked:
+    """The regions of a frame, and what is not settled of each.
 
-    def __init__(self, frame: Frame, size: tuple[int, int], worth: np.ndarray | None) -> None:
+    Args:
+        frame: of the page.
+        size: height and width of the page.
+        worth: as of `questions`.
+
+    Attributes:
+        bits: how unsure the model is of each region, (R,).
+        gains: what it is worth to know the colour of each, in bits a pixel of the page, (R,).
+    """
+
+    def __init__(self, frame: Frame, size: tuple[int, int], worth: np.ndarray | None = None) -> None:
         self._frame, self._sight = frame, frame.sight()
         sight = self._sight
         self.bits = uncertainty(frame, sight)

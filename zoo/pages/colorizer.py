@@ -17,10 +17,11 @@ from zoo.data.panels import Panel, find_panels
 from zoo.errors import UsageError
 from zoo.models.loading import load
 from zoo.models.prediction import Predictor
-from zoo.pages.guide import NO_GUIDE, Frame, Guide, Obedience, check_hints, guided, referred
+from zoo.pages.guide import NO_GUIDE, Frame, Guide, Obedience, check_hints, guided
 from zoo.pages.hint import Hint, hints_of
 from zoo.pages.look import SIDE
 from zoo.pages.palette import palette_of
+from zoo.pages.referring import referred
 from zoo.pages.scan import Scan, scan_of
 from zoo.support.arrays import check_unit, kind_of
 
@@ -194,7 +195,7 @@ class Colorizer:
             raise UsageError("it has no colours: a reference is a coloured page of the same work")
         rgb = scan.samples if scan.levels == 255 else (scan.samples >> 8).astype(np.uint8)
         (examined,) = self.examined([self.pictures(Scan(scan.samples, scan.alpha))])
-        return tuple(each for frame in examined.frames for each in referred(frame, rgb))
+        return referred(examined, rgb)
 
     def paint(self, scan: Scan, uv: np.ndarray, *, headroom: float = 0.0, hints: Sequence[Hint] = ()) -> np.ndarray:
         """A scan in the colours of `uv` (h, w, 2), RGB (H, W, 3) of the scan's depth: see `paint`."""

@@ -10,8 +10,7 @@ from scipy import ndimage
 
 from zoo.chroma.evidence import Given, Sight, divided
 from zoo.chroma.regions import LARGEST_STEP, fine_regions, pool
-from zoo.chroma.upsampling import bring_up, cell_means
-from zoo.chroma.yuv import split_luma
+from zoo.chroma.upsampling import bring_up
 from zoo.data.panels import Panel
 from zoo.errors import UsageError
 from zoo.pages.hint import LEAST_ROOM, Hint, becomes, hex_of
@@ -25,8 +24,6 @@ REACH = 2.0
 
 LEAST_REACH = 3  # pixels
 ALMOST = 1e-6  # a hint counts a million times as much at its own place
-UNEVEN = 0.06  # of U and V, the standard deviation of a region that has more than one colour
-MOST_REGIONS = 400  # of a reference
 NOTED = 0.9
 """A hint of which a smaller share is left at the luma of its place is told what it becomes."""
 
@@ -166,25 +163,6 @@ def guided(
         of_page = len(guide.hints)
         found.append(sight.follow(referred, [*given[index], *others], rule, things=things, of_page=of_page))
     return found
-
-
-def referred(frame: Frame, rgb: np.ndarray) -> list[Given]:
-    """The colours of the largest even regions of a coloured page, each given for what is like it.
-
-    Args:
-        frame: of the page.
-        rgb: the page in colour, uint8 (H, W, 3).
-    """
-    top, left, height, width = frame.panel
-    uv = split_luma(rgb[top : top + height, left : left + width] / np.float32(255))[1]
-    small = np.stack([cell_means(uv[..., c], *frame.luma.shape) for c in (0, 1)], axis=-1)
-    sight = frame.sight()
-    sizes, means = sight.sizes, sight.means(small)
-    squares = sight.means(small**2).sum(axis=-1)
-    even = np.sqrt(np.maximum(0, squares - (means**2).sum(axis=-1))) < UNEVEN
-    chosen = [int(region) for region in np.argsort(-sizes)[:MOST_REGIONS] if even[region]]
-    weights = np.sqrt(sizes / sizes.max())
-    return [sight.given_of(region, means[region], weights[region]).elsewhere() for region in chosen]
 
 
 def check_hints(scan: Scan, hints: Sequence[Hint], headroom: float = 0.0) -> list[str]:
