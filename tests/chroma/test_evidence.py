@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from zoo.chroma import spread
-from zoo.chroma.evidence import BY_BINS, BY_COLOR, EMBEDDED, HINTED, Given, Rule, Sight
+from zoo.chroma.evidence import BY_BINS, BY_COLOR, EMBEDDED, HINTED, WON, Given, Rule, Sight
 from zoo.chroma.regions import fine_regions
 
 RULES = {"embedded": EMBEDDED, "bins": BY_BINS, "color": BY_COLOR}
@@ -117,7 +117,7 @@ def test_where_one_is_chosen_no_region_has_a_colour_between(seed, monkeypatch):
     monkeypatch.setattr(spread, "shares", lambda *_: (shares, np.full_like(shares, 0.8)))
     uv = sight.follow(base, given, BY_BINS, things=sight.regions)
     hinted = np.isin(np.arange(len(shares)), [each.region for each in given])
-    won = shares.sum(axis=1) >= np.where(hinted, HINTED, 0.5)
+    won = shares.sum(axis=1) >= np.where(hinted, HINTED, WON)
     assert 0 < won.sum() < len(won)  # some follow, some do not
     colors = np.stack([each.uv for each in given])[shares.argmax(axis=1)]
     expected = np.where(won[:, None], colors, 0.05)[sight.regions]
@@ -146,11 +146,11 @@ def test_a_thing_follows_whole_or_not_at_all(monkeypatch):
         monkeypatch.setattr(spread, "shares", lambda *_: (found, np.ones_like(found)))
         return sight.follow(base, given, BY_BINS, things=things)
 
-    uv = follow(given, (15, [1.0]), (45, [HINTED + 0.01]), (80, [0.45]))
+    uv = follow(given, (15, [1.0]), (45, [HINTED + 0.01]), (80, [WON - 0.1]))
     np.testing.assert_allclose(uv[30, :62], np.broadcast_to(RED, (62, 2)), atol=1e-6)
     assert not uv[things == 1].any()
     # What hardly follows is no part of the hinted thing.
-    uv = follow(given, (15, [1.0]), (45, [HINTED - 0.01]), (80, [0.9]))
+    uv = follow(given, (15, [1.0]), (45, [HINTED - 0.01]), (80, [WON + 0.1]))
     np.testing.assert_allclose(uv[30, [15, 80]], [RED, RED], atol=1e-6)
     assert not uv[30, 45].any()
     # Two colours divide it, each region taking the likelier one.

@@ -29,6 +29,9 @@ DISTANCE = 0.1
 SHARPNESS = 2.0
 """How much surer the choice among given colours is than that between them and the model's own: many make no average."""
 
+WON = 0.7
+"""What given colours have to win of a thing, a share of its pixels, for it to follow one of them whole."""
+
 HINTED = 0.1
 """What given colours have to win of a region, in a thing that one of them lies in, for the region to follow whole."""
 
@@ -200,7 +203,7 @@ class Sight:
             given: the colours.
             rule: what counts against each.
             things: labels from 0, (h, w), of what has one colour. A region then follows the likeliest given colour
-                whole, or none. A thing follows if all colours together win half of it. Where one is given in it, every
+                whole, or none. A thing follows if all colours together win `WON` of it. Where one is given in it, every
                 region follows of which they win `HINTED`. None to mix, which is nearer in the mean; but what is between
                 two colours may be no colour of anything.
             of_page: how many hints the page has that the picture is a panel of; 0 for those that are given in it.
@@ -232,7 +235,7 @@ class Sight:
         """`base` and given colours by their shares; with things, one of them whole."""
         if things is not None:
             thing, all_shares = _of_most(self.regions, things), shares.sum(axis=1)
-            won = np.bincount(thing, self.sizes * all_shares) >= 0.5 * np.bincount(thing, self.sizes)
+            won = np.bincount(thing, self.sizes * all_shares) >= WON * np.bincount(thing, self.sizes)
             hinted = np.isin(thing, thing[[each.region for each in given if each.region is not None]])
             follows = np.where(hinted, all_shares >= HINTED, won[thing])
             shares = follows[:, None] * (np.arange(len(given)) == shares.argmax(axis=1)[:, None])
