@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from zoo.pages.colorizer import Examined
 
 ANSWERS = 10
-"""How many regions of a page are answers. More of them outvote what a model says itself, and are no better."""
+"""How many regions of a page are answers: more of them were no better on the validation stories."""
 
 UNEVEN = 0.06  # of U and V, the standard deviation of a region that has more than one colour
 
