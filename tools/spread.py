@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from zoo.chroma import spread
-from zoo.chroma.upsampling import cell_means
 from zoo.chroma.yuv import split_luma
 from zoo.data.dataset import open_dataset
 from zoo.pages.scan import Scan
@@ -111,7 +110,7 @@ def compared(job: Job, colorizer: Any) -> dict[str, np.ndarray]:
     scan = Scan(np.rint(luma[..., 0] * 65535).astype(np.uint16))
     frame = colorizer.examined([colorizer.pictures(scan)])[0].frames[0]
     sight, height, width = frame.sight(), *frame.luma.shape
-    small = np.stack([cell_means(uv[..., c].astype(np.float32), height, width) for c in (0, 1)], axis=-1)
+    small = frame.reduced(uv)
     own, true = sight.means(frame.decoded(colorizer.decode, 0)), sight.means(small)
     draw = np.random.default_rng([0, zlib.crc32(job.name.encode())])
     places = np.stack([draw.integers(1, max(2, size - 1), HINTS) for size in rgb.shape[:2]], axis=-1)

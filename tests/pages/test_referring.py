@@ -6,7 +6,8 @@ from boxes import BIG, MIDDLE, OTHER, SMALL, SURE, UNSURE, drawn
 from test_asking import examined
 
 from zoo.chroma.yuv import compose, split_luma, to_uint8
-from zoo.pages.referring import ANSWERS, referred
+from zoo.pages.asking import ANSWERS
+from zoo.pages.referring import referred
 
 RED, BLUE = np.array([-0.05, 0.16]), np.array([0.12, -0.04])
 

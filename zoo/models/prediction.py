@@ -62,7 +62,7 @@ class Predictor:
 
     @property
     def rule(self) -> Rule:
-        """How hints are followed by what `Prediction.kinds` says."""
+        """How alike two regions are, by what `Prediction.kinds` says."""
         if self.network.embedding:
             return EMBEDDED
         return BY_BINS if self.contract.classifies else BY_COLOR
@@ -206,7 +206,7 @@ class Prediction:
 
     @property
     def rule(self) -> Rule:
-        """How hints are followed by what `kinds` says."""
+        """How alike two regions are, by what `kinds` says."""
         return self._predictor.rule
 
     @cached_property

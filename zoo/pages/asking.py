@@ -10,7 +10,6 @@ from PIL import Image, ImageDraw, ImageFont
 from zoo.chroma import spread
 from zoo.chroma.evidence import Given, Sight
 from zoo.chroma.regions import innermost_first, means_of_cells
-from zoo.chroma.upsampling import cell_means
 from zoo.chroma.yuv import compose, to_uint8
 from zoo.pages.guide import Frame, takes_color
 from zoo.pages.hint import Hint, hex_of
@@ -32,7 +31,7 @@ PLACES = 32
 """How many places of a region are looked at for one that takes a colour."""
 
 ANSWERS = 10
-"""How many answers a user gives, as a hint spreads here: one that is alone would settle nothing but itself."""
+"""How many answers a user gives, as hints spread here: one that is alone would settle nothing but itself."""
 
 DECODER = "annealed"
 """How a classifier answers for a region that is asked for, as long as nobody has."""
@@ -91,11 +90,8 @@ def questions(
     for each in asked:
         each.settle_hints(hints)
     found: list[Question] = []
-    while len(found) < count:
-        best = max(asked, key=lambda each: each.gains.max())
-        if best.gains.max() < LEAST_GAIN:
-            break
-        region = int(best.gains.argmax())
+    while len(found) < count and (first := most_open(asked)):
+        best, region = asked[first[0]], first[1]
         question = best.question(region, scan)
         if question:
             found.append(question)
@@ -103,6 +99,13 @@ def questions(
         else:
             best.leave_out(region)
     return found
+
+
+def most_open(asked: "Sequence[Asked]") -> tuple[int, int] | None:
+    """Which of some frames has the region that is most worthwhile to ask for, and the region; None if none is."""
+    frame = max(range(len(asked)), key=lambda index: asked[index].gains.max())
+    region = int(asked[frame].gains.argmax())
+    return None if asked[frame].gains[region] < LEAST_GAIN else (frame, region)
 
 
 class Asked:
@@ -124,9 +127,7 @@ class Asked:
         self.bits = uncertainty(frame, sight)
         open_ = self.bits
         if worth is not None:
-            top, left, height, width = frame.panel
-            small = cell_means(worth[top : top + height, left : left + width], *frame.luma.shape)
-            open_ = np.bincount(sight.regions.ravel(), small.ravel()) / sight.sizes
+            open_ = sight.means(frame.reduced(worth[..., None]))[:, 0]
         room = np.clip(np.minimum(sight.tones, 1 - sight.tones) / ROOM, 0, 1)
         self._area = sight.sizes / frame.luma.size * frame.panel.height * frame.panel.width / (size[0] * size[1])
         self._open = open_ * room * self._area

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from zoo.chroma.evidence import Given, Sight, divided
 from zoo.chroma.regions import LARGEST_STEP, fine_regions, pool
-from zoo.chroma.upsampling import bring_up
+from zoo.chroma.upsampling import bring_up, cell_means
 from zoo.data.panels import Panel
 from zoo.errors import UsageError
 from zoo.pages.hint import LEAST_ROOM, Hint, becomes, hex_of
@@ -106,6 +106,12 @@ class Frame:
     @property
     def _said(self) -> tuple[np.ndarray, np.ndarray | None]:
         return self.prediction.kinds(self.image), self.prediction.own_scores(self.image)
+
+    def reduced(self, values: np.ndarray) -> np.ndarray:
+        """Values of the page's pixels, (H, W, C), at the size that the network saw the frame in, (h, w, C)."""
+        top, left, height, width = self.panel
+        part = values[top : top + height, left : left + width]
+        return np.stack([cell_means(part[..., c], *self.luma.shape) for c in range(part.shape[-1])], axis=-1)
 
     def things(self, sight: Sight) -> np.ndarray:
         """Labels from 0, (h, w), of what has one colour: a classifier's coherent regions, or the sight's."""

@@ -10,7 +10,6 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from zoo.chroma.evidence import Given, Rule
-from zoo.chroma.upsampling import cell_means
 from zoo.chroma.yuv import compose, rgb_to_yuv, to_uint8
 from zoo.errors import UsageError
 from zoo.pages.asking import ROOM, uncertainty
@@ -105,12 +104,7 @@ def parts_of(label: str, examined: "Examined", decode: str | None, truth: np.nda
     height, width = examined.page.size
     for frame in examined.frames[1:] or examined.frames:
         sight = frame.sight()
-        if truth is None:
-            uv = frame.prediction.decode(decode)[frame.image]
-        else:
-            top, left, high, wide = frame.panel
-            part = truth[top : top + high, left : left + wide]
-            uv = np.stack([cell_means(part[..., c], *frame.luma.shape) for c in (0, 1)], axis=-1)
+        uv = frame.prediction.decode(decode)[frame.image] if truth is None else frame.reduced(truth)
         means = sight.means(uv)
         bits = uncertainty(frame, sight)
         rgb = to_uint8(compose(frame.luma[..., None], uv)[0])
