@@ -87,6 +87,29 @@ def test_a_key_that_is_held_moves_a_mark_all_the_way(browser: Any, client: Any) 
     window.clean()
 
 
+def test_what_is_on_its_way_is_undone_first(browser: Any, client: Any) -> None:
+    client.post("/api/page/0/marks", {"color": "#c33", "path": [[X, Y]]})
+    window = Window(browser, client.running.url)
+    down = "document.querySelector('.mark').dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowDown' }));"
+    window.settled(lambda: window.js(down))
+    window.js(
+        "window.asked = fetch;"
+        "window.fetch = async (...held) => {"
+        " const answer = await window.asked(...held);"
+        " await new Promise((then) => setTimeout(then, 500));"
+        " return answer; };" + down
+    )
+    until = time.monotonic() + 10
+    while client.get("/api/page/0")["marks"][0]["points"] != [[X, Y + 4]]:
+        assert time.monotonic() < until, client.get("/api/page/0")["marks"]
+    # The server has moved it, and the page waits for the answer yet.
+    for _ in range(2):
+        window["#undo"].click()
+    window.until("document.getElementById('undo').disabled")
+    assert client.get("/api/page/0")["marks"][0]["points"] == [[X, Y]]
+    window.clean()
+
+
 def test_a_step_that_is_refused_can_be_undone_later(browser: Any, client: Any) -> None:
     window = Window(browser, client.running.url)
     window.click(X, Y)

@@ -2,7 +2,7 @@
 
 import { attempt, get, post, upload } from "./api.js";
 import { $, element, say, state } from "./state.js";
-import { did } from "./undo.js";
+import { did, inTurn } from "./undo.js";
 
 /** What others do when something was chosen for all pages, or a page is wanted. */
 export const on = { changed() {}, go() {} };
@@ -84,15 +84,17 @@ export function show() {
 const names = () => state.book.references.map((each) => each.name);
 
 /** Chooses for all pages, and remembers it. */
-export async function choose(held) {
-  const before = Object.fromEntries(Object.keys(held).map((key) => [key, key === "references" ? names() : state.book[key]]));
-  const answer = await attempt(() => post("/api/choices", held));
-  if (!answer) {
-    show();
-    return;
-  }
-  did({ kind: "choices", before, after: held });
-  took(answer);
+export function choose(held) {
+  return inTurn(async () => {
+    const before = Object.fromEntries(Object.keys(held).map((key) => [key, key === "references" ? names() : state.book[key]]));
+    const answer = await attempt(() => post("/api/choices", held));
+    if (!answer) {
+      show();
+      return;
+    }
+    did({ kind: "choices", before, after: held });
+    took(answer);
+  });
 }
 
 /** Takes what the server says of the book. */
@@ -109,13 +111,15 @@ $("add-color").onclick = () => choose({ palette: [...state.book.palette, state.l
 
 async function refer(files) {
   for (const file of files) {
-    const before = names();
-    say(`Reading ${file.name} …`);
-    const answer = await attempt(() => upload(`/api/references?title=${encodeURIComponent(file.name)}`, file));
-    if (!answer) continue;
-    did({ kind: "choices", before: { references: before }, after: { references: answer.references.map((each) => each.name) } });
-    took(answer);
-    say(`Colours of ${file.name} are taken where something is alike.`);
+    await inTurn(async () => {
+      const before = names();
+      say(`Reading ${file.name} …`);
+      const answer = await attempt(() => upload(`/api/references?title=${encodeURIComponent(file.name)}`, file));
+      if (!answer) return;
+      did({ kind: "choices", before: { references: before }, after: { references: answer.references.map((each) => each.name) } });
+      took(answer);
+      say(`Colours of ${file.name} are taken where something is alike.`);
+    });
   }
 }
 
@@ -155,13 +159,15 @@ export async function sheet(answer = null) {
 }
 
 /** Changes the colour sheet, and remembers it. */
-export async function change(held) {
-  const answer = await attempt(() => post("/api/sheet", held));
-  if (!answer) return undefined;
-  did({ kind: "sheet", before: answer.before, after: answer.after });
-  sheet(answer);
-  took(await get("/api/book"));
-  return answer;
+export function change(held) {
+  return inTurn(async () => {
+    const answer = await attempt(() => post("/api/sheet", held));
+    if (!answer) return undefined;
+    did({ kind: "sheet", before: answer.before, after: answer.after });
+    sheet(answer);
+    took(await get("/api/book"));
+    return answer;
+  });
 }
 
 $("gather").onclick = () => attempt(async () => working((await post("/api/work", { do: "gather" })).work));

@@ -3,7 +3,7 @@
 import { attempt, post } from "./api.js";
 import { onPage, onStage, on as pointer, putCross, reveal } from "./stage.js";
 import { $, element, percent, say, state } from "./state.js";
-import { did } from "./undo.js";
+import { did, inTurn } from "./undo.js";
 
 const popover = $("popover");
 const SVG = "http://www.w3.org/2000/svg";
@@ -114,16 +114,18 @@ function lines(points, color) {
 }
 
 /** Changes marks of the page, and remembers it. */
-async function change(held) {
+function change(held) {
   const page = state.page;
-  const answer = await attempt(() => post(`/api/page/${page}/marks`, held));
-  if (!answer) {
-    show();
-    return undefined;
-  }
-  did({ kind: "marks", page, before: answer.before, after: answer.after });
-  took(answer, page);
-  return answer;
+  return inTurn(async () => {
+    const answer = await attempt(() => post(`/api/page/${page}/marks`, held));
+    if (!answer) {
+      show();
+      return undefined;
+    }
+    did({ kind: "marks", page, before: answer.before, after: answer.after });
+    took(answer, page);
+    return answer;
+  });
 }
 
 const moves = new Map(); // how far marks have yet to go, of those that are on their way

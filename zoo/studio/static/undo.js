@@ -60,9 +60,11 @@ async function turn(back) {
 }
 
 let turning = Promise.resolve();
-const queued = (work) => (turning = turning.then(work, work));
-export const undo = () => queued(() => turn(true));
-export const redo = () => queued(() => turn(false));
+
+/** Does a change after those that are on their way, so that undo knows of each before it begins. */
+export const inTurn = (work) => (turning = turning.then(work, work));
+export const undo = () => inTurn(() => turn(true));
+export const redo = () => inTurn(() => turn(false));
 
 /** Brings marks of a page from some to others; the answer of the last change. */
 export async function bring(page, from, to) {
