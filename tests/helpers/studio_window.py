@@ -26,6 +26,7 @@ class Window:
     def __init__(self, browser: Any, url: str, **emulated: Any) -> None:
         self.browser, self.url = browser, url
         emulate(browser, **emulated)
+        browser.get("about:blank")  # the page of the test before would still ask a server that is gone
         for log in ("browser", "performance"):
             browser.get_log(log)
         browser.get(url)
@@ -101,7 +102,8 @@ class Window:
 
     def clean(self, errors: int = 0) -> None:
         """Nothing went wrong, and nobody else was asked."""
-        assert len(self.browser.get_log("browser")) == errors
+        found = self.browser.get_log("browser")
+        assert len(found) == errors, found
         messages = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
         urls = [each["params"]["request"]["url"] for each in messages if each["method"] == "Network.requestWillBeSent"]
         assert urls
