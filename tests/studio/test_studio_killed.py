@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,6 +30,21 @@ pytestmark = pytest.mark.needs("starlette", "uvicorn")
 killed = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system knows no SIGKILL")
 
 
+class Busy(Client):
+    """A client that lets others wait until it was answered so often: a slow machine takes longer, and does no less."""
+
+    def __init__(self, url: str, count: int) -> None:
+        super().__init__(url)
+        self.left, self.often = count, threading.Event()
+
+    def post(self, path: str, body: Any, status: int = 200) -> Any:
+        answer = super().post(path, body, status)
+        self.left -= 1
+        if self.left == 0:
+            self.often.set()
+        return answer
+
+
 @contextmanager
 def until_killed(book: Path, rng: random.Random) -> Iterator[Client]:
     """A studio that is killed at a random moment, whatever it is at then: the block ends when it does not answer."""
@@ -35,12 +52,19 @@ def until_killed(book: Path, rng: random.Random) -> Iterator[Client]:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"})
     try:
         assert process.stdout
-        client = Client(process.stdout.readline().strip())
+        client = Busy(process.stdout.readline().strip(), rng.randint(8, 40))
         client.get("/api/sheet")
-        killer = threading.Timer(0.2 + rng.random(), process.kill)
+
+        def kill() -> None:
+            client.often.wait()
+            time.sleep(0.1 * rng.random())
+            process.kill()
+
+        killer = threading.Thread(target=kill, daemon=True)
         killer.start()
         with suppress(OSError, HTTPException):
             yield client
+        client.often.set()
         killer.join()
     finally:
         process.kill()
