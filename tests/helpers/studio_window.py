@@ -35,7 +35,7 @@ class Window:
     def js(self, script: str, *arguments: Any) -> Any:
         return self.browser.execute_script(script, *arguments)
 
-    def until(self, expression: str, *arguments: Any, seconds: float = 30) -> Any:
+    def until(self, expression: str, *arguments: Any, seconds: float = 60) -> Any:
         end = time.monotonic() + seconds
         while not (found := self.js(f"return {expression}", *arguments)):
             assert time.monotonic() < end, (expression, self.status, self.browser.get_log("browser"))

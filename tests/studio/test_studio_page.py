@@ -85,7 +85,7 @@ def test_a_book_is_coloured_by_the_mouse(browser: Any, client: Any, book: Path, 
     window["#tab-take"].click()
     window["[data-take=cbz]"].click()
     window.until("document.getElementById('work-status').textContent === '3 of 3 pages coloured'")
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while not (downloads / "book-coloured.cbz").exists():
         assert time.monotonic() < until
         time.sleep(0.05)
@@ -115,7 +115,7 @@ def test_by_keyboard(browser: Any, client: Any) -> None:
     assert window.js("return document.activeElement.id") == "stage"
     window[".mark"].send_keys(Keys.ARROW_DOWN)
     window.until("document.activeElement.classList.contains('mark')")
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while client.get("/api/page/0")["marks"][0]["points"][0] == mark["points"][0]:
         assert time.monotonic() < until
     window.settled(lambda: window[".mark"].send_keys(Keys.DELETE))
