@@ -111,15 +111,13 @@ $("add-color").onclick = () => choose({ palette: [...state.book.palette, state.l
 
 async function refer(files) {
   for (const file of files) {
-    await inTurn(async () => {
-      const before = names();
-      say(`Reading ${file.name} …`);
-      const answer = await attempt(() => upload(`/api/references?title=${encodeURIComponent(file.name)}`, file));
-      if (!answer) return;
-      did({ kind: "choices", before: { references: before }, after: { references: answer.references.map((each) => each.name) } });
-      took(answer);
-      say(`Colours of ${file.name} are taken where something is alike.`);
-    });
+    say(`Reading ${file.name} …`);
+    // Not in turn: a large page takes a while, and clicks do not wait for it.
+    const answer = await attempt(() => upload(`/api/references?title=${encodeURIComponent(file.name)}`, file));
+    if (!answer) continue;
+    did({ kind: "choices", before: { references: names() }, after: { references: answer.references.map((each) => each.name) } });
+    took(answer);
+    say(`Colours of ${file.name} are taken where something is alike.`);
   }
 }
 
