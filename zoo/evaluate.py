@@ -75,9 +75,10 @@ def parser() -> Parser:
     p.add_argument(
         "--places",
         type=lambda word: {"oracle": "error"}.get(word, word),  # its name until 0.1.0
-        choices=("random", "rank", "error"),
+        choices=("random", "together", "rank", "error"),
         default="random",
-        help="where hints are: anywhere, where zoo hints asks (rank), or where the first model errs most (error)",
+        help="where hints are: anywhere, all of them side by side (together), where zoo hints asks (rank), or where the"
+        " first model errs most (error)",
     )
     p.add_argument(
         "-o",

@@ -91,7 +91,7 @@ def given(monkeypatch, models, subject, counts, places="random", seed=0) -> dict
     return found
 
 
-@pytest.mark.parametrize("places", ["random", "rank", "error"])
+@pytest.mark.parametrize("places", ["random", "together", "rank", "error"])
 def test_all_get_the_same_hints_and_fewer_are_the_first_of_more(models, monkeypatch, places):
     subject = colored()
     found = given(monkeypatch, models, subject, [0, 2, 5, 12], places)
@@ -117,6 +117,45 @@ def test_random_places_are_an_image_s_own(models, monkeypatch):
     assert where(colored(name="other")) != first
     assert where(colored(), seed=1) != first
     assert all(1 <= y < 39 and 1 <= x < 63 for y, x in where(colored()))
+
+
+def test_places_that_are_together(models, monkeypatch):
+    def where(places):
+        rows = next(iter(given(monkeypatch, models[:1], colored(), [5], places).values()))[5]
+        return np.array([row[:2] for row in rows])
+
+    alone, together = where("random"), where("together")
+    assert tuple(together[0]) == tuple(alone[0])
+    apart = np.linalg.norm(together - together[0], axis=-1)
+    assert apart.max() < 20 < np.linalg.norm(alone - alone[0], axis=-1).max()
+    assert list(apart) == sorted(apart)
+
+
+def test_what_hints_do_far_away(models, monkeypatch):
+    """Nothing if the page stays there; and it is what it is where it changes."""
+    wide = colored(size=(40, 160))
+    evaluation = HintEvaluation(models[:1], [3, 0], "together", {})
+    chroma = hinted.Examined.chroma
+
+    def left_half(self, decode, seed=0, guide=None):
+        plain, found = chroma(self, decode, seed), chroma(self, decode, seed, guide)
+        mask = np.arange(plain.shape[1]) < plain.shape[1] * share
+        return np.where(mask[:, None], found, plain)
+
+    monkeypatch.setattr(hinted.Examined, "chroma", left_half)
+    monkeypatch.setattr(evaluation, "_numbered", lambda *_: [(20, 4), (21, 5), (22, 6)])
+    share = 0.3
+    evaluation.add(wide)
+    share = 1.0
+    evaluation.add(wide)
+    same, changed = evaluation.measured["one", 3].values["far"]
+    assert abs(same) < 0.05 < abs(changed)
+    assert np.isnan(evaluation.measured["one", 0].values["far"]).all()
+    assert np.isnan(evaluation.measured["nearest hint", 3].values["far"]).all()
+    near = HintEvaluation(models[:1], [0, 40], "random", {})  # nothing is far
+    near.add(colored())
+    assert np.isnan(near.measured["one", 40].values["far"]).all()
+    assert "far" in near.rows()[0]
 
 
 def test_places_by_rank_and_by_error(models, monkeypatch):
@@ -372,7 +411,7 @@ def test_the_command_writes_rows(written):
 
 
 def test_the_command_gives_the_same_again(written, models, folder, capsys):
-    command = [models[1], "--data", str(folder), "--hints", "2", "--max-side", "64", "--json"]
+    command = [models[1], "--data", str(folder), "--hints", "2,0", "--max-side", "64", "--json"]
     assert evaluate.main(command) == 0
     found = json.loads(capsys.readouterr().out)
     before = json.loads((written / "hints.json").read_text())
@@ -399,13 +438,19 @@ def test_a_table_of_rows():
         found |= {"near_ink": [None, None, None], "obeyed": [1.0, 1.0, 1.0]}
         return found | {"psnr over no hints": None, "psnr over the best without learning": None} | values
 
-    rows = [row("one", **{"psnr over no hints": [1.5, 1.0, 2.0]}), row("other", a_star=0.5, bvr=None)]
+    near = {"near_ink": [3.0, None, None]}
+    rows = [row("one", **{"psnr over no hints": [1.5, 1.0, 2.0]}), row("other", a_star=0.5, bvr=None, **near)]
     table = hints_table(rows, 3, "pages")
     first, second = ([cell.text for cell in line.cells] for line in table.lines)
     assert first[:6] == ["one, 5", "20.00 [19.00, 21.00]", "7.25", "", "1.0000 [1.0000, 1.0000]", "1.50 [1.00, 2.00]"]
     assert second[5:7] == ["", ""]
     assert len(first) == len(second) == len(table.columns) == 9
     assert "3 images of pages" in table.caption
+    # What nobody has a value of has no column; what some have has.
+    assert len(hints_table(rows[:1], 3, "pages").columns) == 6
+    far = hints_table([*rows, row("third", far=[-0.5, -1.0, 0.25])], 3, "pages")
+    assert [cell.text for cell in far.lines[2].cells][5] == "-0.50 [-1.00, 0.25]"
+    assert far.lines[0].cells[5].text == ""
 
 
 def test_curves(tmp_path):

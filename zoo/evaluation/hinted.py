@@ -4,6 +4,7 @@ Hints are the truth's: a hint's colour is the mean of the 3 × 3 pixels around i
 the five.
 """
 
+import math
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -26,8 +27,9 @@ from zoo.pages.guide import Guide
 from zoo.pages.hint import Hint
 from zoo.pages.scan import Scan
 
-PLACES = ("random", "rank", "error")
-"""Where hints are: anywhere; where `zoo hints` asks; where the first candidate errs most and over the largest area."""
+PLACES = ("random", "together", "rank", "error")
+"""Where hints are: anywhere; the first anywhere and the others beside it; where `zoo hints` asks; where the first
+candidate errs most and over the largest area."""
 
 PER_THING = ("class", "object")
 """In place of a number of hints, on drawn pages: one for each class on the page, or for each object."""
@@ -36,6 +38,8 @@ MOST = 100
 NEAR = 1  # pixels around a hint that its colour is the mean of
 NEAR_INK, INK = 2, 0.15  # pixels, luma
 OBEYED = 2.0  # ΔE00
+FAR = 0.35  # of the longer side
+LEAST_FAR = 0.05  # of the pixels: else nothing is far
 NEIGHBOUR = 12  # pixels from an object that its neighbours are looked at in
 SINGLE_HINTS = 4  # of a drawn page, each by itself
 BLED = 5.0  # ΔE00 nearer to the hint of a neighbour than without it
@@ -61,6 +65,7 @@ METRICS = {
     "delta_e00": HintMetric("ΔE00 ↓", "mean CIEDE2000 over pixels"),
     "near_ink": HintMetric("near ink ↓", f"ΔE00 within {NEAR_INK} pixels of ink (luma below {INK:g})"),
     "obeyed": HintMetric("obeyed ↑", f"share of hints within ΔE00 {OBEYED:g} of what luma allows, at full size", 4),
+    "far": HintMetric("far ↓", f"ΔE00 farther than {FAR:g} of the longer side from all hints, less that without hints"),
 }
 """Of every image; the averaging indices are of drawn pages besides."""
 
@@ -137,6 +142,7 @@ class HintEvaluation:
         self._counts, self._places, self._palettes, self._seed = counts, places, palettes, seed
         self._images: list[str] = []
         self._groups: list[str] = []
+        self._unhinted: dict[str, np.ndarray] = {}
         self.measured: dict[tuple[str, int | str], Hinted] = {}
         self.bled: dict[str, tuple[int, int]] = {}
 
@@ -154,7 +160,8 @@ class HintEvaluation:
         seen = {label: each.examined([each.pictures(scan)])[0] for label, each in self._colorizers.items()}
         first = next(iter(self._colorizers))
         places = self._numbered(subject, luma[..., 0], uv, self._colorizers[first], seen[first])
-        for count in self._counts:
+        self._unhinted.clear()
+        for count in sorted(self._counts, key=lambda count: count != 0):
             where = places[:count] if isinstance(count, int) else _of_things(subject, count)
             hints = [hint_of(subject.rgb, row, column) for row, column in where]
             for label, colorizer in self._colorizers.items():
@@ -201,6 +208,8 @@ class HintEvaluation:
         )
         if self._places == "random":
             return scattered[:most]
+        if self._places == "together":
+            return sorted(scattered, key=lambda place: math.dist(place, scattered[0]))[:most]
         if self._places == "rank":
             asked = [(each.y, each.x) for each in questions(examined, most)]
         else:
@@ -231,11 +240,15 @@ class HintEvaluation:
         error = np.mean((rgb.astype(float) - subject.rgb) ** 2)
         near = ndimage.binary_dilation(luma[..., 0] < INK, iterations=NEAR_INK)
         obeyed = [_obeyed(rgb, luma, hint) for hint in hints]
+        if not hints:
+            self._unhinted[label] = apart
+        far = _far(luma.shape[:2], hints) if label in self._unhinted else np.zeros_like(near)
         values = {
             "psnr": 10 * np.log10(255**2 / max(error, 1e-3)),
             "delta_e00": apart.mean(),
             "near_ink": apart[near].mean() if near.any() else np.nan,
             "obeyed": np.mean(obeyed) if obeyed else np.nan,
+            "far": (apart - self._unhinted[label])[far].mean() if far.mean() >= LEAST_FAR else np.nan,
         }
         for name, value in values.items():
             kept.values[name].append(float(value))
@@ -289,6 +302,16 @@ def _obeyed(rgb: np.ndarray, luma: np.ndarray, hint: Hint) -> bool:
     wanted = to_uint8(compose(luma[hint.y, hint.x], hint.uv)[0])
     pair = np.stack([rgb[hint.y, hint.x], wanted])[None]
     return bool(deltaE_ciede2000(*lab(pair)[0]) <= OBEYED)
+
+
+def _far(size: tuple[int, ...], hints: Sequence[Hint]) -> np.ndarray:
+    """Which pixels are far from all hints, (H, W); none where there are no hints."""
+    away = np.ones(size, bool)
+    for hint in hints:
+        away[hint.y, hint.x] = False
+    if away.all():
+        return ~away
+    return np.asarray(ndimage.distance_transform_edt(away) > FAR * max(size))
 
 
 def _of_things(subject: Subject, count: str) -> list[tuple[int, int]]:

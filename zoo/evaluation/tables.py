@@ -82,11 +82,12 @@ def hints_table(rows: Sequence[dict[str, Any]], images: int, data: str) -> Table
 
     over = ("psnr over no hints", "psnr over the best without learning")
     drawn = [name for name in ("a_star", "bvr", "false_rate") if any(name in row for row in rows)]
-    titles = [each.title for each in HINT_METRICS.values()] + ["dB over no hints", "dB over the best without learning"]
+    metrics = {name: each for name, each in HINT_METRICS.items() if any(found(row.get(name), 0) for row in rows)}
+    titles = [each.title for each in metrics.values()] + ["dB over no hints", "dB over the best without learning"]
     lines = [
         [
             f"{row['candidate']}, {row['hints']}",
-            *(found(row[name], metric.digits) for name, metric in HINT_METRICS.items()),
+            *(found(row.get(name), metric.digits) for name, metric in metrics.items()),
             *(found(row[name], 2) for name in over),
             *(number(row.get(name)) for name in drawn),
         ]
