@@ -73,6 +73,13 @@ def test_links_lead_somewhere():
                 assert anchor in names, f"{path.name}: {target}"
 
 
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_no_line_begins_with_a_marker(path):
+    """A comment at the beginning of a line ends the paragraph, and the rest of the line is shown as it is written."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert [number for number, line in enumerate(lines, 1) if line.lstrip().startswith("<!-- value")] == []
+
+
 def test_promises_name_tests_that_are_there():
     named = set(re.findall(r"`(test_\w+)`", (ROOT / "SECURITY.md").read_text(encoding="utf-8")))
     tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
