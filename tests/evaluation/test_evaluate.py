@@ -1,5 +1,6 @@
 """`python -m zoo.evaluate`: from images and candidates to tables, and what it says when it cannot."""
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -134,6 +135,13 @@ def test_tables_are_printed(folder, capsys):
     assert "averaging indices" not in output
 
 
+def test_a_decoder_that_is_named_twice_answers_once(folder, models, capsys):
+    words = [f"{models}/classifier.keras", "--decode", "mode,mean,mode", "--limit", "1", "--max-side", "64", "--json"]
+    assert evaluate.main([*words, "--data", str(folder)]) == 0
+    candidates = json.loads(capsys.readouterr().out)["details"]["candidates"]
+    assert [each["decoder"] for each in candidates if each["kind"] == "model"] == ["mode", "mean"]
+
+
 def test_drawn_pages_have_indices():
     names = {each.label: each.name for each in CLASSES}
     evaluation = Evaluation(PALETTES, names)
@@ -180,6 +188,8 @@ def test_plots_of_drawn_pages(tmp_path):
         (["clasifier"], "Did you mean 'classifier'?"),
         (["residual:comix"], "no weights 'comix' for residual; there are residual:"),
         (["--decode", "best"], "--decode: unknown decoder 'best'"),
+        (["{models}/classifier.keras", "--decode", " ,"], "--decode ' ,' names no decoder"),
+        (["{models}/classifier.keras", "--decode", ""], "--decode '' names no decoder"),
         (["--limit", "0"], "--limit must be at least 1"),
         (["--out", __file__], "is a file; give a directory"),
         (["{models}/residual.keras", "--decode", "mode"], "--decode mode: none of the candidates is a classifier"),
