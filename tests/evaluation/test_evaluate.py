@@ -157,6 +157,13 @@ def test_drawn_pages_have_indices():
     assert 0.5 < sampler.value("bvr") < 1.6
 
 
+def test_drawn_pages_whose_objects_are_too_small_have_no_indices(capsys):
+    assert evaluate.main(["--limit", "1", "--max-side", "6"]) == 0  # 6 x 6 pixels, eroded, are fewer than 32
+    output = capsys.readouterr().out
+    assert "mean colour" in output
+    assert "averaging indices" not in output
+
+
 def test_plots_of_drawn_pages(tmp_path):
     names = {each.label: each.name for each in CLASSES}
     evaluation = Evaluation(PALETTES, names)
