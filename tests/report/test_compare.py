@@ -165,6 +165,15 @@ def test_other_images_are_no_pairs(pages: np.ndarray) -> None:
     assert one(scored(pages), better | {"data": "e" * 16}, across=True).verdict == "unclear"
 
 
+def test_of_a_history_the_newest_counts(tmp_path: Path) -> None:
+    older, newer = ([timed(np.full(7, each), "ratio")] for each in (0.5, 0.8))
+    history = Side("history", [row | {"commit": word * 40} for word, row in zip("ab", older + newer, strict=True)])
+    (same,) = compare(history, history)
+    assert (same.verdict, same.a) == ("same", 0.8)
+    (found,) = compare(history, Side("new", older))
+    assert (found.a, found.b, found.verdict) == (0.8, 0.5, "better")
+
+
 def test_rows_of_two_machines_in_one_set_find_their_own(tmp_path: Path) -> None:
     for name, seconds in (("a", 1.0), ("b", 2.0)):
         folder = tmp_path / name

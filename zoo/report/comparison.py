@@ -143,7 +143,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def compare(a: Side, b: Side, *, across: bool = False, metrics: Sequence[str] = ()) -> list[Comparison]:
-    """Every number that both sides have, in the order of a's rows.
+    """Every number that both sides have, in the order of a's rows; of a history of benchmarks the newest.
 
     Args:
         a: the one that is compared with.
@@ -154,8 +154,7 @@ def compare(a: Side, b: Side, *, across: bool = False, metrics: Sequence[str] = 
     Raises:
         UsageError: nothing in common, or numbers of other machines, metric versions or images without `across`.
     """
-    left = [row for row in a.rows if row["value"] is not None and (not metrics or row["metric"] in metrics)]
-    right = [row for row in b.rows if row["value"] is not None and (not metrics or row["metric"] in metrics)]
+    left, right = (_newest(side.rows, metrics) for side in (a, b))
     alike = {_key(row) + _conditions(row): row for row in right}
     pairs = [(row, alike[_key(row) + _conditions(row)]) for row in left if _key(row) + _conditions(row) in alike]
     if len(pairs) < len(left):
@@ -169,6 +168,12 @@ def compare(a: Side, b: Side, *, across: bool = False, metrics: Sequence[str] = 
     if not pairs:
         raise UsageError(f"{a.name} and {b.name} have no number in common.{_advice(a, b)}")
     return [_compared(*pair) for pair in pairs]
+
+
+def _newest(rows: Iterable[Record], metrics: Sequence[str]) -> list[Record]:
+    """The rows with a value; of a number that a history has at several commits the last, as it is the newest."""
+    known = (row for row in rows if row["value"] is not None and (not metrics or row["metric"] in metrics))
+    return list({_key(row) + _conditions(row): row for row in known}.values())
 
 
 def unmatched(a: Side, b: Side) -> list[str]:
