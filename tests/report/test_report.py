@@ -220,6 +220,21 @@ def test_run_directories_are_shown_elsewhere(root: Path, capsys: pytest.CaptureF
     assert "nowhere holds no run that can be read" in capsys.readouterr().err
 
 
+def test_of_two_results_of_one_name_one_is_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = []
+    for seed, folder in enumerate(("one", "two")):
+        save_result(root / folder / "run" / "result.json", run_result(seed=seed))
+        save_evaluation(root / folder / "evaluated" / "results.json")
+        words += [str(root / folder / "run"), str(root / folder / "evaluated")]
+    assert report.main(["build", "--root", str(root), *words, "--out", str(root / "mine")]) == 2
+    said = capsys.readouterr().err
+    assert f"{root / 'two' / 'run'}: another one is called 'run'; rename one of the two" in said
+    assert f"{root / 'two' / 'evaluated' / 'results.json'}: another one is called 'evaluated'" in said
+    assert "100 × 6 of 64², seed 0" in (root / "mine" / "index.html").read_text(encoding="utf-8")
+    with (root / "mine" / "tables" / "evaluation.csv").open(encoding="utf-8") as table:
+        assert len(list(csv.DictReader(table))) == len(load_result(root / "one" / "evaluated" / "results.json").rows)
+
+
 def test_a_result_is_added_whole(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, results = root / "out", root / "reports" / "results"
     save_evaluation(source / "results.json")
