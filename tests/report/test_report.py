@@ -16,7 +16,7 @@ from zoo.evaluation.pictures import save_gallery
 from zoo.report import __main__ as report
 from zoo.report.collected import load_run_file
 from zoo.report.figures import averaging_figure
-from zoo.report.markdown import changes, run_table
+from zoo.report.markdown import changes, run_table, value_cell
 from zoo.report.writer import csv_table
 from zoo.results import COLUMNS, SCHEMA, Result, load_result, merge_rows, save_result
 
@@ -72,6 +72,14 @@ def test_tables_say_what_was_changed() -> None:
     config = {"rebalance": 0.0, "zoom": 2.0, "scans": 0.2, "contrast": 0.0}
     assert changes(config) == ", zoom 2, scans 0.2"
     assert changes({"ema": 0.999, "rebalance": 0.5}) == ", rebalance 0.5, ema 0.999"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.01234, "0.0123"), (999.4, "999"), (999.7, "1,000"), (12345.0, "12,345")]
+)
+def test_a_benchmarks_value_has_three_digits_or_all_before_the_point(value: float, text: str) -> None:
+    record = benchmark_rows()[2] | {"value": value, "low": value, "high": value}
+    assert value_cell(record).line == f"{text} [{text}, {text}]"
 
 
 def test_the_table_says_which_step_was_kept(tmp_path: Path) -> None:

@@ -210,7 +210,7 @@ def value_cell(record: Record) -> Cell:
     def form(value: float) -> str:
         if METRICS[record["metric"]].unit == "bytes":
             return f"{value / 2**20:,.0f} MiB"
-        return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+        return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}"
 
     ends = None if record["low"] is None else (form(record["low"]), form(record["high"]))
     return Cell(form(record["value"]), record["value"], ends)
