@@ -16,7 +16,7 @@ from zoo.evaluation.pictures import save_gallery
 from zoo.report import __main__ as report
 from zoo.report.collected import load_run_file
 from zoo.report.figures import averaging_figure
-from zoo.report.markdown import changes, run_table, value_cell
+from zoo.report.markdown import changes, machine_lines, run_table, value_cell
 from zoo.report.writer import csv_table
 from zoo.results import COLUMNS, SCHEMA, Result, load_result, merge_rows, save_result
 
@@ -80,6 +80,11 @@ def test_tables_say_what_was_changed() -> None:
 def test_a_benchmarks_value_has_three_digits_or_all_before_the_point(value: float, text: str) -> None:
     record = benchmark_rows()[2] | {"value": value, "low": value, "high": value}
     assert value_cell(record).line == f"{text} [{text}, {text}]"
+
+
+def test_the_seed_0_is_a_seed_too() -> None:
+    assert "; seed 0; " in machine_lines(benchmark_rows())
+    assert "; seed 0, 3; " in machine_lines([row | {"seed": seed} for seed in (0, 3) for row in benchmark_rows()])
 
 
 def test_the_table_says_which_step_was_kept(tmp_path: Path) -> None:

@@ -220,7 +220,7 @@ def machine_lines(records: list[Record]) -> str:
     """The machine, versions, seed, dates and commits of some rows."""
 
     def each(key: str) -> str:
-        return ", ".join(sorted({str(record[key]) for record in records if record[key]}))
+        return ", ".join(sorted({str(record[key]) for record in records if record[key] is not None}))
 
     first = records[0]
     gpus = f", {', '.join(first['gpus'])}" if first["gpus"] else ""
@@ -228,5 +228,5 @@ def machine_lines(records: list[Record]) -> str:
     commits = ", ".join(sorted({record["commit"][:7] for record in records if record["commit"]}))
     return (
         f"\nMeasured on: {first['cpu']}, {first['cores']} cores ({', '.join(first['cpu_flags'])}){gpus};"
-        f" {libraries}, Python {each('python')}; seed {each('seed') or 0}; {each('date')}, commit {commits}.\n"
+        f" {libraries}, Python {each('python')}; seed {each('seed')}; {each('date')}, commit {commits}.\n"
     )
