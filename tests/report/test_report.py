@@ -15,6 +15,7 @@ from samples import benchmark_rows, evaluation, run_result, save_evaluation
 from zoo.evaluation.pictures import save_gallery
 from zoo.report import __main__ as report
 from zoo.report.collected import load_run_file
+from zoo.report.evaluation_page import evaluation_page
 from zoo.report.figures import averaging_figure
 from zoo.report.markdown import changes, machine_lines, run_table, value_cell
 from zoo.report.writer import csv_table
@@ -85,6 +86,13 @@ def test_a_benchmarks_value_has_three_digits_or_all_before_the_point(value: floa
 def test_the_seed_0_is_a_seed_too() -> None:
     assert "; seed 0; " in machine_lines(benchmark_rows())
     assert "; seed 0, 3; " in machine_lines([row | {"seed": seed} for seed in (0, 3) for row in benchmark_rows()])
+
+
+def test_no_intervals_are_promised_of_one_group_of_images() -> None:
+    result, words = evaluation(), "in brackets 95 % bootstrap intervals"
+    assert words in evaluation_page("drawn", result, [])
+    one_book = [image | {"group": "a book"} for image in result.images]
+    assert words not in evaluation_page("drawn", replace(result, images=one_book), [])
 
 
 def test_the_table_says_which_step_was_kept(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def evaluation_page(title: str, result: Evaluated, figures: Sequence[str]) -> st
     """
     here = result.environment
     versions = ", ".join(f"{name} {here['libraries'][name]}" for name in ("keras", "tensorflow", "scikit-image"))
-    intervals = ", in brackets 95 % bootstrap intervals over groups of images" if len(result.images) > 1 else ""
+    intervals = ", in brackets 95 % bootstrap intervals over groups of images" if result.groups > 1 else ""
     parts = [
         f"# Evaluation on {title}\n\nMade by `zoo.report`; the numbers are from `python -m zoo.evaluate --out`:"
         f" {plural(len(result.images), 'image')} of the {result.split} split (the middle"
