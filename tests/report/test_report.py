@@ -15,7 +15,7 @@ from samples import benchmark_rows, evaluation, run_result, save_evaluation
 from zoo.evaluation.pictures import save_gallery
 from zoo.report import __main__ as report
 from zoo.report.collected import load_run_file
-from zoo.report.evaluation_page import evaluation_page
+from zoo.report.evaluation_page import evaluation_page, runs_table
 from zoo.report.figures import averaging_figure
 from zoo.report.markdown import changes, machine_lines, run_table, value_cell
 from zoo.report.writer import csv_table
@@ -93,6 +93,16 @@ def test_no_intervals_are_promised_of_one_group_of_images() -> None:
     assert words in evaluation_page("drawn", result, [])
     one_book = [image | {"group": "a book"} for image in result.images]
     assert words not in evaluation_page("drawn", replace(result, images=one_book), [])
+
+
+def test_a_run_of_unknown_speed_took_no_nan_minutes(tmp_path: Path) -> None:
+    save_result(tmp_path / "run.json", run_result())
+    run = load_run_file(tmp_path / "run.json")
+    slow = replace(run, images_per_second=None)
+    assert "| 1 min, 2 cores, float32 |" in run_table([run])
+    assert "| unknown time, 2 cores, float32 |" in run_table([slow])
+    runs = {"residual": evaluation().runs["residual"] | {"images_per_second": None}}
+    assert "| unknown time, 2 cores of a processor, float32 |" in runs_table(runs).markdown()
 
 
 def test_the_table_says_which_step_was_kept(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """The Markdown pages of runs and benchmarks, and their tables."""
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,6 +20,13 @@ def changes(config: dict[str, Any]) -> str:
     return found + (", encoder trained" if config.get("train_encoder") else "")
 
 
+def step_time(config: dict[str, Any], images_per_second: float | None) -> str:
+    """How long a run's steps took, in minutes; its speed is not known of a run that was too short to measure it."""
+    if not images_per_second:
+        return "unknown time"
+    return f"{config['steps'] * config['batch_size'] / images_per_second / 60:.0f} min"
+
+
 def run_table(runs: Iterable[Run], *, decoders: bool = True) -> str:
     """RMSE-ab of the runs that are done beside the baselines', and the paired difference to the mean colour.
 
@@ -34,12 +40,11 @@ def run_table(runs: Iterable[Run], *, decoders: bool = True) -> str:
     for run in done:
         assert run.scores
         config, here, (grey, mean) = run.config, run.environment, run.scores.baselines
-        minutes = config["steps"] * config["batch_size"] / (run.images_per_second or math.nan) / 60
         data = f"{config['overfit']} crops of {config['data']}" if config["overfit"] else config["data"]
         rate = f"{config['optimizer']} at {config['learning_rate']:g}{changes(config)}"
         crops = f"{config['steps']:,} × {config['batch_size']} crops of {config['crop']}², seed {config['seed']}"
         device = ", ".join(here["gpus"]) or plural(here["cores"], "core")
-        time = f"{minutes:.0f} min, {device}, {here['precision']}"
+        time = f"{step_time(config, run.images_per_second)}, {device}, {here['precision']}"
         for index, row in enumerate(run.scores.rows if decoders else run.scores.rows[:1]):
             shares = [f"{row.controls[c] / mean.controls[c]:.2f}" for c in SHOWN if c in row.controls]
             rows.append(
