@@ -191,12 +191,26 @@ class Records:
         write_text(self.folder / f"{entry.name}.json", json.dumps(self[entry] | found))
 
 
+def paid_for(minutes: float, seconds: float) -> int:
+    """How many steps of so many seconds a budget pays for; at least one."""
+    return max(1, int(60 * minutes / seconds))
+
+
 def probe(chosen: list[Entry], minutes: float, records: Records, here: Cores) -> None:
-    """Measures what a step of each entry takes, and so how many the budget pays for."""
+    """Measures what a step of each entry takes, and so how many the budget pays for.
+
+    Raises:
+        UsageError: another budget paid for what is there already.
+    """
+    for each in chosen:
+        if "steps" in records[each] and records[each]["steps"] != paid_for(minutes, records[each]["step_seconds"]):
+            raise UsageError(
+                f"{records.folder} has {each.name} by another budget than {minutes:g} minutes: give a new DIR"
+            )
     for each in chosen:
         if "steps" not in records[each]:
             seconds = step_seconds(each, records.folder, here)
-            records.add(each, step_seconds=seconds, steps=max(1, int(60 * minutes / seconds)))
+            records.add(each, step_seconds=seconds, steps=paid_for(minutes, seconds))
             print(f"{each.name}: a step takes {seconds:.3g} s", file=sys.stderr)
 
 

@@ -168,6 +168,20 @@ def test_odd_words_are_refused(tmp_path, words, message, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_another_budget_does_not_go_on_with_what_is_there(root, tmp_path, monkeypatch, capsys):
+    """Else the page would name a budget that the trainings did not have."""
+    monkeypatch.setattr(leaderboard, "ROOT", root)
+    monkeypatch.setattr(leaderboard, "step_seconds", lambda *some: 0.7)
+    monkeypatch.setattr(leaderboard, "train", lambda *some: pytest.fail("it trains"))
+    spec = leaderboard.tomllib.loads(SPEC)
+    (tmp_path / "out" / "drawn").mkdir(parents=True)
+    records = leaderboard.Records(tmp_path / "out" / "drawn")
+    leaderboard.probe(leaderboard.entries(spec, "drawn"), 1.5, records, leaderboard.Cores(1))
+    leaderboard.probe(leaderboard.entries(spec, "drawn"), 1.5, records, leaderboard.Cores(1))
+    assert leaderboard.main([str(tmp_path / "out"), "--board", "drawn"]) == 2  # 3 minutes
+    assert "has residual by another budget than 3 minutes: give a new DIR" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_entries_are_trained_by_the_budget_and_judged(root, tmp_path, monkeypatch, capsys):
     """A budget of half a second, two entries; then the same command finds all done."""
