@@ -232,6 +232,16 @@ def color(chosen: list[Entry], records: Records, here: Cores) -> None:
             records.add(each, **page_costs(here, model), file_bytes=model.stat().st_size)
 
 
+def _judged(path: Path, runs: list[Path]) -> bool:
+    """Whether an evaluation is there and has all of these runs: an entry may have come after it."""
+    from zoo.results import load_result
+
+    if not path.is_file():
+        return False
+    judged = {each["label"] for each in load_result(path, "evaluation").details["candidates"]}
+    return judged >= {run.name for run in runs}
+
+
 def leaderboard(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from zoo.support import machine
@@ -266,7 +276,7 @@ def leaderboard(arguments: argparse.Namespace) -> None:
     costs = {e.name: records[e] | {"model": e.model, "flags": list(e.flags), "seeds": e.seeds} for e in chosen}
     runs = [folder / label(each, seed) for each in chosen for seed in range(each.seeds)]
     out = folder / "evaluated"
-    if not (out / "results.json").is_file():
+    if not _judged(out / "results.json", runs):
         here.run(["-m", "zoo.evaluate", *runs, "--task", board["task"], "--out", out])
     about = {
         "minutes": minutes,
