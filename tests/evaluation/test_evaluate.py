@@ -180,7 +180,12 @@ def test_plots_of_drawn_pages(tmp_path):
             assert np.abs(np.median(found, axis=0) - wanted).max() < 0.05, each.name
     palettes = {each.name: PALETTES[each.label].tolist() for each in CLASSES}
     drawn = replace(sample(), candidates=evaluation.results(), palettes=palettes)
+    (tmp_path / "drawn-calibration.png").write_text("the user's own", encoding="utf-8")
+    save_plots(tmp_path, "drawn-", sample())  # with a chroma plot
+    assert (tmp_path / "drawn-chroma.png").exists()
     written = save_plots(tmp_path, "drawn-", drawn)
+    assert not (tmp_path / "drawn-chroma.png").exists()
+    assert (tmp_path / "drawn-calibration.png").exists()
     assert {path.name for path in written} == {"drawn-averaging.png", "drawn-plane.png"}  # no model: no chroma
     for path in written:
         with Image.open(path) as picture:
