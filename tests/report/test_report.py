@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import report as tools
 from PIL import Image
+from readme import target_table
 from samples import benchmark_rows, evaluation, run_result, save_evaluation
 
 from zoo.evaluation.pictures import save_gallery
@@ -103,6 +104,14 @@ def test_a_run_of_unknown_speed_took_no_nan_minutes(tmp_path: Path) -> None:
     assert "| unknown time, 2 cores, float32 |" in run_table([slow])
     runs = {"residual": evaluation().runs["residual"] | {"images_per_second": None}}
     assert "| unknown time, 2 cores of a processor, float32 |" in runs_table(runs).markdown()
+
+
+def test_a_target_is_not_met_by_rounding() -> None:
+    target = {"name": "faster", "at_most": 0.25}
+    target["ratio"] = ["hypercolumn, training step", "factored / plain", "batch 4, 224², float32", "time"]
+    ratio = benchmark_rows()[0]
+    assert "**0.250 [0.240, 0.260]**" in target_table([target], [[ratio]])
+    assert "| 0.250 [0.240, 0.260] |" in target_table([target], [[ratio | {"value": 0.2504}]])
 
 
 def test_the_table_says_which_step_was_kept(tmp_path: Path) -> None:
