@@ -301,6 +301,15 @@ def test_a_result_is_added_whole(root: Path, capsys: pytest.CaptureFixture[str])
     assert (results / "run-mine.json").read_bytes() == before
 
 
+def test_half_an_evaluation_does_not_replace_a_whole_one(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = save_evaluation(root / "reports" / "results" / "evaluation-drawn.json")
+    before = kept.read_bytes()
+    save_result(root / "out" / "results.json", Result("evaluation", load_result(kept).rows, {}))
+    assert tools.main(["--root", str(root), "add", str(root / "out"), "drawn", "--replace"]) == 2
+    assert "results.json is not a whole evaluation" in capsys.readouterr().err
+    assert kept.read_bytes() == before
+
+
 def test_the_page_is_stale_only_when_something_it_shows_changed(root: Path) -> None:
     path = save_evaluation(root / "reports" / "results" / "evaluation-drawn.json")
     assert tools.build(root)[0]
