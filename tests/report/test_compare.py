@@ -282,6 +282,19 @@ def test_a_gate_that_sees_nothing_is_refused(
     assert message in capsys.readouterr().err
 
 
+def test_a_value_that_was_lost_is_named_and_passes_no_gate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model that turned grey has no A*: that is no pass."""
+    whole = save_evaluation(tmp_path / "a.json", evaluation({"truth": 0.0, "residual": 0.2, "context": 0.3}))
+    grey = save_evaluation(tmp_path / "b.json", evaluation({"truth": 0.0, "residual": None, "context": 0.3}))
+    command = ["compare", str(whole), str(grey), "--metric", "a_star"]
+    assert report.main(command) == 0
+    assert f"without a value in {grey}: a_star of residual" in capsys.readouterr().out
+    assert report.main([*command, "--fail-on", "a_star:10"]) == 2
+    assert f"--fail-on: {grey} has no value of a_star of residual, where {whole} has one" in capsys.readouterr().err
+    assert report.main(["compare", str(grey), str(whole), "--fail-on", "a_star:10"]) == 0
+    assert "without a value" not in capsys.readouterr().out
+
+
 def test_a_damaged_side_is_named(tmp_path: Path, pages: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
     good, bad = saved(tmp_path / "good.json", scored(pages)), tmp_path / "bad.json"
     bad.write_bytes(Path(good).read_bytes()[:-40])

@@ -188,6 +188,23 @@ def unmatched(a: Side, b: Side) -> list[str]:
     return words
 
 
+def undefined(a: Side, b: Side, metrics: Iterable[str] = ()) -> list[str]:
+    """The numbers that a has and b has without a value, as A* of an answer that became grey, in words.
+
+    Args:
+        a: the one that is compared with.
+        b: the one that is asked about.
+        metrics: only these; all by default.
+    """
+    known = {_key(row) for row in b.rows if row["value"] is not None}
+    lost = {_key(row) for row in b.rows if row["value"] is None} - known
+    rows = [row for row in a.rows if row["value"] is not None and _key(row) in lost]
+    chosen = [row for row in rows if not metrics or row["metric"] in metrics]
+    return list(
+        dict.fromkeys(f"{row['metric']} of {row['variant'] or row['model'] or row['benchmark']}" for row in chosen)
+    )
+
+
 def failures(found: Iterable[Comparison], limits: dict[str, float]) -> list[Comparison]:
     """Those that are worse by more than the percentage of their metric, and not by chance.
 
