@@ -164,6 +164,14 @@ def test_drawn_pages_whose_objects_are_too_small_have_no_indices(capsys):
     assert "averaging indices" not in output
 
 
+@pytest.mark.parametrize(("oracle", "least", "most"), [("mode", 0, 0), ("saturated mean", 0.1, 0.9)])
+def test_an_oracle_that_leaves_rgb_says_how_often(oracle, least, most):
+    page = draw_page("test", 0, seed=3)
+    subject = Subject("0", "0", page.rgb, (page.classes, page.objects, page.modes))
+    (answer,) = OracleCandidate(oracle, 0).answers(subject)
+    assert least <= answer.squeezed <= most
+
+
 def test_plots_of_drawn_pages(tmp_path):
     names = {each.label: each.name for each in CLASSES}
     evaluation = Evaluation(PALETTES, names)
