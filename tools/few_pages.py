@@ -38,6 +38,20 @@ def parser() -> Parser:
     return p
 
 
+def sizes_of(words: str) -> list[int]:
+    """The numbers of pages that `--sizes` names, each once.
+
+    Raises:
+        UsageError: one of them is no number above 0.
+    """
+    sizes = []
+    for word in words.split(","):
+        if not (word.strip().isdecimal() and int(word)):
+            raise UsageError(f"--sizes: {word!r} is no number above 0; give such as 3,10,30")
+        sizes.append(int(word))
+    return list(dict.fromkeys(sizes))
+
+
 def few_pages(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from zoo import train
@@ -46,11 +60,13 @@ def few_pages(arguments: argparse.Namespace) -> None:
 
     if arguments.out.exists():
         raise UsageError(f"{arguments.out} is there already; give a new directory")
+    sizes = sizes_of(arguments.sizes)
+    if arguments.kept < 1:
+        raise UsageError(f"--kept must be at least 1, not {arguments.kept}")
     dataset = open_dataset(arguments.pages, crop=64)
     images = sorted(
         (image for split in dataset.splits.values() for image in split.images), key=lambda each: each.digest
     )
-    sizes = [int(size) for size in arguments.sizes.split(",")]
     if len(images) < arguments.kept + max(sizes):
         raise UsageError(f"{arguments.pages} has {len(images)} pages; {arguments.kept} and {max(sizes)} are asked for")
     kept, others = images[: arguments.kept], images[arguments.kept :]
@@ -61,8 +77,8 @@ def few_pages(arguments: argparse.Namespace) -> None:
         folder = arguments.out / f"{size}-pages"
         for split, some in (("train", others[:size]), ("val", kept)):
             (folder / "data" / split).mkdir(parents=True)
-            for image in some:
-                shutil.copy(image.path, folder / "data" / split)
+            for index, image in enumerate(some):  # pages of two chapters may have one name
+                shutil.copy(image.path, folder / "data" / split / f"{index:03}-{image.path.name}")
         command = ["--from", arguments.start, "--data", str(folder / "data"), "--run-dir", str(folder / "run")]
         if train.main(command):
             raise RunError(f"the training on {size} pages failed")

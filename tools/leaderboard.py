@@ -191,12 +191,26 @@ class Records:
         write_text(self.folder / f"{entry.name}.json", json.dumps(self[entry] | found))
 
 
+def paid_for(minutes: float, seconds: float) -> int:
+    """How many steps of so many seconds a budget pays for; at least one."""
+    return max(1, int(60 * minutes / seconds))
+
+
 def probe(chosen: list[Entry], minutes: float, records: Records, here: Cores) -> None:
-    """Measures what a step of each entry takes, and so how many the budget pays for."""
+    """Measures what a step of each entry takes, and so how many the budget pays for.
+
+    Raises:
+        UsageError: another budget paid for what is there already.
+    """
+    for each in chosen:
+        if "steps" in records[each] and records[each]["steps"] != paid_for(minutes, records[each]["step_seconds"]):
+            raise UsageError(
+                f"{records.folder} has {each.name} by another budget than {minutes:g} minutes: give a new DIR"
+            )
     for each in chosen:
         if "steps" not in records[each]:
             seconds = step_seconds(each, records.folder, here)
-            records.add(each, step_seconds=seconds, steps=max(1, int(60 * minutes / seconds)))
+            records.add(each, step_seconds=seconds, steps=paid_for(minutes, seconds))
             print(f"{each.name}: a step takes {seconds:.3g} s", file=sys.stderr)
 
 
@@ -216,6 +230,16 @@ def color(chosen: list[Entry], records: Records, here: Cores) -> None:
         if "page_seconds" not in records[each]:
             model = records.folder / each.name / "best.keras"
             records.add(each, **page_costs(here, model), file_bytes=model.stat().st_size)
+
+
+def _judged(path: Path, runs: list[Path]) -> bool:
+    """Whether an evaluation is there and has all of these runs: an entry may have come after it."""
+    from zoo.results import load_result
+
+    if not path.is_file():
+        return False
+    judged = {each["label"] for each in load_result(path, "evaluation").details["candidates"]}
+    return judged >= {run.name for run in runs}
 
 
 def leaderboard(arguments: argparse.Namespace) -> None:
@@ -252,7 +276,7 @@ def leaderboard(arguments: argparse.Namespace) -> None:
     costs = {e.name: records[e] | {"model": e.model, "flags": list(e.flags), "seeds": e.seeds} for e in chosen}
     runs = [folder / label(each, seed) for each in chosen for seed in range(each.seeds)]
     out = folder / "evaluated"
-    if not (out / "results.json").is_file():
+    if not _judged(out / "results.json", runs):
         here.run(["-m", "zoo.evaluate", *runs, "--task", board["task"], "--out", out])
     about = {
         "minutes": minutes,

@@ -84,7 +84,9 @@ def target_table(targets: Sequence[Mapping[str, Any]], machines: list[list[Recor
 
     def cell(ratios: dict[tuple[str, ...], Cell], target: Mapping[str, Any]) -> Cell:
         found = ratios.get(tuple(target["ratio"]))
-        return replace(found, best=float(found.text) <= target["at_most"]) if found else Cell("")
+        if found is None or found.value is None:
+            return Cell("")
+        return replace(found, best=found.value <= target["at_most"])
 
     rows = [
         (target["name"], f"≤ {target['at_most']:g}", *(cell(ratios, target) for _, ratios in shown))

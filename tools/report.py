@@ -13,10 +13,10 @@ from leaderboard_page import draw, leaderboard_page, load_boards
 from readme import load_targets, marked, readme_text
 
 from zoo.errors import RegressionError, UsageError
+from zoo.evaluation.record import load_evaluation
 from zoo.report.__main__ import say_written
 from zoo.report.collected import collect, load_run_directory
 from zoo.report.writer import write
-from zoo.results import load_result
 from zoo.support.command import run
 from zoo.support.files import atomic_path
 
@@ -95,7 +95,7 @@ def add(root: Path, source: Path, name: str, *, pictures: bool = True, replace: 
     if not results.is_dir():
         raise UsageError(f"{results}: no such directory. Run this where the project is, or give --root")
     if (source / "results.json").is_file():
-        load_result(source / "results.json", "evaluation")
+        load_evaluation(source / "results.json")
         target = _free(results / f"evaluation-{name}.json", replace=replace)
         _copy(source / "results.json", target)
         files = sorted((source / "gallery").glob("*.webp")) if pictures else []

@@ -117,7 +117,9 @@ def measure(arguments: argparse.Namespace) -> None:
     }
     environment = machine.describe(machine.resolve_precision("auto"))
     write_text(
-        arguments.out, json.dumps(about | {"table": table, "pages": found, "environment": environment}, indent=1) + "\n"
+        arguments.out,
+        json.dumps(about | {"table": table, "sheets": identity, "pages": found, "environment": environment}, indent=1)
+        + "\n",
     )
 
 

@@ -182,6 +182,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
             evaluation.add(subject, candidates)
             progress(done, count)
     models = [each for each in candidates if isinstance(each, Model)]
+    measured = evaluation.results()
+    has_indices = any("a_star" in each.scores for each in measured)  # not of pages whose objects are all too small
     result = Evaluated(
         data=dataset.name,
         data_fingerprint=dataset.fingerprint,
@@ -192,8 +194,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
         palettes={each.name: PALETTES[each.label].tolist() for each in CLASSES},
         images=evaluation.images,
         runs={each.way.label: each.run for each in models if each.run},
-        ideal_indices=ideal_results() if dataset.splits[arguments.split].read_maps else None,
-        candidates=evaluation.results(),
+        ideal_indices=ideal_results() if has_indices else None,
+        candidates=measured,
         foreign={each.ways[0].title: each.about for each in foreign.values()},
     )
     if arguments.out:

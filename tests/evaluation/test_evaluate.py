@@ -1,5 +1,6 @@
 """`python -m zoo.evaluate`: from images and candidates to tables, and what it says when it cannot."""
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -134,6 +135,13 @@ def test_tables_are_printed(folder, capsys):
     assert "averaging indices" not in output
 
 
+def test_a_decoder_that_is_named_twice_answers_once(folder, models, capsys):
+    words = [f"{models}/classifier.keras", "--decode", "mode,mean,mode", "--limit", "1", "--max-side", "64", "--json"]
+    assert evaluate.main([*words, "--data", str(folder)]) == 0
+    candidates = json.loads(capsys.readouterr().out)["details"]["candidates"]
+    assert [each["decoder"] for each in candidates if each["kind"] == "model"] == ["mode", "mean"]
+
+
 def test_drawn_pages_have_indices():
     names = {each.label: each.name for each in CLASSES}
     evaluation = Evaluation(PALETTES, names)
@@ -147,6 +155,21 @@ def test_drawn_pages_have_indices():
     assert grey.scores["a_star"] == {"value": None, "low": None, "high": None, "values": [None, None]}
     assert sampler.value("a_star") == pytest.approx(0, abs=0.01)
     assert 0.5 < sampler.value("bvr") < 1.6
+
+
+def test_drawn_pages_whose_objects_are_too_small_have_no_indices(capsys):
+    assert evaluate.main(["--limit", "1", "--max-side", "6"]) == 0  # 6 x 6 pixels, eroded, are fewer than 32
+    output = capsys.readouterr().out
+    assert "mean colour" in output
+    assert "averaging indices" not in output
+
+
+@pytest.mark.parametrize(("oracle", "least", "most"), [("mode", 0, 0), ("saturated mean", 0.1, 0.9)])
+def test_an_oracle_that_leaves_rgb_says_how_often(oracle, least, most):
+    page = draw_page("test", 0, seed=3)
+    subject = Subject("0", "0", page.rgb, (page.classes, page.objects, page.modes))
+    (answer,) = OracleCandidate(oracle, 0).answers(subject)
+    assert least <= answer.squeezed <= most
 
 
 def test_plots_of_drawn_pages(tmp_path):
@@ -165,7 +188,12 @@ def test_plots_of_drawn_pages(tmp_path):
             assert np.abs(np.median(found, axis=0) - wanted).max() < 0.05, each.name
     palettes = {each.name: PALETTES[each.label].tolist() for each in CLASSES}
     drawn = replace(sample(), candidates=evaluation.results(), palettes=palettes)
+    (tmp_path / "drawn-calibration.png").write_text("the user's own", encoding="utf-8")
+    save_plots(tmp_path, "drawn-", sample())  # with a chroma plot
+    assert (tmp_path / "drawn-chroma.png").exists()
     written = save_plots(tmp_path, "drawn-", drawn)
+    assert not (tmp_path / "drawn-chroma.png").exists()
+    assert (tmp_path / "drawn-calibration.png").exists()
     assert {path.name for path in written} == {"drawn-averaging.png", "drawn-plane.png"}  # no model: no chroma
     for path in written:
         with Image.open(path) as picture:
@@ -180,6 +208,8 @@ def test_plots_of_drawn_pages(tmp_path):
         (["clasifier"], "Did you mean 'classifier'?"),
         (["residual:comix"], "no weights 'comix' for residual; there are residual:"),
         (["--decode", "best"], "--decode: unknown decoder 'best'"),
+        (["{models}/classifier.keras", "--decode", " ,"], "--decode ' ,' names no decoder"),
+        (["{models}/classifier.keras", "--decode", ""], "--decode '' names no decoder"),
         (["--limit", "0"], "--limit must be at least 1"),
         (["--out", __file__], "is a file; give a directory"),
         (["{models}/residual.keras", "--decode", "mode"], "--decode mode: none of the candidates is a classifier"),

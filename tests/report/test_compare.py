@@ -165,6 +165,15 @@ def test_other_images_are_no_pairs(pages: np.ndarray) -> None:
     assert one(scored(pages), better | {"data": "e" * 16}, across=True).verdict == "unclear"
 
 
+def test_of_a_history_the_newest_counts(tmp_path: Path) -> None:
+    older, newer = ([timed(np.full(7, each), "ratio")] for each in (0.5, 0.8))
+    history = Side("history", [row | {"commit": word * 40} for word, row in zip("ab", older + newer, strict=True)])
+    (same,) = compare(history, history)
+    assert (same.verdict, same.a) == ("same", 0.8)
+    (found,) = compare(history, Side("new", older))
+    assert (found.a, found.b, found.verdict) == (0.8, 0.5, "better")
+
+
 def test_rows_of_two_machines_in_one_set_find_their_own(tmp_path: Path) -> None:
     for name, seconds in (("a", 1.0), ("b", 2.0)):
         folder = tmp_path / name
@@ -271,6 +280,19 @@ def test_a_gate_that_sees_nothing_is_refused(
     path = saved(tmp_path / "a.json", scored(pages), scored(pages, "cf"))
     assert report.main(["compare", path, path, *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_value_that_was_lost_is_named_and_passes_no_gate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model that turned grey has no A*: that is no pass."""
+    whole = save_evaluation(tmp_path / "a.json", evaluation({"truth": 0.0, "residual": 0.2, "context": 0.3}))
+    grey = save_evaluation(tmp_path / "b.json", evaluation({"truth": 0.0, "residual": None, "context": 0.3}))
+    command = ["compare", str(whole), str(grey), "--metric", "a_star"]
+    assert report.main(command) == 0
+    assert f"without a value in {grey}: a_star of residual" in capsys.readouterr().out
+    assert report.main([*command, "--fail-on", "a_star:10"]) == 2
+    assert f"--fail-on: {grey} has no value of a_star of residual, where {whole} has one" in capsys.readouterr().err
+    assert report.main(["compare", str(grey), str(whole), "--fail-on", "a_star:10"]) == 0
+    assert "without a value" not in capsys.readouterr().out
 
 
 def test_a_damaged_side_is_named(tmp_path: Path, pages: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:

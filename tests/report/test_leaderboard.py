@@ -12,7 +12,7 @@ from samples import evaluation
 import zoo
 from zoo.errors import UsageError
 from zoo.evaluation.record import evaluation_result, load_evaluation
-from zoo.results import save_result
+from zoo.results import Result, save_result
 
 ROOT = Path(__file__).parents[2]
 SPEC = """
@@ -166,6 +166,39 @@ def test_odd_words_are_refused(tmp_path, words, message, capsys):
     assert leaderboard.main([str(tmp_path / "out"), *words]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_another_budget_does_not_go_on_with_what_is_there(root, tmp_path, monkeypatch, capsys):
+    """Else the page would name a budget that the trainings did not have."""
+    monkeypatch.setattr(leaderboard, "ROOT", root)
+    monkeypatch.setattr(leaderboard, "step_seconds", lambda *some: 0.7)
+    monkeypatch.setattr(leaderboard, "train", lambda *some: pytest.fail("it trains"))
+    spec = leaderboard.tomllib.loads(SPEC)
+    (tmp_path / "out" / "drawn").mkdir(parents=True)
+    records = leaderboard.Records(tmp_path / "out" / "drawn")
+    leaderboard.probe(leaderboard.entries(spec, "drawn"), 1.5, records, leaderboard.Cores(1))
+    leaderboard.probe(leaderboard.entries(spec, "drawn"), 1.5, records, leaderboard.Cores(1))
+    assert leaderboard.main([str(tmp_path / "out"), "--board", "drawn"]) == 2  # 3 minutes
+    assert "has residual by another budget than 3 minutes: give a new DIR" in capsys.readouterr().err
+
+
+def test_an_entry_that_came_later_is_judged_too(root, tmp_path, monkeypatch):
+    folder, ran = tmp_path / "out" / "drawn", []
+    out = folder / "evaluated"
+    records = leaderboard.Records(folder)
+    monkeypatch.setattr(leaderboard, "ROOT", root)
+    monkeypatch.setattr(leaderboard.Cores, "run", lambda self, words: ran.append(list(map(str, words))) or ("", 0.0))
+    folder.mkdir(parents=True)
+    for each in leaderboard.entries(leaderboard.tomllib.loads(SPEC), "drawn"):
+        records.add(each, step_seconds=1.0, steps=180, page_seconds=1.0)
+        for seed in range(each.seeds):
+            save_result(folder / leaderboard.label(each, seed) / "result.json", Result("training", []))
+    names = {"residual": 0.8, "residual (seed 1)": 0.6, "classifier, annealed": 0.2}
+    for labels, judged in ((names, True), (names | {"residual + colourfulness": 0.7}, False)):
+        save_result(out / "results.json", evaluation_result(evaluation(labels)))
+        ran.clear()
+        assert leaderboard.main([str(tmp_path / "out"), "--board", "drawn"]) == 0
+        assert [words[1] for words in ran] == ["zoo.evaluate"] * judged
 
 
 @pytest.mark.slow

@@ -50,6 +50,15 @@ def test_the_table_tells_what_has_grown(history):
     assert "→ 0.600 (ddddddd) | 0.50 |" in moved_table([better]).markdown()
 
 
+def test_a_ratio_of_nothing_and_one_of_no_known_commit_have_moved_too():
+    rows = [measured(0.0, "a", metric="rss_growth_ratio"), measured(0.5, "b", metric="rss_growth_ratio")]
+    assert "| 0.000 (aaaaaaa) → 0.500 (bbbbbbb) | ∞, more |" in moved_table([rows]).markdown()
+    assert "→ 0.000 (bbbbbbb) | 1.00 |" in moved_table([[rows[0], rows[1] | {"value": 0.0}]]).markdown()
+    unknown = [rows[0], rows[1] | {"commit": None}]
+    assert "→ 0.500 (unknown) |" in moved_table([unknown]).markdown()
+    assert moved_figure([unknown]) is not None
+
+
 def test_what_was_measured_once_has_not_moved():
     assert moves_of([measured(0.8, "a"), measured(0.9, "b", crop=32), measured(None, "b")]) == {}
     assert moved_figure([[measured(0.8, "a")]]) is None

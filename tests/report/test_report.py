@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 import report as tools
 from PIL import Image
+from readme import target_table
 from samples import benchmark_rows, evaluation, run_result, save_evaluation
 
 from zoo.evaluation.pictures import save_gallery
 from zoo.report import __main__ as report
 from zoo.report.collected import load_run_file
+from zoo.report.evaluation_page import evaluation_page, runs_table
 from zoo.report.figures import averaging_figure
-from zoo.report.markdown import changes, run_table
+from zoo.report.markdown import changes, machine_lines, run_table, value_cell
 from zoo.report.writer import csv_table
 from zoo.results import COLUMNS, SCHEMA, Result, load_result, merge_rows, save_result
 
@@ -72,6 +74,44 @@ def test_tables_say_what_was_changed() -> None:
     config = {"rebalance": 0.0, "zoom": 2.0, "scans": 0.2, "contrast": 0.0}
     assert changes(config) == ", zoom 2, scans 0.2"
     assert changes({"ema": 0.999, "rebalance": 0.5}) == ", rebalance 0.5, ema 0.999"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.01234, "0.0123"), (999.4, "999"), (999.7, "1,000"), (12345.0, "12,345")]
+)
+def test_a_benchmarks_value_has_three_digits_or_all_before_the_point(value: float, text: str) -> None:
+    record = benchmark_rows()[2] | {"value": value, "low": value, "high": value}
+    assert value_cell(record).line == f"{text} [{text}, {text}]"
+
+
+def test_the_seed_0_is_a_seed_too() -> None:
+    assert "; seed 0; " in machine_lines(benchmark_rows())
+    assert "; seed 0, 3; " in machine_lines([row | {"seed": seed} for seed in (0, 3) for row in benchmark_rows()])
+
+
+def test_no_intervals_are_promised_of_one_group_of_images() -> None:
+    result, words = evaluation(), "in brackets 95 % bootstrap intervals"
+    assert words in evaluation_page("drawn", result, [])
+    one_book = [image | {"group": "a book"} for image in result.images]
+    assert words not in evaluation_page("drawn", replace(result, images=one_book), [])
+
+
+def test_a_run_of_unknown_speed_took_no_nan_minutes(tmp_path: Path) -> None:
+    save_result(tmp_path / "run.json", run_result())
+    run = load_run_file(tmp_path / "run.json")
+    slow = replace(run, images_per_second=None)
+    assert "| 1 min, 2 cores, float32 |" in run_table([run])
+    assert "| unknown time, 2 cores, float32 |" in run_table([slow])
+    runs = {"residual": evaluation().runs["residual"] | {"images_per_second": None}}
+    assert "| unknown time, 2 cores of a processor, float32 |" in runs_table(runs).markdown()
+
+
+def test_a_target_is_not_met_by_rounding() -> None:
+    target = {"name": "faster", "at_most": 0.25}
+    target["ratio"] = ["hypercolumn, training step", "factored / plain", "batch 4, 224², float32", "time"]
+    ratio = benchmark_rows()[0]
+    assert "**0.250 [0.240, 0.260]**" in target_table([target], [[ratio]])
+    assert "| 0.250 [0.240, 0.260] |" in target_table([target], [[ratio | {"value": 0.2504}]])
 
 
 def test_the_table_says_which_step_was_kept(tmp_path: Path) -> None:
@@ -220,6 +260,21 @@ def test_run_directories_are_shown_elsewhere(root: Path, capsys: pytest.CaptureF
     assert "nowhere holds no run that can be read" in capsys.readouterr().err
 
 
+def test_of_two_results_of_one_name_one_is_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = []
+    for seed, folder in enumerate(("one", "two")):
+        save_result(root / folder / "run" / "result.json", run_result(seed=seed))
+        save_evaluation(root / folder / "evaluated" / "results.json")
+        words += [str(root / folder / "run"), str(root / folder / "evaluated")]
+    assert report.main(["build", "--root", str(root), *words, "--out", str(root / "mine")]) == 2
+    said = capsys.readouterr().err
+    assert f"{root / 'two' / 'run'}: another one is called 'run'; rename one of the two" in said
+    assert f"{root / 'two' / 'evaluated' / 'results.json'}: another one is called 'evaluated'" in said
+    assert "100 × 6 of 64², seed 0" in (root / "mine" / "index.html").read_text(encoding="utf-8")
+    with (root / "mine" / "tables" / "evaluation.csv").open(encoding="utf-8") as table:
+        assert len(list(csv.DictReader(table))) == len(load_result(root / "one" / "evaluated" / "results.json").rows)
+
+
 def test_a_result_is_added_whole(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, results = root / "out", root / "reports" / "results"
     save_evaluation(source / "results.json")
@@ -244,6 +299,15 @@ def test_a_result_is_added_whole(root: Path, capsys: pytest.CaptureFixture[str])
     assert tools.main(["--root", str(root), "add", str(source), "../mine"]) == 2
     assert "'../mine' cannot be a name" in capsys.readouterr().err
     assert (results / "run-mine.json").read_bytes() == before
+
+
+def test_half_an_evaluation_does_not_replace_a_whole_one(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = save_evaluation(root / "reports" / "results" / "evaluation-drawn.json")
+    before = kept.read_bytes()
+    save_result(root / "out" / "results.json", Result("evaluation", load_result(kept).rows, {}))
+    assert tools.main(["--root", str(root), "add", str(root / "out"), "drawn", "--replace"]) == 2
+    assert "results.json is not a whole evaluation" in capsys.readouterr().err
+    assert kept.read_bytes() == before
 
 
 def test_the_page_is_stale_only_when_something_it_shows_changed(root: Path) -> None:

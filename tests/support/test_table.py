@@ -2,9 +2,10 @@
 
 import io
 
+import pytest
 from rich.console import Console
 
-from zoo.support.table import Table
+from zoo.support.table import Table, number
 
 
 def test_long_names_are_folded_and_never_cut():
@@ -21,3 +22,19 @@ def test_long_names_are_folded_and_never_cut():
 def test_a_name_in_markdown_stays_in_its_cell_and_brings_no_html():
     table = Table.of(["name"], [["a|b\n# c <script>"]])
     assert table.markdown().splitlines()[2] == "| a\\|b # c &lt;script> |"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (0.0004, "0"),
+        (-0.012345, "−0.0123"),
+        (999.4, "999"),
+        (999.6, "1,000"),
+        (-1234.5, "−1,234"),
+        (45678.0, "45,678"),
+    ],
+)
+def test_a_number_has_three_digits_or_all_before_the_point(value, text):
+    assert number(value) == text

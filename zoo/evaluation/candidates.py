@@ -1,5 +1,6 @@
 """What can be evaluated: models with their decoders, oracles, and the baselines that every table shows."""
 
+import warnings
 import zlib
 from collections.abc import Iterable, Sequence
 from copy import copy
@@ -13,7 +14,7 @@ from zoo.chroma.upsampling import bring_up, cell_means, shown
 from zoo.chroma.yuv import compose, split_luma, to_uint8
 from zoo.data.dataset import Maps
 from zoo.errors import UsageError
-from zoo.metrics import lab
+from zoo.metrics import chroma, lab
 from zoo.metrics.averaging import lab_of
 from zoo.models.loading import model_file
 from zoo.models.registry import list_models
@@ -25,6 +26,8 @@ from zoo.training.rundir import RunDirectory
 BASELINES = ("truth", "grey", "mean colour")
 FOREIGN = {"onnx": "onnx:FILE", "python": "python:MODULE:FUNCTION", "files": "files:DIR"}
 """How the command line names what is not of this zoo: see `zoo.evaluation.foreign`."""
+
+SQUEEZE = 0.5  # of C*: what rounding and the way through RGB make of a colour that fits
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,17 @@ def answer_of(luma: np.ndarray, uv: np.ndarray) -> Answer:
     return Answer(to_uint8(rgb), lab_of(luma, uv), float((scale < 1 - 1 / 255).mean()))
 
 
+def lab_answer(predicted: np.ndarray) -> Answer:
+    """The answer that is CIELAB (H, W, 3); what leaves RGB is clipped, as scikit-image does."""
+    from skimage.color import lab2rgb
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is clipped
+        rgb = lab2rgb(predicted)
+    lost = chroma(predicted) - chroma(lab(rgb))
+    return Answer(to_uint8(rgb), predicted, float((lost > SQUEEZE).mean()))
+
+
 class Constant:
     """The same U and V everywhere: the grey image, or the mean colour of the training images."""
 
@@ -117,12 +131,9 @@ class OracleCandidate:
 
     def answers(self, subject: Subject) -> Iterable[Answer]:
         """The oracle's answer; what leaves RGB is clipped in the picture."""
-        from skimage.color import lab2rgb
-
         if subject.maps is None:
             raise UsageError(f"{self.ways[0].title}: an oracle needs pages with maps, and {subject.name} has none")
-        predicted = self._predict(subject.name, subject.rgb, subject.maps, self._seed)
-        yield Answer(to_uint8(lab2rgb(predicted)), predicted, 0.0)
+        yield lab_answer(self._predict(subject.name, subject.rgb, subject.maps, self._seed))
 
 
 class Model:

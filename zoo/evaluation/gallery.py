@@ -47,12 +47,15 @@ def add_options(p: argparse.ArgumentParser) -> None:
 
 
 def decoders_of(arguments: argparse.Namespace, default: str) -> list[str]:
-    """The decoders of `--decode`; `--seed`, of sampling, is checked as well.
+    """The decoders of `--decode`, each once; `--seed`, of sampling, is checked as well.
 
     Raises:
-        UsageError: an unknown decoder, or a negative seed.
+        UsageError: an unknown decoder, none at all, or a negative seed.
     """
-    decoders = [word.strip() for word in (arguments.decode or default).split(",") if word.strip()]
+    words = default if arguments.decode is None else arguments.decode
+    decoders = list(dict.fromkeys(word.strip() for word in words.split(",") if word.strip()))
+    if not decoders:
+        raise UsageError(f"--decode {words!r} names no decoder")
     for name in decoders:
         with naming("--decode"):
             Decoder.parse(name)

@@ -109,7 +109,7 @@ class HintEvaluation:
     """Gives every candidate the same hints.
 
     Args:
-        models: as `Colorizer` takes them. The first says where hints are by rank or by oracle.
+        models: as `Colorizer` takes them. The first says where hints are by rank or by error.
         counts: of `parse_counts`.
         places: of `PLACES`.
         palettes: U and V of each possible colour by class, for drawn pages.

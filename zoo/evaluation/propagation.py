@@ -43,8 +43,9 @@ def by_place_and_luma(luma: np.ndarray, places: np.ndarray, colors: np.ndarray) 
 def levin(luma: np.ndarray, places: np.ndarray, colors: np.ndarray) -> np.ndarray:
     """UV (H, W, 2) by A. Levin, D. Lischinski, Y. Weiss: Colorization using Optimization, 2004; arguments as above.
 
-    Each pixel but the hinted ones is the mean of its eight neighbours, weighed by exp(−(Y − Y')² / 2σ²) with the
-    variance σ² of luma around it: one sparse system, which SciPy solves.
+    Each pixel but the hinted ones is the mean of its eight neighbours, weighed by exp(−(Y − Y')² / s) with s = 0.6 σ²,
+    of the variance σ² of luma around it, as in the published code (the paper has 2σ²). One sparse system, which SciPy
+    solves.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.linalg import splu

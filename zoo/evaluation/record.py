@@ -84,7 +84,7 @@ class Evaluated:
         palettes: U and V of the possible colours, by class of the drawn pages.
         images: `name` and `group` of each.
         runs: `config`, `environment` and `images_per_second` of the training runs among the candidates, by label.
-        ideal_indices: of every oracle without noise and chance; None without maps.
+        ideal_indices: of every oracle without noise and chance; None without maps, or objects that are large enough.
         candidates: in the order of the tables.
         foreign: of those that are not of this zoo, by title: where they are `from`, and of a file its `sha256`,
             `licence` and `source`, as its card says.

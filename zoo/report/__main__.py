@@ -117,7 +117,7 @@ def known_metric(metric: str, known: Iterable[str], option: str) -> None:
 
 def compare_command(parsed: argparse.Namespace) -> None:
     """Runs `compare`."""
-    from zoo.report.comparison import compare, failures, load_side, unmatched
+    from zoo.report.comparison import compare, failures, load_side, undefined, unmatched
     from zoo.report.comparison_table import about, comparison_markdown, print_comparison
     from zoo.results import METRICS
 
@@ -127,7 +127,11 @@ def compare_command(parsed: argparse.Namespace) -> None:
     a, b = load_side(parsed.a), load_side(parsed.b)
     found = compare(a, b, across=parsed.across, metrics=parsed.metric)
     failed = failures(found, allowed)
+    if allowed and (lost := undefined(a, b, allowed)):
+        raise UsageError(f"--fail-on: {b.name} has no value of {'; '.join(lost)}, where {a.name} has one")
     notes = unmatched(a, b)
+    if lost := undefined(a, b, parsed.metric):
+        notes.append(f"without a value in {b.name}: {'; '.join(lost)}")
     if parsed.json:
         told: dict[str, Any] = {
             letter: {"name": side.name, "about": about(side)} for letter, side in (("a", a), ("b", b))

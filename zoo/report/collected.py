@@ -1,7 +1,7 @@
 """What a report is made of: result files and run directories; a broken one is left out and named."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -70,6 +70,8 @@ class Sources:
 def collect(results: Path, runs: Sequence[Path] = ()) -> Sources:
     """Reads the `bench-`, `history-`, `run-` and `evaluation-*.json` of a directory, and run directories.
 
+    Of two runs, or two evaluations, of one name the first is kept, and the other is named among the broken ones.
+
     Raises:
         UsageError: there is neither such a directory nor a run.
     """
@@ -84,6 +86,11 @@ def collect(results: Path, runs: Sequence[Path] = ()) -> Sources:
             sources.broken.append(str(error))
             return None
 
+    def free(name: str, path: Path, taken: Mapping[str, object]) -> bool:
+        if name in taken:
+            sources.broken.append(f"{path}: another one is called {name!r}; rename one of the two")
+        return name not in taken
+
     for prefix, machines in (("bench-", sources.benchmarks), ("history-", sources.ratios)):
         for path in sorted(results.glob(f"{prefix}*.json")):
             benchmark = read(lambda path: load_result(path, "benchmark"), path)
@@ -93,7 +100,7 @@ def collect(results: Path, runs: Sequence[Path] = ()) -> Sources:
     found += [(printable(path.name), path, load_run_directory) for path in runs if not (path / "results.json").exists()]
     for name, path, load in found:
         run = read(load, path)
-        if run:
+        if run and free(name, path, sources.runs):
             sources.runs[name] = run
     kept = sorted(results.glob("evaluation-*.json"))
     evaluated = [(path.stem.removeprefix("evaluation-"), path, path.with_suffix("")) for path in kept]
@@ -101,7 +108,7 @@ def collect(results: Path, runs: Sequence[Path] = ()) -> Sources:
     evaluated += [(printable(real(path).name), path / "results.json", path / "gallery") for path in others]
     for name, path, pictures in evaluated:
         evaluation = read(load_evaluation_file, path)
-        if evaluation:
+        if evaluation and free(name, path, sources.evaluations):
             sources.evaluations[name], rows = evaluation
             sources.evaluation_rows += rows
             if pictures.is_dir():

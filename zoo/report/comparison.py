@@ -143,7 +143,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def compare(a: Side, b: Side, *, across: bool = False, metrics: Sequence[str] = ()) -> list[Comparison]:
-    """Every number that both sides have, in the order of a's rows.
+    """Every number that both sides have, in the order of a's rows; of a history of benchmarks the newest.
 
     Args:
         a: the one that is compared with.
@@ -154,8 +154,7 @@ def compare(a: Side, b: Side, *, across: bool = False, metrics: Sequence[str] = 
     Raises:
         UsageError: nothing in common, or numbers of other machines, metric versions or images without `across`.
     """
-    left = [row for row in a.rows if row["value"] is not None and (not metrics or row["metric"] in metrics)]
-    right = [row for row in b.rows if row["value"] is not None and (not metrics or row["metric"] in metrics)]
+    left, right = (_newest(side.rows, metrics) for side in (a, b))
     alike = {_key(row) + _conditions(row): row for row in right}
     pairs = [(row, alike[_key(row) + _conditions(row)]) for row in left if _key(row) + _conditions(row) in alike]
     if len(pairs) < len(left):
@@ -171,6 +170,12 @@ def compare(a: Side, b: Side, *, across: bool = False, metrics: Sequence[str] = 
     return [_compared(*pair) for pair in pairs]
 
 
+def _newest(rows: Iterable[Record], metrics: Sequence[str]) -> list[Record]:
+    """The rows with a value; of a number that a history has at several commits the last, as it is the newest."""
+    known = (row for row in rows if row["value"] is not None and (not metrics or row["metric"] in metrics))
+    return list({_key(row) + _conditions(row): row for row in known}.values())
+
+
 def unmatched(a: Side, b: Side) -> list[str]:
     """The candidates and variants that only one side has, in words."""
     found = [{row["variant"] for row in side.rows if row["variant"]} for side in (a, b)]
@@ -181,6 +186,23 @@ def unmatched(a: Side, b: Side) -> list[str]:
     if len(words) == 2:
         words.append(f"to compare one of each: {a.name}{CANDIDATE}NAME {b.name}{CANDIDATE}NAME")
     return words
+
+
+def undefined(a: Side, b: Side, metrics: Iterable[str] = ()) -> list[str]:
+    """The numbers that a has and b has without a value, as A* of an answer that became grey, in words.
+
+    Args:
+        a: the one that is compared with.
+        b: the one that is asked about.
+        metrics: only these; all by default.
+    """
+    known = {_key(row) for row in b.rows if row["value"] is not None}
+    lost = {_key(row) for row in b.rows if row["value"] is None} - known
+    rows = [row for row in a.rows if row["value"] is not None and _key(row) in lost]
+    chosen = [row for row in rows if not metrics or row["metric"] in metrics]
+    return list(
+        dict.fromkeys(f"{row['metric']} of {row['variant'] or row['model'] or row['benchmark']}" for row in chosen)
+    )
 
 
 def failures(found: Iterable[Comparison], limits: dict[str, float]) -> list[Comparison]:

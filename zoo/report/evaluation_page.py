@@ -1,13 +1,12 @@
 """The page of an evaluation: every number in Markdown tables, and the plots."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from zoo.evaluation.record import Evaluated
 from zoo.evaluation.tables import averaging_table, classifiers_table, ideal_table, metrics_table
 from zoo.metrics import names_of
-from zoo.report.markdown import changes
+from zoo.report.markdown import changes, step_time
 from zoo.support.table import Table, plural
 
 FIGURES = {
@@ -30,7 +29,7 @@ def evaluation_page(title: str, result: Evaluated, figures: Sequence[str]) -> st
     """
     here = result.environment
     versions = ", ".join(f"{name} {here['libraries'][name]}" for name in ("keras", "tensorflow", "scikit-image"))
-    intervals = ", in brackets 95 % bootstrap intervals over groups of images" if len(result.images) > 1 else ""
+    intervals = ", in brackets 95 % bootstrap intervals over groups of images" if result.groups > 1 else ""
     parts = [
         f"# Evaluation on {title}\n\nMade by `zoo.report`; the numbers are from `python -m zoo.evaluate --out`:"
         f" {plural(len(result.images), 'image')} of the {result.split} split (the middle"
@@ -74,7 +73,6 @@ def runs_table(runs: dict[str, Any]) -> Table:
     rows = []
     for label, run in sorted(runs.items()):
         config, here = run["config"], run["environment"]
-        minutes = config["steps"] * config["batch_size"] / (run["images_per_second"] or math.nan) / 60
         device = ", ".join(here["gpus"]) or f"{plural(here['cores'], 'core')} of {here['cpu']}"
         rows.append(
             (
@@ -82,7 +80,7 @@ def runs_table(runs: dict[str, Any]) -> Table:
                 config["model"],
                 f"{config['data']}, {config['recipe']}{changes(config)}",
                 f"{config['steps']:,} × {config['batch_size']} crops of {config['crop']}², seed {config['seed']}",
-                f"{minutes:.0f} min, {device}, {here['precision']}",
+                f"{step_time(config, run['images_per_second'])}, {device}, {here['precision']}",
             )
         )
     return Table.of(("run", "model", "data, recipe", "crops", "time of the steps"), rows)

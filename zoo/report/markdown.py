@@ -1,6 +1,5 @@
 """The Markdown pages of runs and benchmarks, and their tables."""
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,6 +20,13 @@ def changes(config: dict[str, Any]) -> str:
     return found + (", encoder trained" if config.get("train_encoder") else "")
 
 
+def step_time(config: dict[str, Any], images_per_second: float | None) -> str:
+    """How long a run's steps took, in minutes; its speed is not known of a run that was too short to measure it."""
+    if not images_per_second:
+        return "unknown time"
+    return f"{config['steps'] * config['batch_size'] / images_per_second / 60:.0f} min"
+
+
 def run_table(runs: Iterable[Run], *, decoders: bool = True) -> str:
     """RMSE-ab of the runs that are done beside the baselines', and the paired difference to the mean colour.
 
@@ -34,12 +40,11 @@ def run_table(runs: Iterable[Run], *, decoders: bool = True) -> str:
     for run in done:
         assert run.scores
         config, here, (grey, mean) = run.config, run.environment, run.scores.baselines
-        minutes = config["steps"] * config["batch_size"] / (run.images_per_second or math.nan) / 60
         data = f"{config['overfit']} crops of {config['data']}" if config["overfit"] else config["data"]
         rate = f"{config['optimizer']} at {config['learning_rate']:g}{changes(config)}"
         crops = f"{config['steps']:,} × {config['batch_size']} crops of {config['crop']}², seed {config['seed']}"
         device = ", ".join(here["gpus"]) or plural(here["cores"], "core")
-        time = f"{minutes:.0f} min, {device}, {here['precision']}"
+        time = f"{step_time(config, run.images_per_second)}, {device}, {here['precision']}"
         for index, row in enumerate(run.scores.rows if decoders else run.scores.rows[:1]):
             shares = [f"{row.controls[c] / mean.controls[c]:.2f}" for c in SHOWN if c in row.controls]
             rows.append(
@@ -210,7 +215,7 @@ def value_cell(record: Record) -> Cell:
     def form(value: float) -> str:
         if METRICS[record["metric"]].unit == "bytes":
             return f"{value / 2**20:,.0f} MiB"
-        return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+        return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}"
 
     ends = None if record["low"] is None else (form(record["low"]), form(record["high"]))
     return Cell(form(record["value"]), record["value"], ends)
@@ -220,7 +225,7 @@ def machine_lines(records: list[Record]) -> str:
     """The machine, versions, seed, dates and commits of some rows."""
 
     def each(key: str) -> str:
-        return ", ".join(sorted({str(record[key]) for record in records if record[key]}))
+        return ", ".join(sorted({str(record[key]) for record in records if record[key] is not None}))
 
     first = records[0]
     gpus = f", {', '.join(first['gpus'])}" if first["gpus"] else ""
@@ -228,5 +233,5 @@ def machine_lines(records: list[Record]) -> str:
     commits = ", ".join(sorted({record["commit"][:7] for record in records if record["commit"]}))
     return (
         f"\nMeasured on: {first['cpu']}, {first['cores']} cores ({', '.join(first['cpu_flags'])}){gpus};"
-        f" {libraries}, Python {each('python')}; seed {each('seed') or 0}; {each('date')}, commit {commits}.\n"
+        f" {libraries}, Python {each('python')}; seed {each('seed')}; {each('date')}, commit {commits}.\n"
     )

@@ -1,5 +1,6 @@
 """How the benchmarks' ratios have moved from commit to commit: a table, and lines."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,12 +37,25 @@ def moved_table(machines: Sequence[Sequence[Record]]) -> Table:
     for rows in machines:
         for what, each in moves_of(rows).items():
             *_, before, last = each
-            change = last["value"] / before["value"]
-            path = " → ".join(f"{row['value']:.3f} ({row['commit'][:7]})" for row in each)
-            said = f"{change:.2f}, more" * (change > NOTABLE) or f"{change:.2f}"
+            change = _over(last["value"], before["value"])
+            path = " → ".join(f"{row['value']:.3f} ({_short(row)})" for row in each)
+            factor = f"{change:.2f}" if math.isfinite(change) else "∞"
+            said = f"{factor}, more" if change > NOTABLE else factor
             lines.append([*what, machine_name(rows[0]), path, Cell(said, change)])
     titles = ("what", "of which", "conditions", "measured", "machine", "ratio at each commit")
     return Table.of([*map(Column, titles), Column("last / the one before ↓", numbers=True)], lines)
+
+
+def _over(last: float, before: float) -> float:
+    """By what factor a ratio has grown; a process that does not grow at all has one of 0."""
+    if before == 0:
+        return 1.0 if last == 0 else math.inf
+    return last / before
+
+
+def _short(row: Record) -> str:
+    """The commit in seven letters; outside of a checkout it is not known."""
+    return (row["commit"] or "unknown")[:7]
 
 
 def moved_figure(machines: Sequence[Sequence[Record]]) -> Figure | None:
@@ -67,7 +81,7 @@ def moved_figure(machines: Sequence[Sequence[Record]]) -> Figure | None:
         axis.set_ylim(0, 1.1 * max(1, axis.get_ylim()[1]))
         longest = max((moves.get(what, []) for moves in found.values()), key=len)
         one = sum(what in moves for moves in found.values()) == 1
-        axis.set_xticks(range(len(longest)), [row["commit"][:7] if one else "" for row in longest])
+        axis.set_xticks(range(len(longest)), [_short(row) if one else "" for row in longest])
         axis.tick_params(labelsize=7)
     for axis in axes[len(panels) :]:
         axis.axis("off")

@@ -31,6 +31,8 @@ def digest_of(result: Any) -> str:
 def save_plots(folder: Path, prefix: str, result: Evaluated) -> list[Path]:
     """Writes the plots that the results of `zoo.evaluate` have something to show in, as PNG.
 
+    Such a plot of an earlier evaluation is removed if these results have nothing to show in it.
+
     Args:
         folder: where to.
         prefix: of the files' names.
@@ -42,8 +44,11 @@ def save_plots(folder: Path, prefix: str, result: Evaluated) -> list[Path]:
     written = []
     for name, draw in PLOTS.items():
         figure = draw(result)
-        if figure is not None:
-            path = folder / f"{prefix}{name}.png"
+        path = folder / f"{prefix}{name}.png"
+        if figure is None:
+            if _made_from(path):
+                path.unlink()
+        else:
             with atomic_path(path) as temporary:
                 figure.savefig(temporary, format="png", dpi=110, metadata={"Results": digest_of(result)})
             written.append(path)

@@ -129,10 +129,12 @@ def _in_markdown(text: str) -> str:
 
 
 def number(value: float | None) -> str:
-    """Three digits; rounding errors are no results."""
+    """Three digits, or all before the point; rounding errors are no results."""
     if value is None:
         return "–"
-    return f"{value:.3g}".replace("-", "−") if abs(value) >= 0.0005 else "0"
+    if abs(value) < 0.0005:
+        return "0"
+    return (f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}").replace("-", "−")
 
 
 def quantity(found: Mapping[str, Any], *, best: bool = False) -> Cell:

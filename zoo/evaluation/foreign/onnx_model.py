@@ -2,7 +2,6 @@
 
 import hashlib
 import importlib.util
-import warnings
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,12 +11,12 @@ import numpy as np
 
 from zoo.chroma.decoders import gumbel_noise
 from zoo.chroma.upsampling import bring_up
-from zoo.chroma.yuv import split_luma, to_uint8
+from zoo.chroma.yuv import split_luma
 from zoo.errors import UsageError
-from zoo.evaluation.candidates import Answer, Subject, answer_of
+from zoo.evaluation.candidates import Answer, Subject, answer_of, lab_answer
 from zoo.evaluation.foreign.finished import resized
 from zoo.evaluation.foreign.onnx_card import CARD_KEY, CHANNELS, LEAST, CardInput, CardOutput, card_of
-from zoo.metrics import chroma, lab
+from zoo.metrics import lab
 from zoo.results import Way
 from zoo.support.arrays import kind_of
 from zoo.support.command import silence
@@ -25,7 +24,6 @@ from zoo.support.names import first_line
 from zoo.support.table import plural
 
 TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
-SQUEEZE = 0.5  # of C*: what rounding and the way through RGB make of a colour that fits
 
 
 class OnnxModel:
@@ -138,7 +136,7 @@ class OnnxModel:
             found = split_luma(np.clip(found, 0, 1))[1]
         found = _at_size(found, luma)
         if self._card.output.color == "ab":
-            yield _lab_answer(np.dstack([lightness, found]))
+            yield lab_answer(np.dstack([lightness, found]))
         else:
             yield answer_of(luma[..., None], found)
 
@@ -209,14 +207,3 @@ def _at_size(colors: np.ndarray, luma: np.ndarray) -> np.ndarray:
     height, width = (min(pair) for pair in zip(colors.shape[:2], luma.shape, strict=True))
     colors = np.dstack([resized(colors[..., channel], height, width) for channel in (0, 1)])
     return colors if colors.shape[:2] == luma.shape else bring_up(luma, colors)
-
-
-def _lab_answer(predicted: np.ndarray) -> Answer:
-    """The answer that is CIELAB (H, W, 3); what leaves RGB is clipped, as scikit-image does."""
-    from skimage.color import lab2rgb
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what is clipped
-        rgb = lab2rgb(predicted)
-    lost = chroma(predicted) - chroma(lab(rgb))
-    return Answer(to_uint8(rgb), predicted, float((lost > SQUEEZE).mean()))
