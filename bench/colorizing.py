@@ -218,7 +218,7 @@ def bleeding(rgb: np.ndarray, scale: float, reduce: int, *, along_edges: bool) -
         along_edges: see `zoo.pages.colorizer.paint`.
 
     Returns:
-        `ink_chroma_error` and `delta_e00`, means over pixels.
+        `ink_chroma_error` and `delta_e00`, means over pixels; NaN for the first of a page without ink.
     """
     from scipy import ndimage
     from skimage.color import deltaE_ciede2000
@@ -238,6 +238,6 @@ def bleeding(rgb: np.ndarray, scale: float, reduce: int, *, along_edges: bool) -
     near_ink = ndimage.binary_dilation(luma[..., 0] < 0.15, iterations=2)
     distance = np.hypot(*np.moveaxis((result - truth)[..., 1:], -1, 0))
     return {
-        "ink_chroma_error": float(distance[near_ink].mean()) if near_ink.any() else 0.0,
+        "ink_chroma_error": float(distance[near_ink].mean()) if near_ink.any() else np.nan,
         "delta_e00": float(deltaE_ciede2000(truth, result).mean()),
     }

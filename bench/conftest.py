@@ -263,7 +263,8 @@ class Recorder:
         benchmark.pedantic(timed, setup=before, rounds=rounds)
         for variant, each in workers.items():
             about = self.describe(each, name, variant, rounds)
-            images = [(about.batch_size or 1) / second for second in seconds[variant]]
+            a_call = each.spec.get("batch_size") or each.spec.get("pages") or 1
+            images = [a_call / second for second in seconds[variant]]
             self.rows(about, {"seconds": seconds[variant], "images_per_second": images})
             self.rows(replace(about, samples=1), {"first_call_seconds": each.about["first_call_seconds"]})
         about = self.describe(worker, name, first, rounds)
