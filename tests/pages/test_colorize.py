@@ -233,6 +233,14 @@ def test_samples_differ_and_are_reproducible(tmp_path, models, capsys):
     assert pictures["a/page-1.png"] != pictures["a/page-2.png"]
 
 
+def test_samples_of_one_page_lie_beside_the_name_that_was_given(tmp_path, models, capsys):
+    save(tmp_path / "page.png", page())
+    command = [models["classifier"], tmp_path / "page.png", "--decode", "sample", "--samples", 2]
+    code, _, err = run(capsys, *command, "-o", tmp_path / "out" / "colour.png")
+    assert code == 0, err
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"colour-1.png", "colour-2.png"}
+
+
 def test_batches_make_no_difference(tmp_path, models, capsys):
     for index in range(5):
         save(tmp_path / "in" / f"{index}.png", page(40 + 8 * (index // 3), 56, index))

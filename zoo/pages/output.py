@@ -59,7 +59,7 @@ class Output:
         self._check_new()
         if not self._file and not self.is_book and path.is_file():
             raise UsageError(f"-o {path} is a file: give a folder, or a name that ends in {', '.join(BOOKS)}")
-        self.folder = path.with_name(path.name + ".parts") if self.is_book else path
+        self.folder = path.with_name(path.name + ".parts") if self.is_book else path.parent if self._file else path
         self.unknown = 0
         self._settings: dict[str, Any] = {}
         self._digest = ""
