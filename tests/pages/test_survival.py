@@ -114,6 +114,14 @@ def test_a_book_is_made_by_one_call_at_a_time(tmp_path, models, capsys):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["book.cbz", "page.png"]
 
 
+def test_a_book_in_a_folder_that_is_not_there_yet(tmp_path, models, capsys):
+    save(tmp_path / "in" / "0.png", page())
+    book = tmp_path / "new" / "shelf" / "book.cbz"
+    code, _, err = run(capsys, models["tiny"], tmp_path / "in", "-o", book)
+    assert code == 0, err
+    assert [path.name for path in book.parent.iterdir()] == ["book.cbz"]
+
+
 def test_a_page_whose_folder_is_another_pages_file_costs_itself(tmp_path, models, capsys):
     stream = io.BytesIO()
     Image.fromarray(page()).save(stream, "PNG")
