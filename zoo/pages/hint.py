@@ -304,7 +304,7 @@ def hint_files(path: Path, pages: Sequence[PurePosixPath]) -> dict[PurePosixPath
 
 
 def becomes(hint: Hint, luma: float) -> tuple[tuple[int, int, int], float]:
-    """What a hint's colour is at a luma, and how much of its chroma is left, a share."""
+    """What a hint's colour is at a luma, and how much of its chroma is left, a share: of grey, all of it."""
     rgb, scale = compose(np.array([luma]), hint.uv)
     red, green, blue = (int(value) for value in to_uint8(rgb))
-    return (red, green, blue), float(scale[0])
+    return (red, green, blue), 1.0 if len(set(hint.rgb)) == 1 else float(scale[0])
