@@ -12,6 +12,9 @@ from zoo.data.decode import decode_samples, is_gray
 from zoo.data.metadata import raw_metadata, upright
 from zoo.data.panels import Panel
 
+LONGEST = {"jpg": 65_500, "webp": 16_383}
+"""Pixels of a side, at most, of the formats that have a limit."""
+
 
 @dataclass(frozen=True)
 class Scan:
@@ -100,7 +103,13 @@ def encode(rgb: np.ndarray, scan: Scan, kind: str, quality: int) -> bytes:
         scan: what it was made of.
         kind: `png`, `jpg` or `webp`.
         quality: of JPEG and WebP, 1 to 100.
+
+    Raises:
+        ValueError: a side is longer than the format allows.
     """
+    height, width = rgb.shape[:2]
+    if max(height, width) > LONGEST.get(kind, max(height, width)):
+        raise ValueError(f"{width} x {height} pixels: {kind} has at most {LONGEST[kind]} a side, png has more")
     if rgb.dtype == np.uint16:
         return _encode_deep(rgb, scan)
     image = Image.fromarray(rgb)
