@@ -51,6 +51,22 @@ def test_depth_alpha_and_metadata_survive(tmp_path, models, capsys):
         np.testing.assert_array_equal(np.asarray(image.getchannel("A")), alpha[..., 1])
 
 
+@pytest.mark.parametrize("out", ["out.jpg", "out.pdf"])
+def test_transparency_is_white_where_the_format_has_none(tmp_path, models, capsys, out):
+    samples = np.zeros((32, 32, 2), np.uint8)
+    samples[8:24, 8:24] = (120, 255)
+    save(tmp_path / "page.png", samples)
+    code, _, err = run(capsys, models["tiny"], tmp_path / "page.png", "-o", tmp_path / out)
+    assert code == 0, err
+    if out == "out.pdf":
+        with Renderers() as renderers:
+            rgb = renderers.mine().render(tmp_path / out, 0, 16)
+    else:
+        rgb = np.asarray(Image.open(tmp_path / out))
+    assert rgb[:6, :6].min() > 240
+    assert abs(luma_error(Scan(np.full((8, 8), 120, np.uint8)), rgb[12:20, 12:20])) < 8
+
+
 def test_pages_that_take_no_colour_are_named(tmp_path, models, capsys):
     for index in range(2):
         lines = np.where(page(seed=index) > 100, 255, 0).astype(np.uint8)

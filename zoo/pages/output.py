@@ -15,6 +15,7 @@ from PIL import Image
 from zoo.data.image_files import is_image
 from zoo.errors import UsageError
 from zoo.pages.input import BOOKS, Page
+from zoo.pages.scan import on_white
 from zoo.support.files import LOCK, atomic_path, locked, real, regular, write_text
 from zoo.support.settings import differences
 
@@ -281,7 +282,7 @@ def _bind_pdf(files: Sequence[Path], path: Path) -> None:
     def pages() -> Iterator[Image.Image]:
         for file in files[1:]:
             with Image.open(file) as image:
-                yield image.convert("RGB")
+                yield on_white(image)
 
     with Image.open(files[0]) as first:
-        first.convert("RGB").save(path, "PDF", save_all=True, append_images=pages(), resolution=150, quality=92)
+        on_white(first).save(path, "PDF", save_all=True, append_images=pages(), resolution=150, quality=92)

@@ -98,6 +98,8 @@ def _of_rgb(profile: bytes) -> bytes:
 def encode(rgb: np.ndarray, scan: Scan, kind: str, quality: int) -> bytes:
     """A coloured page as the bytes of a file, with the scan's alpha, EXIF and profile where the format has room.
 
+    JPEG has none for transparency, which is white there.
+
     Args:
         rgb: uint8 or uint16 (H, W, 3); 16 bits for PNG alone.
         scan: what it was made of.
@@ -113,9 +115,11 @@ def encode(rgb: np.ndarray, scan: Scan, kind: str, quality: int) -> bytes:
     if rgb.dtype == np.uint16:
         return _encode_deep(rgb, scan)
     image = Image.fromarray(rgb)
-    if scan.alpha is not None and kind != "jpg":
+    if scan.alpha is not None:
         alpha = scan.alpha if scan.alpha.dtype == np.uint8 else (scan.alpha >> 8).astype(np.uint8)
         image.putalpha(Image.fromarray(alpha))
+    if kind == "jpg":
+        image = on_white(image)
     options: dict[str, object] = {"exif": scan.exif} if scan.exif else {}
     if scan.profile:
         options["icc_profile"] = scan.profile
@@ -127,6 +131,14 @@ def encode(rgb: np.ndarray, scan: Scan, kind: str, quality: int) -> bytes:
     else:
         image.save(stream, "WEBP", quality=quality, **options)
     return stream.getvalue()
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    """RGB of an image for a format without transparency: white shows through, as the network saw it."""
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
 
 
 def _encode_deep(rgb: np.ndarray, scan: Scan) -> bytes:
