@@ -237,6 +237,18 @@ def test_one_page_to_one_file(tmp_path, models, capsys):
         assert image.size == (112, 40)
 
 
+@pytest.mark.parametrize("channels", [2, 4])
+def test_a_summary_keeps_transparency(tmp_path, models, capsys, channels):
+    alpha = np.tile(np.arange(30, dtype=np.uint8) * 8, (20, 1))
+    colors = [page(20, 30, seed) for seed in range(channels - 1)]
+    save(tmp_path / "page.png", np.dstack([*colors, alpha]))
+    out = tmp_path / "out.png"
+    code, _, err = run(capsys, models["tiny"], tmp_path / "page.png", "-o", out, "--summary", "--desaturate")
+    assert code == 0, err
+    with Image.open(tmp_path / "out-summary.png") as image:
+        np.testing.assert_array_equal(np.asarray(image.getchannel("A")), np.tile(alpha, 2 if channels == 2 else 3))
+
+
 def test_samples_differ_and_are_reproducible(tmp_path, models, capsys):
     save(tmp_path / "page.png", page())
     command = [models["classifier"], tmp_path / "page.png", "--decode", "sample", "--samples", 2, "--seed", 5]

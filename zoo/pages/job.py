@@ -215,7 +215,7 @@ class Job:
                 rgb = (rgb >> 8).astype(np.uint8)
             self._output.write(page.name, encode(rgb, scan, self._output.kind, self._look.quality), extra)
             if self._look.summary:
-                data = encode(summary(scan, rgb), scan, self._output.kind, self._look.quality)
+                data = encode(*summary(scan, rgb), self._output.kind, self._look.quality)
                 self._output.write(page.name, data, f"{extra}-summary")
 
     def _written(self, page: Page, future: Future[None]) -> int:
