@@ -300,7 +300,8 @@ def color_pages(
             said.of(pages[0].name, scan, look.headroom)
     entries = []
     if arguments.sheet:
-        if not arguments.sheet.exists():
+        # Of pages that cannot be coloured a sheet would stay that says nothing of them.
+        if not arguments.sheet.exists() and not _unusable(pages, renderers, look):
             from zoo.pages.job import Job
 
             job = Job(colorizer(), output, renderers, look, batch_size=arguments.batch_size)
@@ -309,7 +310,7 @@ def color_pages(
             drawn = write_sheet(arguments.sheet, *grouped(parts, colorizer().rule, len(pages)), weights)
             again = "" if arguments.out.suffix == "" else " with --overwrite"
             say(f"colours in {arguments.sheet}, pictured in {drawn}: change one, and call again{again}")
-        entries = read_sheet(arguments.sheet, weights)
+        entries = read_sheet(arguments.sheet, weights) if arguments.sheet.exists() else []
         said = replace(said, sheet=" ".join(each.color for each in entries))
     settings |= said.settings
     digests = said.digests([page.name for page in pages])
