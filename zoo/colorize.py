@@ -241,6 +241,7 @@ def color_pages(
     Returns:
         What was done, as `--json` prints it.
     """
+    from zoo.pages.cleaning import prepared
     from zoo.pages.input import UNUSABLE, find_pages, usable
     from zoo.pages.output import Output
     from zoo.pages.said import read_said
@@ -295,7 +296,7 @@ def color_pages(
     if len(pages) == 1 and said.files:  # of a book, hints that are wrong cost their page alone
         scan = None
         with contextlib.suppress(*UNUSABLE), silence():
-            scan = usable(pages[0], renderers, look)
+            scan = prepared(usable(pages[0], renderers, look), look)[0]
         if scan:
             said.of(pages[0].name, scan, look.headroom)
     entries = []
