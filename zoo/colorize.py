@@ -260,7 +260,7 @@ def color_pages(
     output = Output(arguments.out, kind, overwrite=arguments.overwrite, single=len(pages) == 1, renew=renew)
     if arguments.summary and output.is_book:
         raise UsageError(f"--summary: a book holds its pages alone; give a folder instead of -o {arguments.out}")
-    output.check_apart(pages, look.extras)
+    output.check_apart(pages, look.extras, summary=look.summary)
     answer = answers_with(arguments.model)
     if arguments.decode and answer == "uv":
         raise UsageError(f"--decode {arguments.decode}: this model answers with one colour; leave --decode out")

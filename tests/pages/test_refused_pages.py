@@ -31,6 +31,31 @@ def test_what_is_there_is_not_overwritten_unasked(tmp_path, models, capsys):
     assert (tmp_path / "out" / "a.png").read_bytes() != b"mine"
 
 
+@pytest.mark.parametrize(
+    ("name", "options"), [("summary", ["--summary"]), ("2", ["--decode", "sample", "--samples", "2"])]
+)
+def test_what_lies_beside_one_image_is_not_overwritten_unasked(tmp_path, models, capsys, name, options):
+    save(tmp_path / "a.png", page())
+    (tmp_path / f"out-{name}.png").write_bytes(b"mine")
+    command = [models["classifier"], tmp_path / "a.png", "-o", tmp_path / "out.png", *options]
+    code, _, err = run(capsys, *command)
+    assert code == 2
+    assert f"{tmp_path / f'out-{name}.png'} is there already: --overwrite replaces it" in err
+    assert (tmp_path / f"out-{name}.png").read_bytes() == b"mine"
+    assert run(capsys, *command, "--overwrite")[0] == 0
+    assert (tmp_path / f"out-{name}.png").read_bytes() != b"mine"
+
+
+def test_a_page_and_the_summary_of_another_are_two_files(tmp_path, models, capsys):
+    for name in ("a", "a-summary"):
+        save(tmp_path / "in" / f"{name}.png", page())
+    code, _, err = run(capsys, models["tiny"], tmp_path / "in", "-o", tmp_path / "out", "--summary")
+    assert code == 2
+    assert f"{tmp_path / 'out' / 'a-summary.png'} would be a page and the summary of another: rename one" in err
+    assert not (tmp_path / "out").exists()
+    assert run(capsys, models["tiny"], tmp_path / "in", "-o", tmp_path / "out")[0] == 0
+
+
 def test_pages_of_other_settings_are_not_taken_for_the_same(tmp_path, models, capsys):
     for index in range(2):
         save(tmp_path / "in" / f"{index}.png", page(seed=index))

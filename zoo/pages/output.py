@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -100,13 +101,24 @@ class Output:
             elif path.name != LOCK:
                 path.unlink()
 
-    def check_apart(self, pages: Sequence[Page], extras: Sequence[str]) -> None:
-        """Raises UsageError if a page would be written over one of the inputs."""
+    def check_apart(self, pages: Sequence[Page], extras: Sequence[str], *, summary: bool = False) -> None:
+        """Looks at where the pages go, and their summaries if there are any.
+
+        Raises:
+            UsageError: one would be written over one of the inputs, over another one, or over a file that is beside
+                the image file that was asked for.
+        """
         inputs = {real(page.source.path) for page in pages}
-        written = [self.path] if self.is_book else [self.page(page.name, extra) for page in pages for extra in extras]
+        suffixes = [each for extra in extras for each in (extra, f"{extra}-summary")[: 1 + summary]]
+        written = [self.path] if self.is_book else [self.page(page.name, each) for page in pages for each in suffixes]
         for path in written:
             if real(path) in inputs:
                 raise UsageError(f"-o {self.path}: {path} is one of the inputs; give another place")
+            if self._file and not self._overwrite and path.exists():
+                raise UsageError(f"{path} is there already: --overwrite replaces it")
+        for path, count in Counter(written).items():
+            if count > 1:
+                raise UsageError(f"-o {self.path}: {path} would be a page and the summary of another: rename one")
 
     def check(self, settings: dict[str, Any], pages: Sequence[Page], extras: Sequence[str]) -> None:
         """Looks at what is there, and writes nothing.
