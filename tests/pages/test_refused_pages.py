@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from coloring import page, run, save, save_models
+from coloring import page, read, run, save, save_models
 
 from zoo.pages.output import RECORD, Output
 
@@ -44,6 +44,16 @@ def test_what_lies_beside_one_image_is_not_overwritten_unasked(tmp_path, models,
     assert (tmp_path / f"out-{name}.png").read_bytes() == b"mine"
     assert run(capsys, *command, "--overwrite")[0] == 0
     assert (tmp_path / f"out-{name}.png").read_bytes() != b"mine"
+
+
+def test_a_sample_that_is_there_stays(tmp_path, models, capsys):
+    save(tmp_path / "a.png", page())
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a-1.png").write_bytes(b"mine")
+    command = [models["classifier"], tmp_path / "a.png", "-o", tmp_path / "out", "--decode", "sample", "--samples", "2"]
+    assert run(capsys, *command)[0] == 0
+    assert (tmp_path / "out" / "a-1.png").read_bytes() == b"mine"
+    assert read(tmp_path / "out" / "a-2.png").shape == (40, 56, 3)
 
 
 def test_a_page_and_the_summary_of_another_are_two_files(tmp_path, models, capsys):

@@ -210,6 +210,8 @@ class Job:
 
     def _write(self, page: Page, scan: Scan, hints: Sequence[Hint], uvs: list[np.ndarray]) -> None:
         for extra, uv in zip(self._look.extras, uvs, strict=True):
+            if self._output.has(page.name, extra):  # of several samples, one may be there
+                continue
             rgb = self._colorizer.paint(scan, uv, headroom=self._look.headroom, hints=hints)
             if rgb.dtype == np.uint16 and self._output.kind != "png":
                 rgb = (rgb >> 8).astype(np.uint8)
