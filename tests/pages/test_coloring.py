@@ -202,6 +202,18 @@ def test_a_profile_of_rgb_is_kept():
                 assert image.info["icc_profile"] == profile
 
 
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_exif_is_kept_at_any_depth(depth):
+    exif = Image.Exif()
+    exif[0x010E] = "my grandmother, 1931"
+    stream = io.BytesIO()
+    Image.fromarray(page()).save(stream, "PNG", exif=exif)
+    out = encode(np.zeros((8, 8, 3), depth), read_scan(stream.getvalue()), "png", 90)
+    with Image.open(io.BytesIO(out)) as image:
+        assert image.getexif()[0x010E] == "my grandmother, 1931"
+    assert read_scan(out).samples.shape == (8, 8)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_orientation(orientation):
     from zoo.data.decode import decode_rgb

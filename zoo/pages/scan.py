@@ -150,8 +150,14 @@ def _encode_deep(rgb: np.ndarray, scan: Scan) -> bytes:
         rgb = np.concatenate([rgb, alpha[..., None]], axis=-1)
     with tf.device("CPU"):
         plain = bytes(tf.io.encode_png(rgb, compression=4).numpy())
-    if not scan.profile:
-        return plain
-    body = b"iCCP" + b"ICC\0\0" + zlib.compress(scan.profile)
-    chunk = (len(body) - 4).to_bytes(4) + body + zlib.crc32(body).to_bytes(4)
-    return plain[:33] + chunk + plain[33:]  # after the signature and IHDR
+    chunks = b""
+    if scan.profile:
+        chunks += _chunk(b"iCCP", b"ICC\0\0" + zlib.compress(scan.profile))
+    if scan.exif:
+        chunks += _chunk(b"eXIf", scan.exif.removeprefix(b"Exif\0\0"))
+    return plain[:33] + chunks + plain[33:]  # after the signature and IHDR
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    """A chunk of a PNG."""
+    return len(data).to_bytes(4) + name + data + zlib.crc32(name + data).to_bytes(4)
