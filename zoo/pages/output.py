@@ -59,6 +59,8 @@ class Output:
                 else f"-o {path}: {path.suffix} files cannot be written; give {known}, {', '.join(BOOKS)} or a folder"
             )
         self._check_new()
+        if others := [each for each in path.parents if each.exists() and not each.is_dir()]:
+            raise UsageError(f"-o {path}: {others[0]} is no folder")
         if not self._file and not self.is_book and path.is_file():
             raise UsageError(f"-o {path} is a file: give a folder, or a name that ends in {', '.join(BOOKS)}")
         self.folder = path.with_name(path.name + ".parts") if self.is_book else path.parent if self._file else path
