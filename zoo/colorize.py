@@ -133,6 +133,8 @@ def _preview(arguments: argparse.Namespace, renderers: "Renderers") -> None:
         raise UsageError(f"--preview writes one picture: give -o NAME.png, .jpg or .webp, not {arguments.out}")
     if arguments.out.exists() and not arguments.overwrite:
         raise UsageError(f"{arguments.out} is there already: --overwrite makes it anew")
+    if not arguments.out.parent.is_dir():
+        raise UsageError(f"-o {arguments.out}: there is no folder {arguments.out.parent}")
     words = arguments.preview_models
     others = PREVIEWED if words is None else [word.strip() for word in words.split(",") if word.strip()]
 

@@ -110,6 +110,7 @@ def test_a_preview_holds_a_page_at_a_time(models):
     [
         (["-o", "out", "--preview", 2], "give -o NAME.png"),
         (["-o", "out.png", "--preview", 0], "1 to 100, not 0"),
+        (["-o", "nowhere/out.png", "--preview", 2], "-o nowhere/out.png: there is no folder nowhere"),
         (["-o", "out.png", "--preview-models", "residual"], "--preview-models needs --preview N"),
     ],
 )
