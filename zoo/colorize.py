@@ -139,8 +139,9 @@ def _preview(arguments: argparse.Namespace, renderers: "Renderers") -> None:
     others = PREVIEWED if words is None else [word.strip() for word in words.split(",") if word.strip()]
 
     def decoders_of(model: str) -> list[str | None]:
-        if answers_with(model) == "uv":
-            return [None]
+        answer = answers_with(model)
+        if answer != "logits":  # of a model of one's own, only the model itself can tell
+            return [None if answer == "uv" else arguments.decode]
         first = arguments.decode or page_decoder(trained_side(model) > 0)
         return [first] if arguments.decode else [first, *(each for each in PREVIEWED_DECODERS if each != first)]
 
