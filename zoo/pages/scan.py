@@ -85,6 +85,8 @@ def scan_of(samples: np.ndarray) -> Scan:
     colored = False
     if samples.ndim == 3:
         eight = samples if samples.dtype == np.uint8 else (samples >> 8).astype(np.uint8)
+        if alpha is not None:  # what nobody sees is no colour
+            eight = np.where(alpha[..., None] == 0, eight[..., :1], eight)
         colored = not is_gray(eight)
         if (samples[..., :1] == samples[..., 1:]).all():
             samples = samples[..., 0]
