@@ -219,6 +219,8 @@ def _of_json(text: str) -> list[Hint]:
     for number, item in enumerate(items, 1):
         if not isinstance(item, dict) or not {"x", "y"} <= set(item):
             raise UsageError(f'hint {number} is {item!r}: write {{"x": 120, "y": 48, "color": "#c33"}}')
+        if "color" not in item and "colour" in item:
+            raise UsageError(f'hint {number} has a "colour": write "color"')
         if item.get("color") is not None:
             found.append(_hint(f"hint {number}", item["x"], item["y"], item["color"]))
     return found
