@@ -133,12 +133,15 @@ def _preview(arguments: argparse.Namespace, renderers: "Renderers") -> None:
         raise UsageError(f"--preview writes one picture: give -o NAME.png, .jpg or .webp, not {arguments.out}")
     if arguments.out.exists() and not arguments.overwrite:
         raise UsageError(f"{arguments.out} is there already: --overwrite makes it anew")
+    if not arguments.out.parent.is_dir():
+        raise UsageError(f"-o {arguments.out}: there is no folder {arguments.out.parent}")
     words = arguments.preview_models
     others = PREVIEWED if words is None else [word.strip() for word in words.split(",") if word.strip()]
 
     def decoders_of(model: str) -> list[str | None]:
-        if answers_with(model) == "uv":
-            return [None]
+        answer = answers_with(model)
+        if answer != "logits":  # of a model of one's own, only the model itself can tell
+            return [None if answer == "uv" else arguments.decode]
         first = arguments.decode or page_decoder(trained_side(model) > 0)
         return [first] if arguments.decode else [first, *(each for each in PREVIEWED_DECODERS if each != first)]
 
@@ -241,6 +244,7 @@ def color_pages(
     Returns:
         What was done, as `--json` prints it.
     """
+    from zoo.pages.cleaning import prepared
     from zoo.pages.input import UNUSABLE, find_pages, usable
     from zoo.pages.output import Output
     from zoo.pages.said import read_said
@@ -259,7 +263,7 @@ def color_pages(
     output = Output(arguments.out, kind, overwrite=arguments.overwrite, single=len(pages) == 1, renew=renew)
     if arguments.summary and output.is_book:
         raise UsageError(f"--summary: a book holds its pages alone; give a folder instead of -o {arguments.out}")
-    output.check_apart(pages, look.extras)
+    output.check_apart(pages, look.extras, summary=look.summary)
     answer = answers_with(arguments.model)
     if arguments.decode and answer == "uv":
         raise UsageError(f"--decode {arguments.decode}: this model answers with one colour; leave --decode out")
@@ -295,12 +299,13 @@ def color_pages(
     if len(pages) == 1 and said.files:  # of a book, hints that are wrong cost their page alone
         scan = None
         with contextlib.suppress(*UNUSABLE), silence():
-            scan = usable(pages[0], renderers, look)
+            scan = prepared(usable(pages[0], renderers, look), look)[0]
         if scan:
             said.of(pages[0].name, scan, look.headroom)
     entries = []
     if arguments.sheet:
-        if not arguments.sheet.exists():
+        # Of pages that cannot be coloured a sheet would stay that says nothing of them.
+        if not arguments.sheet.exists() and not _unusable(pages, renderers, look):
             from zoo.pages.job import Job
 
             job = Job(colorizer(), output, renderers, look, batch_size=arguments.batch_size)
@@ -309,7 +314,7 @@ def color_pages(
             drawn = write_sheet(arguments.sheet, *grouped(parts, colorizer().rule, len(pages)), weights)
             again = "" if arguments.out.suffix == "" else " with --overwrite"
             say(f"colours in {arguments.sheet}, pictured in {drawn}: change one, and call again{again}")
-        entries = read_sheet(arguments.sheet, weights)
+        entries = read_sheet(arguments.sheet, weights) if arguments.sheet.exists() else []
         said = replace(said, sheet=" ".join(each.color for each in entries))
     settings |= said.settings
     digests = said.digests([page.name for page in pages])

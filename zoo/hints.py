@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,10 @@ def ask(arguments: argparse.Namespace) -> None:
         print(json.dumps(held, indent=1))
     else:
         say(f"{len(asked)} places in {arguments.out}, and numbered in {drawn}: fill in colours that you know, then")
-        say(f"{program('colorize')} {arguments.model} {arguments.page} -o OUT --hints {arguments.out}")
+        words = ["--side", str(arguments.side)] if arguments.side else []
+        words += ["--desaturate"] * arguments.desaturate
+        given = shlex.join([arguments.model, arguments.page, "-o", "OUT", "--hints", str(arguments.out), *words])
+        say(f"{program('colorize')} {given}")
 
 
 def main(arguments: list[str] | None = None) -> int:

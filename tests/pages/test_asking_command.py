@@ -171,6 +171,7 @@ def test_a_page_in_colour_is_asked_about_if_it_is_to_be_coloured_anew(models, ca
     assert not (tmp_path / "x.json").exists()
     code, _, err = ask(capsys, *command, "--desaturate")
     assert code == 0, err
+    assert "x.json --desaturate\n" in err  # the command that comes next
     (first, *_) = json.loads((tmp_path / "x.json").read_text())["hints"]
     assert 6 <= first["x"] < 86
     assert 6 <= first["y"] < 76

@@ -17,7 +17,7 @@ from zoo.errors import ImageError, UsageError
 from zoo.models.contract import Contract
 from zoo.pages.cleaning import descreened, with_white_paper
 from zoo.pages.colorizer import Colorizer, Pictures, paint
-from zoo.pages.scan import Scan, encode, read_scan
+from zoo.pages.scan import Scan, encode, read_scan, scan_of
 
 
 @pytest.fixture(scope="module")
@@ -200,6 +200,26 @@ def test_a_profile_of_rgb_is_kept():
             out = encode(np.zeros((8, 8, 3), depth), scan, "png", 90)
             with Image.open(io.BytesIO(out)) as image:
                 assert image.info["icc_profile"] == profile
+
+
+def test_colours_that_are_wholly_transparent_are_none():
+    samples = np.dstack([page()] * 3 + [np.full((40, 56), 255, np.uint8)])
+    samples[:20] = (255, 0, 0, 0)
+    assert not scan_of(samples).colored
+    samples[:20, :, 3] = 1
+    assert scan_of(samples).colored
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_exif_is_kept_at_any_depth(depth):
+    exif = Image.Exif()
+    exif[0x010E] = "my grandmother, 1931"
+    stream = io.BytesIO()
+    Image.fromarray(page()).save(stream, "PNG", exif=exif)
+    out = encode(np.zeros((8, 8, 3), depth), read_scan(stream.getvalue()), "png", 90)
+    with Image.open(io.BytesIO(out)) as image:
+        assert image.getexif()[0x010E] == "my grandmother, 1931"
+    assert read_scan(out).samples.shape == (8, 8)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -51,6 +51,22 @@ def test_depth_alpha_and_metadata_survive(tmp_path, models, capsys):
         np.testing.assert_array_equal(np.asarray(image.getchannel("A")), alpha[..., 1])
 
 
+@pytest.mark.parametrize("out", ["out.jpg", "out.pdf"])
+def test_transparency_is_white_where_the_format_has_none(tmp_path, models, capsys, out):
+    samples = np.zeros((32, 32, 2), np.uint8)
+    samples[8:24, 8:24] = (120, 255)
+    save(tmp_path / "page.png", samples)
+    code, _, err = run(capsys, models["tiny"], tmp_path / "page.png", "-o", tmp_path / out)
+    assert code == 0, err
+    if out == "out.pdf":
+        with Renderers() as renderers:
+            rgb = renderers.mine().render(tmp_path / out, 0, 16)
+    else:
+        rgb = np.asarray(Image.open(tmp_path / out))
+    assert rgb[:6, :6].min() > 240
+    assert abs(luma_error(Scan(np.full((8, 8), 120, np.uint8)), rgb[12:20, 12:20])) < 8
+
+
 def test_pages_that_take_no_colour_are_named(tmp_path, models, capsys):
     for index in range(2):
         lines = np.where(page(seed=index) > 100, 255, 0).astype(np.uint8)
@@ -221,6 +237,18 @@ def test_one_page_to_one_file(tmp_path, models, capsys):
         assert image.size == (112, 40)
 
 
+@pytest.mark.parametrize("channels", [2, 4])
+def test_a_summary_keeps_transparency(tmp_path, models, capsys, channels):
+    alpha = np.tile(np.arange(30, dtype=np.uint8) * 8, (20, 1))
+    colors = [page(20, 30, seed) for seed in range(channels - 1)]
+    save(tmp_path / "page.png", np.dstack([*colors, alpha]))
+    out = tmp_path / "out.png"
+    code, _, err = run(capsys, models["tiny"], tmp_path / "page.png", "-o", out, "--summary", "--desaturate")
+    assert code == 0, err
+    with Image.open(tmp_path / "out-summary.png") as image:
+        np.testing.assert_array_equal(np.asarray(image.getchannel("A")), np.tile(alpha, 2 if channels == 2 else 3))
+
+
 def test_samples_differ_and_are_reproducible(tmp_path, models, capsys):
     save(tmp_path / "page.png", page())
     command = [models["classifier"], tmp_path / "page.png", "--decode", "sample", "--samples", 2, "--seed", 5]
@@ -231,6 +259,14 @@ def test_samples_differ_and_are_reproducible(tmp_path, models, capsys):
     assert pictures["a/page-1.png"] == pictures["b/page-1.png"]
     assert pictures["a/page-2.png"] == pictures["b/page-2.png"]
     assert pictures["a/page-1.png"] != pictures["a/page-2.png"]
+
+
+def test_samples_of_one_page_lie_beside_the_name_that_was_given(tmp_path, models, capsys):
+    save(tmp_path / "page.png", page())
+    command = [models["classifier"], tmp_path / "page.png", "--decode", "sample", "--samples", 2]
+    code, _, err = run(capsys, *command, "-o", tmp_path / "out" / "colour.png")
+    assert code == 0, err
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"colour-1.png", "colour-2.png"}
 
 
 def test_batches_make_no_difference(tmp_path, models, capsys):

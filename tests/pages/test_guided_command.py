@@ -89,6 +89,17 @@ def test_bad_hints_of_a_single_page_are_refused(book, models, capsys, tmp_path, 
         assert not out.exists()
 
 
+def test_hints_are_checked_on_the_paper_made_white(models, capsys, tmp_path):
+    grey = np.full((60, 80), 150, np.uint8)
+    grey[20:40, 20:40] = 100
+    save(tmp_path / "page.png", grey)
+    command = [models["tiny"], tmp_path / "page.png", "-o", tmp_path / "out.png", "--white-paper", "--hints"]
+    code, _, err = run(capsys, *command, written(tmp_path / "paper.csv", (5, 5, RED)))
+    assert code == 2
+    assert "is on white paper, where no colour fits" in err
+    assert run(capsys, *command, written(tmp_path / "drawn.csv", (30, 30, RED)))[0] == 0
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -227,6 +227,14 @@ def test_a_hint_where_no_colour_fits_is_refused(level, headroom, message):
             Colorizer(Plain())(samples, hints=hints)
 
 
+@pytest.mark.parametrize("level", [0, 255])
+@pytest.mark.parametrize("color", ["white", "#888", "black"])
+def test_a_grey_hint_fits_anywhere(level, color):
+    samples = np.full((10, 10), level, np.uint8)
+    assert check_hints(Scan(samples), hints_of([(3, 5, color)]).on((10, 10))) == []
+    assert (Colorizer(Plain())(samples, hints=[(3, 5, color)])[5, 3] == level).all()
+
+
 def test_headroom_makes_room_on_white_paper():
     samples = np.full((10, 10), 255, np.uint8)
     hints = hints_of([(3, 5, RED)]).on((10, 10))

@@ -185,6 +185,7 @@ def test_bad_csv_is_named(tmp_path, text, message):
         ('{"hints": {}}', "it has no list of hints"),
         ('[{"x": 1, "y": 2, "color": null}, 5]', "hint 2 is 5: write {"),
         ('[{"x": 1, "color": "red"}]', "hint 1 is {'x': 1, 'color': 'red'}: write {"),
+        ('[{"x": 1, "y": 2, "colour": "red"}]', 'hint 1 has a "colour": write "color"'),
         ('[[1, 2, "red"]]', "hint 1 is [1, 2, 'red']: write {"),
         ('[{"x": true, "y": 2, "color": "red"}]', "hint 1: x is True, which is no number of pixels"),
         ('[{"x": 1, "y": null, "color": "red"}]', "hint 1: y is None, which"),

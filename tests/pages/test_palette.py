@@ -143,6 +143,11 @@ def test_pages_of_16_bits_and_with_transparency(tmp_path):
     Image.new("RGBA", (20, 30), (*BLUE, 128)).save(stream, "PNG")
     (tmp_path / "alpha.png").write_bytes(stream.getvalue())
     np.testing.assert_allclose(read_palette(str(tmp_path / "alpha.png")), uv_of(BLUE), atol=0.01)
+    hidden = np.full((20, 30, 4), (*RED, 0), np.uint8)
+    hidden[:, 15:] = (*BLUE, 255)
+    Image.fromarray(hidden).save(tmp_path / "hidden.png")
+    found = read_palette(str(tmp_path / "hidden.png"))  # on white
+    np.testing.assert_allclose(found[np.argsort(found[:, 0])], uv_of((255, 255, 255), BLUE), atol=0.01)
 
 
 # A page in a palette.

@@ -6,7 +6,7 @@ import weakref
 
 import numpy as np
 import pytest
-from coloring import page, run, save, save_models
+from coloring import page, run, save, save_linear, save_models
 from PIL import Image
 
 from zoo.pages import preview
@@ -105,11 +105,21 @@ def test_a_preview_holds_a_page_at_a_time(models):
     assert (len(grey), len(tried), len(tried[0].pages)) == (4, 1, 4)
 
 
+def test_a_preview_of_a_regression_of_one_s_own(capsys, tmp_path):
+    model = save_linear(tmp_path / "line.keras", (0.5, -0.3), (-0.4, 0.25))
+    save(tmp_path / "page.png", page())
+    command = [model, tmp_path / "page.png", "-o", tmp_path / "x.png", "--preview", 1, "--preview-models", model]
+    code, out, err = run(capsys, *command)
+    assert code == 0, err
+    assert f"{model} {tmp_path / 'page.png'} -o OUT\n" in out
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["-o", "out", "--preview", 2], "give -o NAME.png"),
         (["-o", "out.png", "--preview", 0], "1 to 100, not 0"),
+        (["-o", "nowhere/out.png", "--preview", 2], "-o nowhere/out.png: there is no folder nowhere"),
         (["-o", "out.png", "--preview-models", "residual"], "--preview-models needs --preview N"),
     ],
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from coloring import page, run, save, save_models
+from coloring import page, read, run, save, save_models
 
 from zoo.pages.output import RECORD, Output
 
@@ -29,6 +29,41 @@ def test_what_is_there_is_not_overwritten_unasked(tmp_path, models, capsys):
     assert (tmp_path / "out" / "a.png").read_bytes() == b"mine"
     assert run(capsys, models["tiny"], tmp_path / "in", "-o", tmp_path / "out", "--overwrite")[0] == 0
     assert (tmp_path / "out" / "a.png").read_bytes() != b"mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("summary", ["--summary"]), ("2", ["--decode", "sample", "--samples", "2"])]
+)
+def test_what_lies_beside_one_image_is_not_overwritten_unasked(tmp_path, models, capsys, name, options):
+    save(tmp_path / "a.png", page())
+    (tmp_path / f"out-{name}.png").write_bytes(b"mine")
+    command = [models["classifier"], tmp_path / "a.png", "-o", tmp_path / "out.png", *options]
+    code, _, err = run(capsys, *command)
+    assert code == 2
+    assert f"{tmp_path / f'out-{name}.png'} is there already: --overwrite replaces it" in err
+    assert (tmp_path / f"out-{name}.png").read_bytes() == b"mine"
+    assert run(capsys, *command, "--overwrite")[0] == 0
+    assert (tmp_path / f"out-{name}.png").read_bytes() != b"mine"
+
+
+def test_a_sample_that_is_there_stays(tmp_path, models, capsys):
+    save(tmp_path / "a.png", page())
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a-1.png").write_bytes(b"mine")
+    command = [models["classifier"], tmp_path / "a.png", "-o", tmp_path / "out", "--decode", "sample", "--samples", "2"]
+    assert run(capsys, *command)[0] == 0
+    assert (tmp_path / "out" / "a-1.png").read_bytes() == b"mine"
+    assert read(tmp_path / "out" / "a-2.png").shape == (40, 56, 3)
+
+
+def test_a_page_and_the_summary_of_another_are_two_files(tmp_path, models, capsys):
+    for name in ("a", "a-summary"):
+        save(tmp_path / "in" / f"{name}.png", page())
+    code, _, err = run(capsys, models["tiny"], tmp_path / "in", "-o", tmp_path / "out", "--summary")
+    assert code == 2
+    assert f"{tmp_path / 'out' / 'a-summary.png'} would be a page and the summary of another: rename one" in err
+    assert not (tmp_path / "out").exists()
+    assert run(capsys, models["tiny"], tmp_path / "in", "-o", tmp_path / "out")[0] == 0
 
 
 def test_pages_of_other_settings_are_not_taken_for_the_same(tmp_path, models, capsys):
@@ -146,6 +181,9 @@ def test_mistakes_are_found_before_tensorflow_is_loaded(tmp_path, models):
         (["in", "--descreen", "1"], "--descreen takes the period of a screen"),
         (["in", "in"], "would both become"),
         (["in/a.png", "-o", "x.tiff"], "-o x.tiff: .tiff files cannot be written; give .png, .jpg, .webp, .cbz"),
+        (["in", "-o", "in/a.png/out"], "-o in/a.png/out: in/a.png is no folder"),
+        (["in/a.png", "-o", "in/a.png/out.png"], "-o in/a.png/out.png: in/a.png is no folder"),
+        (["in", "-o", "in/a.png/out.cbz"], "-o in/a.png/out.cbz: in/a.png is no folder"),
         (["in/a.png", "-o", "x.cbr"], "-o x.cbr: .cbr files cannot be written; give .png, .jpg, .webp, .cbz"),
         ([], "tiny.keras is taken for the MODEL, and no INPUT comes after it: give both, as in python -m zoo.colorize"),
         (["in", "in/a.png", "-o", "x.png"], "-o x.png: an image is written as .png, .jpg, .webp, of one page"),

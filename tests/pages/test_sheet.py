@@ -147,6 +147,18 @@ def test_a_sheet_for_pages_that_are_there_already(book, model, capsys, tmp_path)
     assert sheet.exists(), err
 
 
+def test_no_sheet_is_left_of_pages_that_cannot_be_coloured(model, capsys, tmp_path):
+    save(tmp_path / "in" / "a.png", np.random.default_rng(0).integers(0, 256, (40, 56, 3), dtype=np.uint8))
+    file = tmp_path / "sheet.json"
+    command = [model, tmp_path / "in", "-o", tmp_path / "out", "--sheet", file]
+    code, _, err = run(capsys, *command)
+    assert code == 1
+    assert "1 of 1 pages could not be coloured:\n  a.png: it has colours: --desaturate" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+    assert run(capsys, *command, "--desaturate")[0] == 0
+    assert file.exists()
+
+
 def test_a_sheet_that_is_gone_is_made_anew(book, model, capsys, tmp_path):
     out, sheet = tmp_path / "out", tmp_path / "s.json"
     command = [model, book, "-o", out, "--sheet", sheet]

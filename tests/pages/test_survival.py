@@ -114,6 +114,24 @@ def test_a_book_is_made_by_one_call_at_a_time(tmp_path, models, capsys):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["book.cbz", "page.png"]
 
 
+@pytest.mark.parametrize(("kind", "longest"), [("jpg", 65_500), ("webp", 16_383)])
+def test_a_page_that_is_too_long_for_the_format_costs_itself(tmp_path, models, capsys, kind, longest):
+    save(tmp_path / "in" / "a.png", np.full((1, longest + 1), 128, np.uint8))
+    save(tmp_path / "in" / "b.png", page())
+    code, _, err = run(capsys, models["tiny"], tmp_path / "in", "-o", tmp_path / "out", "--format", kind)
+    assert code == 1
+    assert f"a.png: {longest + 1} x 1 pixels: {kind} has at most {longest} a side, png has more" in err
+    assert [path.name for path in tmp_path.glob(f"out/*.{kind}")] == [f"b.{kind}"]
+
+
+def test_a_book_in_a_folder_that_is_not_there_yet(tmp_path, models, capsys):
+    save(tmp_path / "in" / "0.png", page())
+    book = tmp_path / "new" / "shelf" / "book.cbz"
+    code, _, err = run(capsys, models["tiny"], tmp_path / "in", "-o", book)
+    assert code == 0, err
+    assert [path.name for path in book.parent.iterdir()] == ["book.cbz"]
+
+
 def test_a_page_whose_folder_is_another_pages_file_costs_itself(tmp_path, models, capsys):
     stream = io.BytesIO()
     Image.fromarray(page()).save(stream, "PNG")

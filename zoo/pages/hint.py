@@ -219,6 +219,8 @@ def _of_json(text: str) -> list[Hint]:
     for number, item in enumerate(items, 1):
         if not isinstance(item, dict) or not {"x", "y"} <= set(item):
             raise UsageError(f'hint {number} is {item!r}: write {{"x": 120, "y": 48, "color": "#c33"}}')
+        if "color" not in item and "colour" in item:
+            raise UsageError(f'hint {number} has a "colour": write "color"')
         if item.get("color") is not None:
             found.append(_hint(f"hint {number}", item["x"], item["y"], item["color"]))
     return found
@@ -304,7 +306,7 @@ def hint_files(path: Path, pages: Sequence[PurePosixPath]) -> dict[PurePosixPath
 
 
 def becomes(hint: Hint, luma: float) -> tuple[tuple[int, int, int], float]:
-    """What a hint's colour is at a luma, and how much of its chroma is left, a share."""
+    """What a hint's colour is at a luma, and how much of its chroma is left, a share: of grey, all of it."""
     rgb, scale = compose(np.array([luma]), hint.uv)
     red, green, blue = (int(value) for value in to_uint8(rgb))
-    return (red, green, blue), float(scale[0])
+    return (red, green, blue), 1.0 if len(set(hint.rgb)) == 1 else float(scale[0])

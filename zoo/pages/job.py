@@ -210,12 +210,14 @@ class Job:
 
     def _write(self, page: Page, scan: Scan, hints: Sequence[Hint], uvs: list[np.ndarray]) -> None:
         for extra, uv in zip(self._look.extras, uvs, strict=True):
+            if self._output.has(page.name, extra):  # of several samples, one may be there
+                continue
             rgb = self._colorizer.paint(scan, uv, headroom=self._look.headroom, hints=hints)
             if rgb.dtype == np.uint16 and self._output.kind != "png":
                 rgb = (rgb >> 8).astype(np.uint8)
             self._output.write(page.name, encode(rgb, scan, self._output.kind, self._look.quality), extra)
             if self._look.summary:
-                data = encode(summary(scan, rgb), scan, self._output.kind, self._look.quality)
+                data = encode(*summary(scan, rgb), self._output.kind, self._look.quality)
                 self._output.write(page.name, data, f"{extra}-summary")
 
     def _written(self, page: Page, future: Future[None]) -> int:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,6 +16,7 @@ from PIL import Image
 from zoo.data.image_files import is_image
 from zoo.errors import UsageError
 from zoo.pages.input import BOOKS, Page
+from zoo.pages.scan import on_white
 from zoo.support.files import LOCK, atomic_path, locked, real, regular, write_text
 from zoo.support.settings import differences
 
@@ -57,9 +59,11 @@ class Output:
                 else f"-o {path}: {path.suffix} files cannot be written; give {known}, {', '.join(BOOKS)} or a folder"
             )
         self._check_new()
+        if others := [each for each in path.parents if each.exists() and not each.is_dir()]:
+            raise UsageError(f"-o {path}: {others[0]} is no folder")
         if not self._file and not self.is_book and path.is_file():
             raise UsageError(f"-o {path} is a file: give a folder, or a name that ends in {', '.join(BOOKS)}")
-        self.folder = path.with_name(path.name + ".parts") if self.is_book else path
+        self.folder = path.with_name(path.name + ".parts") if self.is_book else path.parent if self._file else path
         self.unknown = 0
         self._settings: dict[str, Any] = {}
         self._digest = ""
@@ -99,13 +103,24 @@ class Output:
             elif path.name != LOCK:
                 path.unlink()
 
-    def check_apart(self, pages: Sequence[Page], extras: Sequence[str]) -> None:
-        """Raises UsageError if a page would be written over one of the inputs."""
+    def check_apart(self, pages: Sequence[Page], extras: Sequence[str], *, summary: bool = False) -> None:
+        """Looks at where the pages go, and their summaries if there are any.
+
+        Raises:
+            UsageError: one would be written over one of the inputs, over another one, or over a file that is beside
+                the image file that was asked for.
+        """
         inputs = {real(page.source.path) for page in pages}
-        written = [self.path] if self.is_book else [self.page(page.name, extra) for page in pages for extra in extras]
+        suffixes = [each for extra in extras for each in (extra, f"{extra}-summary")[: 1 + summary]]
+        written = [self.path] if self.is_book else [self.page(page.name, each) for page in pages for each in suffixes]
         for path in written:
             if real(path) in inputs:
                 raise UsageError(f"-o {self.path}: {path} is one of the inputs; give another place")
+            if self._file and not self._overwrite and path.exists():
+                raise UsageError(f"{path} is there already: --overwrite replaces it")
+        for path, count in Counter(written).items():
+            if count > 1:
+                raise UsageError(f"-o {self.path}: {path} would be a page and the summary of another: rename one")
 
     def check(self, settings: dict[str, Any], pages: Sequence[Page], extras: Sequence[str]) -> None:
         """Looks at what is there, and writes nothing.
@@ -281,7 +296,7 @@ def _bind_pdf(files: Sequence[Path], path: Path) -> None:
     def pages() -> Iterator[Image.Image]:
         for file in files[1:]:
             with Image.open(file) as image:
-                yield image.convert("RGB")
+                yield on_white(image)
 
     with Image.open(files[0]) as first:
-        first.convert("RGB").save(path, "PDF", save_all=True, append_images=pages(), resolution=150, quality=92)
+        on_white(first).save(path, "PDF", save_all=True, append_images=pages(), resolution=150, quality=92)

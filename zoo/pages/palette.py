@@ -108,6 +108,8 @@ def _of_page(data: bytes) -> list[tuple[int, int, int]]:
     rgb = samples if samples.dtype == np.uint8 else (samples >> 8).astype(np.uint8)
     if rgb.ndim != 3 or rgb.shape[-1] < 3:
         raise UsageError("the page has no colours to take")
+    if rgb.shape[-1] == 4:  # nobody sees what is wholly transparent
+        rgb = np.where(rgb[..., 3:] == 0, np.uint8(255), rgb)
     image = Image.fromarray(np.ascontiguousarray(rgb[..., :3]))
     image.thumbnail((256, 256))
     flat = image.quantize(TAKEN, method=Image.Quantize.MEDIANCUT).getpalette()

@@ -12,6 +12,9 @@ from zoo.data.decode import decode_samples, is_gray
 from zoo.data.metadata import raw_metadata, upright
 from zoo.data.panels import Panel
 
+LONGEST = {"jpg": 65_500, "webp": 16_383}
+"""Pixels of a side, at most, of the formats that have a limit."""
+
 
 @dataclass(frozen=True)
 class Scan:
@@ -82,6 +85,8 @@ def scan_of(samples: np.ndarray) -> Scan:
     colored = False
     if samples.ndim == 3:
         eight = samples if samples.dtype == np.uint8 else (samples >> 8).astype(np.uint8)
+        if alpha is not None:  # what nobody sees is no colour
+            eight = np.where(alpha[..., None] == 0, eight[..., :1], eight)
         colored = not is_gray(eight)
         if (samples[..., :1] == samples[..., 1:]).all():
             samples = samples[..., 0]
@@ -95,18 +100,28 @@ def _of_rgb(profile: bytes) -> bytes:
 def encode(rgb: np.ndarray, scan: Scan, kind: str, quality: int) -> bytes:
     """A coloured page as the bytes of a file, with the scan's alpha, EXIF and profile where the format has room.
 
+    JPEG has none for transparency, which is white there.
+
     Args:
         rgb: uint8 or uint16 (H, W, 3); 16 bits for PNG alone.
         scan: what it was made of.
         kind: `png`, `jpg` or `webp`.
         quality: of JPEG and WebP, 1 to 100.
+
+    Raises:
+        ValueError: a side is longer than the format allows.
     """
+    height, width = rgb.shape[:2]
+    if max(height, width) > LONGEST.get(kind, max(height, width)):
+        raise ValueError(f"{width} x {height} pixels: {kind} has at most {LONGEST[kind]} a side, png has more")
     if rgb.dtype == np.uint16:
         return _encode_deep(rgb, scan)
     image = Image.fromarray(rgb)
-    if scan.alpha is not None and kind != "jpg":
+    if scan.alpha is not None:
         alpha = scan.alpha if scan.alpha.dtype == np.uint8 else (scan.alpha >> 8).astype(np.uint8)
         image.putalpha(Image.fromarray(alpha))
+    if kind == "jpg":
+        image = on_white(image)
     options: dict[str, object] = {"exif": scan.exif} if scan.exif else {}
     if scan.profile:
         options["icc_profile"] = scan.profile
@@ -120,6 +135,14 @@ def encode(rgb: np.ndarray, scan: Scan, kind: str, quality: int) -> bytes:
     return stream.getvalue()
 
 
+def on_white(image: Image.Image) -> Image.Image:
+    """RGB of an image for a format without transparency: white shows through, as the network saw it."""
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+
+
 def _encode_deep(rgb: np.ndarray, scan: Scan) -> bytes:
     """A 16-bit PNG, which Pillow does not write."""
     import tensorflow as tf
@@ -129,8 +152,14 @@ def _encode_deep(rgb: np.ndarray, scan: Scan) -> bytes:
         rgb = np.concatenate([rgb, alpha[..., None]], axis=-1)
     with tf.device("CPU"):
         plain = bytes(tf.io.encode_png(rgb, compression=4).numpy())
-    if not scan.profile:
-        return plain
-    body = b"iCCP" + b"ICC\0\0" + zlib.compress(scan.profile)
-    chunk = (len(body) - 4).to_bytes(4) + body + zlib.crc32(body).to_bytes(4)
-    return plain[:33] + chunk + plain[33:]  # after the signature and IHDR
+    chunks = b""
+    if scan.profile:
+        chunks += _chunk(b"iCCP", b"ICC\0\0" + zlib.compress(scan.profile))
+    if scan.exif:
+        chunks += _chunk(b"eXIf", scan.exif.removeprefix(b"Exif\0\0"))
+    return plain[:33] + chunks + plain[33:]  # after the signature and IHDR
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    """A chunk of a PNG."""
+    return len(data).to_bytes(4) + name + data + zlib.crc32(name + data).to_bytes(4)

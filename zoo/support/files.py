@@ -161,6 +161,8 @@ def locked(folder: Path, busy: str) -> Iterator[None]:
         if made and not any(path.name != LOCK for path in folder.iterdir()):
             (folder / LOCK).unlink(missing_ok=True)
             for path in made:
+                if any(path.iterdir()):  # what was made beside the folder stays
+                    break
                 path.rmdir()
 
 
