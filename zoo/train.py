@@ -101,7 +101,7 @@ def train(arguments: argparse.Namespace) -> None:
     if result is None or arguments.dry_run:
         devices = devices or _open_devices(arguments.distribute)
         try:
-            found = _train(arguments, config, dataset, run_dir, identity, devices, held, console)
+            found = _train(arguments, config, dataset, run_dir, identity, devices, held, result is not None, console)
         except OSError as error:
             raise disk_error(error, run_dir.path) from error
         if found is None:
@@ -205,9 +205,13 @@ def _train(
     identity: dict[str, Any],
     devices: "Devices",
     held: bool,
+    done: bool,
     console: Any,
 ) -> "Result | None":
-    """The result; None after a dry run, and in a worker that is not the chief."""
+    """The result; None after a dry run, and in a worker that is not the chief.
+
+    `held` says that the run directory holds this run or a shorter one, `done` that this one is over.
+    """
     from zoo.support.console import say
 
     if config.deterministic and not isinstance(devices, JaxDevices):
@@ -236,7 +240,6 @@ def _train(
         f" {trainer.precision}{shared}{on}"
     )
     if arguments.dry_run:
-        done = held and (run_dir.path / "result.json").exists()
         there = f"are done already, in {run_dir.path}" if done else f"would go to {run_dir.path}"
         say(f"dry run: nothing trained; results {there}")
         return None

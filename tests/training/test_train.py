@@ -275,6 +275,9 @@ def test_beside_a_run_that_is_done(capsys, data, tmp_path):
     code, _, err = run(capsys, *command, "--dry-run")
     assert code == 0
     assert "nothing trained; results are done already" in err
+    code, _, err = run(capsys, *command, "--steps", 2, "--dry-run")  # longer than what is there
+    assert code == 0
+    assert "nothing trained; results would go to" in err
     code, _, err = run(capsys, *command, "--option", "activaton=relu")  # and not "another configuration"
     assert code == 2
     assert "Did you mean 'activation'" in err
