@@ -83,7 +83,11 @@ def train(arguments: argparse.Namespace) -> None:
     run_dir = RunDirectory(arguments.run_dir or default_run_dir(config), arguments.keep_checkpoints)
     with scanning(console) as progress:
         dataset = open_dataset(
-            config.data, crop=VIEW_LEAST if config.views else config.crop, max_bad=arguments.max_bad, progress=progress
+            config.data,
+            crop=VIEW_LEAST if config.views else config.crop,
+            max_bad=arguments.max_bad,
+            progress=progress,
+            flags=("--max-bad",) if config.views else ("--max-bad", "--crop"),
         )
     say(dataset.summary())
     if config.views:

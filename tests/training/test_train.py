@@ -301,6 +301,7 @@ def test_beside_a_run_that_is_done(capsys, data, tmp_path):
         (["residual", "--loss", "cross_entropy"], "does not fit a model that answers with uv"),
         (["residual", "--encoder-weights", "none.h5", "--crop", "16"], "none.h5"),
         (["residual", "--crop", "64"], "--crop"),
+        (["residual", "--views"], "9 are smaller than 64: remove them, or raise --max-bad."),
     ],
 )
 def test_bad_input_is_exit_code_2_and_makes_nothing(capsys, data, tmp_path, arguments, message):
