@@ -18,6 +18,7 @@ from zoo.support import machine
 from zoo.support.command import import_tensorflow, run
 from zoo.support.files import real
 from zoo.support.interrupts import at_once
+from zoo.support.schema import Range
 from zoo.training.backends import check_backend
 from zoo.training.config import SETTINGS, RunConfig, resolve
 from zoo.training.devices import check_port, open_devices, read_tf_config
@@ -67,6 +68,7 @@ def train(arguments: argparse.Namespace) -> None:
     if machine.keras_backend() == "jax" and config.deterministic:
         machine.compute_deterministically()
     check_trackers(arguments.log)
+    max_bad = Range(least=0, most=1).check("--max-bad", arguments.max_bad, float)
     if arguments.keep_checkpoints < 1:
         raise UsageError(f"--keep-checkpoints must be at least 1, not {arguments.keep_checkpoints}")
     together = arguments.distribute == "multiworker"
@@ -85,7 +87,7 @@ def train(arguments: argparse.Namespace) -> None:
         dataset = open_dataset(
             config.data,
             crop=VIEW_LEAST if config.views else config.crop,
-            max_bad=arguments.max_bad,
+            max_bad=max_bad,
             progress=progress,
             flags=("--max-bad",) if config.views else ("--max-bad", "--crop"),
         )

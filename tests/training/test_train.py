@@ -301,6 +301,8 @@ def test_beside_a_run_that_is_done(capsys, data, tmp_path):
         (["residual", "--loss", "cross_entropy"], "does not fit a model that answers with uv"),
         (["residual", "--encoder-weights", "none.h5", "--crop", "16"], "none.h5"),
         (["residual", "--crop", "64"], "--crop"),
+        (["residual", "--max-bad", "nan"], "--max-bad must be in [0, 1], not nan"),
+        (["residual", "--max-bad", "20"], "--max-bad must be in [0, 1], not 20.0"),
         (["residual", "--views"], "9 are smaller than 64: remove them, or raise --max-bad."),
     ],
 )
