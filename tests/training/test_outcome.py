@@ -2,6 +2,9 @@
 
 import math
 
+from samples import run_result
+
+from zoo.results import result_text
 from zoo.training.outcome import error_of
 
 
@@ -16,3 +19,10 @@ def test_a_classifier_is_told_by_its_annealed_colours_and_a_regression_by_its_ow
 
 def test_colours_that_are_no_numbers_are_the_worst():
     assert error_of(validation(residual=None)) == math.inf
+
+
+def test_a_result_does_not_say_where_files_lie_on_this_machine():
+    found = run_result(data="/home/me/pages", recipe="/home/me/own.toml", encoder_weights="/home/me/own.weights.h5")
+    assert "/home/me" not in result_text(found)
+    config = found.details["config"]
+    assert [config[key] for key in ("data", "recipe", "encoder_weights")] == ["pages", "own.toml", "own.weights.h5"]

@@ -158,9 +158,8 @@ def training_result(
     """
     records = list(records)
     # Where the images and the weights lie on this machine is nothing to publish.
-    identity = identity | {"data": _name_of(identity["data"])}
-    if identity.get("start"):
-        identity |= {"start": _name_of(identity["start"]), "encoder_weights": _name_of(identity["encoder_weights"])}
+    paths = ("data", "recipe", "start", "encoder_weights")
+    identity = identity | {key: _name_of(identity[key]) for key in paths if identity.get(key)}
     here = Environment.of(environment)
     on = f"the {identity['overfit']} crops trained on" if identity["overfit"] else f"{scores.crops} validation crops"
     shared: dict[str, Any] = {
