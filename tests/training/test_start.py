@@ -115,6 +115,13 @@ def test_what_contradicts_the_source_is_refused(flags, options, message):
         resolve("context", "finetune", flags, options, start)
 
 
+def test_what_a_model_grows_from_stays_frozen():
+    start = read_start("context", "guided")
+    with pytest.raises(UsageError, match="--train-encoder: guided grows from context:open, whose weights stay"):
+        resolve("guided", "guide", {"train_encoder": True}, {}, start)
+    assert resolve("guided", "paper", {}, {}, start).train_encoder is False
+
+
 def test_a_run_goes_on_from_another(capsys, tiny, data, source, tmp_path):
     folder = tmp_path / "run"
     flags = ["--from", source, "--data", data, *SMALL, "--steps", 1, "--learning-rate", "1e-12"]
