@@ -260,6 +260,17 @@ def test_a_full_disk_is_reported_and_nothing_is_lost(capsys, tiny, data, tmp_pat
     assert "going on from step 1" in err
 
 
+def test_micro_batches_of_other_devices_are_made_to_divide_the_batch(capsys, tiny, data, tmp_path):
+    folder, settings = tmp_path / "run", [tiny, "--data", data, *FAST, "--batch-size", 4]
+    assert run(capsys, *settings, "--steps", 1, "--run-dir", folder)[0] == 0
+    store = Checkpoints(folder / "checkpoints")
+    state, arrays = read_checkpoint(store.path(1))
+    store.save(arrays, state | {"micro_batch": 3})  # of a device with 12 crops of a batch, which ran out of memory
+    code, _, err = run(capsys, *settings, "--steps", 2, "--run-dir", folder)
+    assert code == 0, err
+    assert read_checkpoint(store.path(2))[0]["micro_batch"] == 2
+
+
 def test_dry_run_writes_nothing(capsys, data, tmp_path):
     code, out, err = run(capsys, "residual", "--data", data, *FAST, "--run-dir", tmp_path / "run", "--dry-run")
     assert code == 0

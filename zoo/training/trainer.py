@@ -207,7 +207,9 @@ class Trainer:
             self._run = self.run_dir.digest()
         if self.devices.chief and self.run_dir.checkpoints.steps():
             state = self.run_dir.checkpoints.load(self._variables(), self._say, self._run)
-            start, self._micro_batch = state["step"], min(self._micro_batch, state["micro_batch"] or self._micro_batch)
+            start, most = state["step"], min(self._micro_batch, state["micro_batch"] or self._micro_batch)
+            # That of other devices, with other shares of a batch, may not divide this one's.
+            self._micro_batch = next(part for part in range(most, 0, -1) if self._share % part == 0)
             self._unrecorded = state.get("losses", [])
         start, self._micro_batch = (
             int(value[0]) for value in self.devices.from_chief([np.array([start]), np.array([self._micro_batch])])
