@@ -303,6 +303,19 @@ def test_split_folders(tmp_path: Path, val: str, wrapped: bool) -> None:
     assert "1 outside the split folders" in dataset.summary()
 
 
+def test_an_archive_with_the_backslashes_of_windows_has_its_split_folders(tmp_path: Path) -> None:
+    archive = tmp_path / "book.zip"
+    with zipfile.ZipFile(archive, "w") as zipped:
+        for seed in range(8):
+            stream = io.BytesIO()
+            Image.fromarray(page(seed)).save(stream, "PNG")
+            zipped.writestr(f"pages\\{'train' if seed < 6 else 'val'}\\{seed}.png", stream.getvalue())
+        zipped.writestr("__MACOSX\\a.png", b"")
+    dataset = opened(archive)
+    assert names(dataset)["val"] == {"pages/val/6.png", "pages/val/7.png"}
+    assert not dataset.skipped
+
+
 def test_a_missing_split_is_taken_from_train(tmp_path: Path) -> None:
     fill(tmp_path / "train", 30)
     fill(tmp_path / "val", 2, 100)
