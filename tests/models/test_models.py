@@ -265,6 +265,8 @@ def test_load_names_what_is_missing(tmp_path):
         ({"seed": 0.5}, "seed must be a whole number, not 0.5"),
         ({"inputs": 5}, "inputs must be a list of names of inputs, not 5"),
         ({"stride": [2]}, "stride of the trunk residual must be one of"),
+        ({"stride": 0}, "stride of the trunk residual must be one of 1, 2, 4, not 0"),
+        ({"output": ""}, "output must be one of sigmoid, normalized, linear, not ''"),
     ],
 )
 def test_odd_options_are_refused(options, message):
