@@ -173,7 +173,8 @@ def _agreed(
         return look()
     import numpy as np
 
-    mine = np.array([_short_digest(identity[key]) for key in sorted(identity)], np.int32)
+    keys = sorted({*identity, "start_digest"})  # which those alone have that begin from weights
+    mine = np.array([_short_digest(identity.get(key)) for key in keys], np.int32)
     error: UsageError | None = None
     held, result = False, None
     if devices.chief:
@@ -192,7 +193,7 @@ def _agreed(
         # Whoever leaves before all have heard looks to the others like a worker that died.
         with contextlib.suppress(Exception):
             devices.total(found)
-        names = ", ".join(key for key, differs in zip(sorted(identity), found, strict=True) if differs)
+        names = ", ".join(key for key, differs in zip(keys, found, strict=True) if differs)
         raise UsageError(f"the workers were started with different settings ({names}): they have to be the same")
     return bool(state[1]), result or (Result("training", [], {}) if state[2] else None)
 
