@@ -136,6 +136,22 @@ def test_a_run_goes_on_from_another(capsys, tiny, data, source, tmp_path):
         np.testing.assert_allclose(mine, kept, atol=1e-6)
 
 
+def test_a_page_that_is_gone_at_the_end_is_named(capsys, data, source, tmp_path, monkeypatch):
+    pages = shutil.copytree(data, tmp_path / "pages")
+
+    def load(path):
+        for page in (pages / "val").iterdir():
+            page.unlink()
+        return zoo.load(path)
+
+    monkeypatch.setattr(trainer, "load", load)  # of the best model, before pages are compared
+    flags = ["--from", source, "--data", pages, *SMALL, "--steps", 1, "--run-dir", tmp_path / "run"]
+    code, _, err = run(capsys, *flags)
+    assert code == 1
+    assert "can no longer be read" in err.splitlines()[-1]
+    assert "could not be written" not in err
+
+
 def test_a_changed_source_is_another_run(capsys, data, source, tmp_path):
     copy = shutil.copytree(source, tmp_path / "source")
     flags = ["--from", copy, "--data", data, *SMALL, "--steps", 1, "--run-dir", tmp_path / "run"]

@@ -15,6 +15,7 @@ from PIL import Image
 
 from zoo.chroma.yuv import split_luma
 from zoo.data.dataset import Dataset
+from zoo.data.decode import decode_rgb
 from zoo.data.pipeline import (
     VIEW_PARTS,
     FixedCrop,
@@ -23,6 +24,7 @@ from zoo.data.pipeline import (
     crop_batches,
     fixed_crops,
     iterate,
+    read_unchanged,
     repeat_batches,
 )
 from zoo.errors import RunError, StallError, UsageError
@@ -441,7 +443,7 @@ class Trainer:
         decoder = self.config.decode if after.contract.classifies else None
         pictures = []
         for image in self.dataset.splits["val"].images[:COMPARED_PAGES]:
-            page = Image.fromarray(image.decode())
+            page = Image.fromarray(decode_rgb(read_unchanged(image)))
             page.thumbnail((COMPARED_SIDE, COMPARED_SIDE), Image.Resampling.LANCZOS)
             rgb = np.asarray(page)[None]
             luma = split_luma(rgb.astype(np.float32) / 255)[0].astype(np.float32)
