@@ -116,7 +116,7 @@ class Scores:
             values = {"name": row.way.title, "rmse_ab": row.rmse_ab, "chroma_ratio": row.chroma_ratio}
             return values | {name: getattr(row, name) for name in ("against_grey", "against_mean", "controls")}
 
-        head = {"step": self.step, "crops": self.crops, "loss": self.loss}
+        head = {"step": self.step, "crops": self.crops, "loss": _finite(self.loss)}
         return head | {"baselines": [line(row) for row in self.baselines], "rows": [line(row) for row in self.rows]}
 
 
@@ -190,7 +190,7 @@ def training_result(
             "config": identity,
             "environment": environment,
             "step": scores.step,
-            "loss": scores.loss,
+            "loss": _finite(scores.loss),
             **({"pages": scores.pages} if scores.pages else {}),
             "candidates": [row.details() for row in candidates],
             "history": history(records),
@@ -234,6 +234,11 @@ def speed_of(result: Result) -> float | None:
 def last_speed(records: Iterable[dict[str, Any]]) -> float | None:
     """The newest speed in the lines of metrics.jsonl, in images a second."""
     return next((each["images_per_second"] for each in reversed(list(records)) if "images_per_second" in each), None)
+
+
+def _finite(loss: float) -> float | None:
+    """A loss for JSON, which has no infinity: None instead."""
+    return loss if math.isfinite(loss) else None
 
 
 def _name_of(data: str) -> str:
