@@ -211,7 +211,7 @@ def test_no_flag_is_advised_that_a_command_does_not_have(tmp_path: Path, flags: 
     with pytest.raises(UsageError) as error:
         opened(tmp_path, flags=flags)
     message = str(error.value)
-    assert message.endswith(f"1 are smaller than {CROP}: {advice}")
+    assert message.endswith(f"1 are smaller than the crop of {CROP}: {advice}")
     assert "--crop" not in message
     assert ("--max-bad" in message) == bool(flags)
 

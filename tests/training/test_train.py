@@ -314,7 +314,7 @@ def test_beside_a_run_that_is_done(capsys, data, tmp_path):
         (["residual", "--crop", "64"], "--crop"),
         (["residual", "--max-bad", "nan"], "--max-bad must be in [0, 1], not nan"),
         (["residual", "--max-bad", "20"], "--max-bad must be in [0, 1], not 20.0"),
-        (["residual", "--views"], "9 are smaller than 64: remove them, or raise --max-bad."),
+        (["residual", "--views"], "9 are smaller than the crop of 64: remove them, or raise --max-bad."),
     ],
 )
 def test_bad_input_is_exit_code_2_and_makes_nothing(capsys, data, tmp_path, arguments, message):

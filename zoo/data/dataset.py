@@ -279,7 +279,7 @@ def _scan(
             message += f" Repair or remove what cannot be read{or_raise}."
         if small:
             largest = min(min(image.width, image.height) for image in small) // 8 * 8
-            message += f" {len(small)} are smaller than {'the crop of ' * ('--crop' in flags)}{crop}"
+            message += f" {len(small)} are smaller than the crop of {crop}"
             cropped = "--crop" in flags and largest >= 16
             message += f": --crop {largest} would take them all." if cropped else f": remove them{or_raise}."
         raise UsageError(message)
