@@ -18,6 +18,7 @@ from zoo.support import machine
 from zoo.support.command import import_tensorflow, run
 from zoo.support.files import real
 from zoo.support.interrupts import at_once
+from zoo.support.schema import Range
 from zoo.training.backends import check_backend
 from zoo.training.config import SETTINGS, RunConfig, resolve
 from zoo.training.devices import check_port, open_devices, read_tf_config
@@ -67,6 +68,7 @@ def train(arguments: argparse.Namespace) -> None:
     if machine.keras_backend() == "jax" and config.deterministic:
         machine.compute_deterministically()
     check_trackers(arguments.log)
+    max_bad = Range(least=0, most=1).check("--max-bad", arguments.max_bad, float)
     if arguments.keep_checkpoints < 1:
         raise UsageError(f"--keep-checkpoints must be at least 1, not {arguments.keep_checkpoints}")
     together = arguments.distribute == "multiworker"
@@ -83,7 +85,11 @@ def train(arguments: argparse.Namespace) -> None:
     run_dir = RunDirectory(arguments.run_dir or default_run_dir(config), arguments.keep_checkpoints)
     with scanning(console) as progress:
         dataset = open_dataset(
-            config.data, crop=VIEW_LEAST if config.views else config.crop, max_bad=arguments.max_bad, progress=progress
+            config.data,
+            crop=VIEW_LEAST if config.views else config.crop,
+            max_bad=max_bad,
+            progress=progress,
+            flags=("--max-bad",) if config.views else ("--max-bad", "--crop"),
         )
     say(dataset.summary())
     if config.views:
@@ -101,7 +107,7 @@ def train(arguments: argparse.Namespace) -> None:
     if result is None or arguments.dry_run:
         devices = devices or _open_devices(arguments.distribute)
         try:
-            found = _train(arguments, config, dataset, run_dir, identity, devices, held, console)
+            found = _train(arguments, config, dataset, run_dir, identity, devices, held, result is not None, console)
         except OSError as error:
             raise disk_error(error, run_dir.path) from error
         if found is None:
@@ -167,7 +173,8 @@ def _agreed(
         return look()
     import numpy as np
 
-    mine = np.array([_short_digest(identity[key]) for key in sorted(identity)], np.int32)
+    keys = sorted({*identity, "start_digest"})  # which those alone have that begin from weights
+    mine = np.array([_short_digest(identity.get(key)) for key in keys], np.int32)
     error: UsageError | None = None
     held, result = False, None
     if devices.chief:
@@ -186,7 +193,7 @@ def _agreed(
         # Whoever leaves before all have heard looks to the others like a worker that died.
         with contextlib.suppress(Exception):
             devices.total(found)
-        names = ", ".join(key for key, differs in zip(sorted(identity), found, strict=True) if differs)
+        names = ", ".join(key for key, differs in zip(keys, found, strict=True) if differs)
         raise UsageError(f"the workers were started with different settings ({names}): they have to be the same")
     return bool(state[1]), result or (Result("training", [], {}) if state[2] else None)
 
@@ -205,9 +212,13 @@ def _train(
     identity: dict[str, Any],
     devices: "Devices",
     held: bool,
+    done: bool,
     console: Any,
 ) -> "Result | None":
-    """The result; None after a dry run, and in a worker that is not the chief."""
+    """The result; None after a dry run, and in a worker that is not the chief.
+
+    `held` says that the run directory holds this run or a shorter one, `done` that this one is over.
+    """
     from zoo.support.console import say
 
     if config.deterministic and not isinstance(devices, JaxDevices):
@@ -236,7 +247,6 @@ def _train(
         f" {trainer.precision}{shared}{on}"
     )
     if arguments.dry_run:
-        done = held and (run_dir.path / "result.json").exists()
         there = f"are done already, in {run_dir.path}" if done else f"would go to {run_dir.path}"
         say(f"dry run: nothing trained; results {there}")
         return None

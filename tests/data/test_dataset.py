@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def fill(root: Path, count: int, first: int = 0) -> None:
         save(root / f"{seed:03d}.png", seed)
 
 
-def opened(root: Path | str, **options: float) -> Dataset:
+def opened(root: Path | str, **options: Any) -> Dataset:
     return open_dataset(root, crop=CROP, **options)
 
 
@@ -191,12 +192,28 @@ def test_too_many_bad_files(tmp_path: Path) -> None:
     save(tmp_path / "b.png", 100, (20, 64))
     save(tmp_path / "c.png", 101, (64, 24))
     with pytest.raises(UsageError) as error:
-        opened(tmp_path)
+        opened(tmp_path, flags=("--crop", "--max-bad"))
     message = str(error.value)
     for part in ("3 of 19 images cannot be used", "10%", "a.jpg: not an image", "b.png: 64 x 20", "--crop 16 "):
         assert part in message
+    assert "or raise --max-bad" in message
     assert len(opened(tmp_path, max_bad=0.2).skipped) == 1
     assert len(open_dataset(tmp_path, crop=20, max_bad=0.06).splits["train"].images) > 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "advice"), [((), "remove them."), (("--max-bad",), "remove them, or raise --max-bad.")]
+)
+def test_no_flag_is_advised_that_a_command_does_not_have(tmp_path: Path, flags: tuple[str, ...], advice: str) -> None:
+    fill(tmp_path, 4)
+    (tmp_path / "a.jpg").write_text("text")
+    save(tmp_path / "b.png", 100, (20, 64))
+    with pytest.raises(UsageError) as error:
+        opened(tmp_path, flags=flags)
+    message = str(error.value)
+    assert message.endswith(f"1 are smaller than the crop of {CROP}: {advice}")
+    assert "--crop" not in message
+    assert ("--max-bad" in message) == bool(flags)
 
 
 def test_nothing_to_learn_from(tmp_path: Path) -> None:
@@ -284,6 +301,19 @@ def test_split_folders(tmp_path: Path, val: str, wrapped: bool) -> None:
     assert {key: len(value) for key, value in digests(dataset).items()} == {"train": 12, "val": 4, "test": 3}
     assert dataset.outside == 1
     assert "1 outside the split folders" in dataset.summary()
+
+
+def test_an_archive_with_the_backslashes_of_windows_has_its_split_folders(tmp_path: Path) -> None:
+    archive = tmp_path / "book.zip"
+    with zipfile.ZipFile(archive, "w") as zipped:
+        for seed in range(8):
+            stream = io.BytesIO()
+            Image.fromarray(page(seed)).save(stream, "PNG")
+            zipped.writestr(f"pages\\{'train' if seed < 6 else 'val'}\\{seed}.png", stream.getvalue())
+        zipped.writestr("__MACOSX\\a.png", b"")
+    dataset = opened(archive)
+    assert names(dataset)["val"] == {"pages/val/6.png", "pages/val/7.png"}
+    assert not dataset.skipped
 
 
 def test_a_missing_split_is_taken_from_train(tmp_path: Path) -> None:

@@ -78,16 +78,18 @@ def test_a_local_data_set_is_what_its_card_lists(work: Path) -> None:
         cards.card_files(get_card("mine"))
 
 
-@pytest.mark.parametrize("change", ["changed", "gone", "more"])
+@pytest.mark.parametrize("change", ["changed", "gone", "more", "archive"])
 def test_another_folder_of_that_name_is_refused(work: Path, change: str) -> None:
     file = sorted((work / "mine" / "train").iterdir())[0]
     if change == "changed":
         file.write_bytes(sorted(file.parent.iterdir())[1].read_bytes())
     elif change == "gone":
         file.unlink()
-    else:
+    elif change == "more":
         (file.parent / "more.png").write_bytes(file.read_bytes())
-    named = "more.png" if change == "more" else file.name
+    else:  # which cannot be read as an image
+        (file.parent / "more.cbr").write_bytes(b"no archive")
+    named = {"more": "more.png", "archive": "more.cbr"}.get(change, file.name)
     with pytest.raises(UsageError, match=rf"mine/ is not mine: 1 images .*{named}.*\./mine"):
         open_dataset("mine", crop=16)
 

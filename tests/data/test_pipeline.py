@@ -1,5 +1,6 @@
 """Batches and fixed crops: they are what the images hold, and the seed and the step alone decide which."""
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -306,6 +307,19 @@ def test_a_cached_image_is_decoded_once(split: Split, monkeypatch: pytest.Monkey
     for _ in range(3):
         np.testing.assert_array_equal(cached.crop(1, 2, 3, CROP), decode(split.images[1])[2 : 2 + CROP, 3 : 3 + CROP])
     assert asked == [split.images[1].name]
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="the system does not list open files")
+def test_a_disk_cache_keeps_no_file_open(
+    split: Split, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process may open 1024 files by default, and a data set has more images."""
+    monkeypatch.setenv("COLORIZATION_ZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
+    cached = DecodedImages(split, "disk")
+    before = len(os.listdir("/dev/fd"))
+    for index in range(len(split.images)):
+        cached.crop(index, 0, 0, CROP)
+    assert len(os.listdir("/dev/fd")) == before
 
 
 def test_a_cache_without_room_is_refused_before_training(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:

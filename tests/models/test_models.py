@@ -1,5 +1,8 @@
 """The contract of every registered model: registering one enrols it here."""
 
+import zipfile
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from zoo.errors import UsageError
 from zoo.models.contract import contract_of
 from zoo.models.heads import HEADS
 from zoo.models.layers import LeakyReLU, NormalizedConv2D
+from zoo.models.loading import model_file
 from zoo.models.prediction import Predictor
 from zoo.models.trunks import TRUNKS
 
@@ -256,6 +260,16 @@ def test_load_names_what_is_missing(tmp_path):
         zoo.load(tmp_path / "model.keras")
 
 
+def test_a_folder_named_as_the_hub_is_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="no model at hf"):
+        zoo.load("hf")
+    (tmp_path / "hf").mkdir()
+    with zipfile.ZipFile(tmp_path / "hf" / "best.keras", "w"):
+        pass
+    assert model_file("hf") == Path("hf/best.keras")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -265,6 +279,8 @@ def test_load_names_what_is_missing(tmp_path):
         ({"seed": 0.5}, "seed must be a whole number, not 0.5"),
         ({"inputs": 5}, "inputs must be a list of names of inputs, not 5"),
         ({"stride": [2]}, "stride of the trunk residual must be one of"),
+        ({"stride": 0}, "stride of the trunk residual must be one of 1, 2, 4, not 0"),
+        ({"output": ""}, "output must be one of sigmoid, normalized, linear, not ''"),
     ],
 )
 def test_odd_options_are_refused(options, message):

@@ -19,6 +19,14 @@ def test_long_names_are_folded_and_never_cut():
     assert cells == "".join(names)
 
 
+def test_brackets_in_a_title_or_a_caption_are_shown():
+    console = Console(file=io.StringIO(), width=80)
+    console.print(Table.of(["", "my [run]"], [["a name that is long", "a value"]], caption="before: runs/[old]").rich())
+    text = console.file.getvalue()
+    assert "my [run]" in text
+    assert "before: runs/[old]" in text
+
+
 def test_a_name_in_markdown_stays_in_its_cell_and_brings_no_html():
     table = Table.of(["name"], [["a|b\n# c <script>"]])
     assert table.markdown().splitlines()[2] == "| a\\|b # c &lt;script> |"

@@ -108,6 +108,11 @@ def test_an_encoder_is_chosen(tiny):
     assert resolve("residual", "quick", NO_FLAGS, {}).encoder == "vgg16"
     assert resolve("residual", "quick", {"encoder": "efficientnet_lite0"}, {}).encoder == "efficientnet_lite0"
     assert resolve(tiny, "quick", NO_FLAGS, {}).encoder == ""
+    with pytest.raises(UsageError, match="--train-encoder: tiny has no encoder to train"):
+        resolve(tiny, "quick", {"train_encoder": True}, {})
+    with pytest.raises(UsageError, match=r"--encoder-weights own\.h5: tiny has no encoder to load them into"):
+        resolve(tiny, "quick", {"encoder_weights": "own.h5"}, {})
+    assert resolve(tiny, "paper", {"encoder_weights": "none"}, {}).train_encoder  # a recipe is for every model
     with pytest.raises(UsageError, match="--encoder vgg16: tiny has no encoder to choose"):
         resolve(tiny, "quick", {"encoder": "vgg16"}, {})
 

@@ -254,6 +254,14 @@ def test_other_settings_are_named(data, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_worker_that_begins_from_weights_is_named(data, alone, tmp_path):
+    command = ["tiny", "--data", data, *COMMON[2:], "--recipe", "quick", "--steps", 8, "--run-dir", tmp_path / "run"]
+    for child in start_workers(2, command, more=["--from", alone]):
+        code, log = child.end()
+        assert code == 2, log
+        assert "the workers were started with different settings (encoder_weights, start, start_digest)" in log
+
+
 def test_a_run_that_is_done_is_done_for_all(data, alone):
     command = ["tiny", "--data", data, *COMMON, "--steps", 8, "--run-dir", alone]
     found = [child.end() for child in start_workers(2, command)]

@@ -220,6 +220,16 @@ def test_the_last_few_are_kept(tmp_path):
     assert store.steps() == [5, 4, 3]
 
 
+def test_a_damaged_checkpoint_does_not_take_the_place_of_a_whole_one(tmp_path):
+    for step in (2, 4):
+        Checkpoints(tmp_path).save([np.full(2, step)], {"step": step})
+    Checkpoints(tmp_path).path(4).write_bytes(b"damaged")
+    store = Checkpoints(tmp_path, keep=1)
+    store.save([np.full(2, 3)], {"step": 3})  # by a run that goes on from step 2
+    assert store.steps() == [3]
+    assert read_checkpoint(store.path(3))[0] == {"step": 3}
+
+
 def test_there_are_twenty_moments():
     assert len(MOMENTS) >= 20
     assert {"write", "flush", "rename", "remove"} <= {moment.of for moment in MOMENTS}

@@ -115,6 +115,13 @@ def test_what_contradicts_the_source_is_refused(flags, options, message):
         resolve("context", "finetune", flags, options, start)
 
 
+def test_what_a_model_grows_from_stays_frozen():
+    start = read_start("context", "guided")
+    with pytest.raises(UsageError, match="--train-encoder: guided grows from context:open, whose weights stay"):
+        resolve("guided", "guide", {"train_encoder": True}, {}, start)
+    assert resolve("guided", "paper", {}, {}, start).train_encoder is False
+
+
 def test_a_run_goes_on_from_another(capsys, tiny, data, source, tmp_path):
     folder = tmp_path / "run"
     flags = ["--from", source, "--data", data, *SMALL, "--steps", 1, "--learning-rate", "1e-12"]
@@ -127,6 +134,22 @@ def test_a_run_goes_on_from_another(capsys, tiny, data, source, tmp_path):
     assert published["start"] == "run"
     for mine, kept in zip(zoo.load(folder).trainable_weights, zoo.load(source).trainable_weights, strict=True):
         np.testing.assert_allclose(mine, kept, atol=1e-6)
+
+
+def test_a_page_that_is_gone_at_the_end_is_named(capsys, data, source, tmp_path, monkeypatch):
+    pages = shutil.copytree(data, tmp_path / "pages")
+
+    def load(path):
+        for page in (pages / "val").iterdir():
+            page.unlink()
+        return zoo.load(path)
+
+    monkeypatch.setattr(trainer, "load", load)  # of the best model, before pages are compared
+    flags = ["--from", source, "--data", pages, *SMALL, "--steps", 1, "--run-dir", tmp_path / "run"]
+    code, _, err = run(capsys, *flags)
+    assert code == 1
+    assert "can no longer be read" in err.splitlines()[-1]
+    assert "could not be written" not in err
 
 
 def test_a_changed_source_is_another_run(capsys, data, source, tmp_path):

@@ -260,6 +260,17 @@ def test_a_full_disk_is_reported_and_nothing_is_lost(capsys, tiny, data, tmp_pat
     assert "going on from step 1" in err
 
 
+def test_micro_batches_of_other_devices_are_made_to_divide_the_batch(capsys, tiny, data, tmp_path):
+    folder, settings = tmp_path / "run", [tiny, "--data", data, *FAST, "--batch-size", 4]
+    assert run(capsys, *settings, "--steps", 1, "--run-dir", folder)[0] == 0
+    store = Checkpoints(folder / "checkpoints")
+    state, arrays = read_checkpoint(store.path(1))
+    store.save(arrays, state | {"micro_batch": 3})  # of a device with 12 crops of a batch, which ran out of memory
+    code, _, err = run(capsys, *settings, "--steps", 2, "--run-dir", folder)
+    assert code == 0, err
+    assert read_checkpoint(store.path(2))[0]["micro_batch"] == 2
+
+
 def test_dry_run_writes_nothing(capsys, data, tmp_path):
     code, out, err = run(capsys, "residual", "--data", data, *FAST, "--run-dir", tmp_path / "run", "--dry-run")
     assert code == 0
@@ -275,6 +286,9 @@ def test_beside_a_run_that_is_done(capsys, data, tmp_path):
     code, _, err = run(capsys, *command, "--dry-run")
     assert code == 0
     assert "nothing trained; results are done already" in err
+    code, _, err = run(capsys, *command, "--steps", 2, "--dry-run")  # longer than what is there
+    assert code == 0
+    assert "nothing trained; results would go to" in err
     code, _, err = run(capsys, *command, "--option", "activaton=relu")  # and not "another configuration"
     assert code == 2
     assert "Did you mean 'activation'" in err
@@ -298,6 +312,9 @@ def test_beside_a_run_that_is_done(capsys, data, tmp_path):
         (["residual", "--loss", "cross_entropy"], "does not fit a model that answers with uv"),
         (["residual", "--encoder-weights", "none.h5", "--crop", "16"], "none.h5"),
         (["residual", "--crop", "64"], "--crop"),
+        (["residual", "--max-bad", "nan"], "--max-bad must be in [0, 1], not nan"),
+        (["residual", "--max-bad", "20"], "--max-bad must be in [0, 1], not 20.0"),
+        (["residual", "--views"], "9 are smaller than the crop of 64: remove them, or raise --max-bad."),
     ],
 )
 def test_bad_input_is_exit_code_2_and_makes_nothing(capsys, data, tmp_path, arguments, message):

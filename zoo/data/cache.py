@@ -57,7 +57,9 @@ class DecodedImages:
         """A crop of the image at `index` of the split: uint8 (size, size, 3)."""
         pixels = self._kept.get(index)
         if pixels is None:
-            pixels = self._kept[index] = self._load(self._images[index])
+            pixels = self._load(self._images[index])
+            if not isinstance(pixels, np.memmap):  # which has its file open: there may be thousands
+                self._kept[index] = pixels
         return np.ascontiguousarray(pixels[top : top + size, left : left + size])
 
     def _file(self, image: ImageRef) -> Path:

@@ -6,7 +6,7 @@ counted. Where folders do not say which split an image is in, its content decide
 
 import difflib
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -127,7 +127,14 @@ class Dataset:
         return f"{self.name}: {sizes} images" + f"; left out: {left_out}" * bool(left_out)
 
 
-def open_dataset(spec: str | Path, *, crop: int, max_bad: float = 0.1, progress: Progress | None = None) -> Dataset:
+def open_dataset(
+    spec: str | Path,
+    *,
+    crop: int,
+    max_bad: float = 0.1,
+    progress: Progress | None = None,
+    flags: Collection[str] = (),
+) -> Dataset:
     """Opens a data set and checks every image of it.
 
     Sub-folders called train, val (or valid, validation) and test are the splits, if there is train and one of
@@ -140,6 +147,7 @@ def open_dataset(spec: str | Path, *, crop: int, max_bad: float = 0.1, progress:
         crop: side of the training crops in pixels; images smaller than that are left out.
         max_bad: the share of files, from 0 to 1, that may be unreadable or too small.
         progress: called after each file.
+        flags: those that the user can set, of --crop and --max-bad: messages advise no other.
 
     Raises:
         UsageError: nothing usable is there, or too much of it is bad; the message says what to do.
@@ -148,9 +156,9 @@ def open_dataset(spec: str | Path, *, crop: int, max_bad: float = 0.1, progress:
         from zoo.data.fetched.tfds import tfds_pages
 
         pages = tfds_pages(spec)
-        return _scan(spec, pages, list(folder_images(pages)), crop, max_bad, progress)
+        return _scan(spec, pages, list(folder_images(pages)), crop, max_bad, progress, flags)
     if isinstance(spec, str) and spec in list_datasets():
-        return _open_card(spec, crop, max_bad, progress)
+        return _open_card(spec, crop, max_bad, progress, flags)
     path = user_path(spec)
     if not path.exists():
         near = difflib.get_close_matches(str(spec), list_datasets(), n=1)
@@ -159,7 +167,7 @@ def open_dataset(spec: str | Path, *, crop: int, max_bad: float = 0.1, progress:
             f"no data set, folder or file {str(spec)!r}; {hint} A path of a folder, .zip or .cbz file may be given too"
         )
     sources = list(folder_images(path) if path.is_dir() else archive_images(path))
-    return _scan(real(path).name, path, sources, crop, max_bad, progress)
+    return _scan(real(path).name, path, sources, crop, max_bad, progress, flags)
 
 
 def with_panels(dataset: Dataset, *, progress: Progress | None = None) -> Dataset:
@@ -193,7 +201,7 @@ def _panels_of(image: ImageRef) -> tuple[tuple[int, int, int, int], ...]:
     return tuple(found) if len(found) > 1 else ()
 
 
-def _open_card(name: str, crop: int, max_bad: float, progress: Progress | None) -> Dataset:
+def _open_card(name: str, crop: int, max_bad: float, progress: Progress | None, flags: Collection[str]) -> Dataset:
     card = get_card(name)
     if card.parts:
         parts = tuple((part, _pages_of(get_card(part), progress)) for part in card.parts)
@@ -202,9 +210,9 @@ def _open_card(name: str, crop: int, max_bad: float, progress: Progress | None) 
             found = list(folder_images(pages))
             given += _given_splits([source.name for source in found])
             sources += [replace(source, name=f"{part}/{source.name}") for source in found]
-        return replace(_scan(name, Path(name), sources, crop, max_bad, progress, given), parts=parts)
+        return replace(_scan(name, Path(name), sources, crop, max_bad, progress, flags, given), parts=parts)
     pages = _pages_of(card, progress)
-    dataset = _scan(name, pages, list(folder_images(pages)), crop, max_bad, progress)
+    dataset = _scan(name, pages, list(folder_images(pages)), crop, max_bad, progress, flags)
     if card.kind != "procedural":
         return dataset
     from zoo.data.drawn.procedural import read_maps
@@ -234,6 +242,7 @@ def _scan(
     crop: int,
     max_bad: float,
     progress: Progress | None,
+    flags: Collection[str],
     given: Sequence[str | None] | None = None,
 ) -> Dataset:
     """Examines all sources and makes the data set of the usable ones; `given` are their splits, if not by folder."""
@@ -265,12 +274,14 @@ def _scan(
             f"{root}: {bad} of {len(wanted)} images cannot be used, and at most {max_bad:.0%} may be bad: "
             f"{_some(skipped + too_small)}."
         )
+        or_raise = ", or raise --max-bad" * ("--max-bad" in flags)
         if skipped:
-            message += " Repair or remove what cannot be read, or raise --max-bad."
+            message += f" Repair or remove what cannot be read{or_raise}."
         if small:
             largest = min(min(image.width, image.height) for image in small) // 8 * 8
             message += f" {len(small)} are smaller than the crop of {crop}"
-            message += f": --crop {largest} would take them all." if largest >= 16 else "."
+            cropped = "--crop" in flags and largest >= 16
+            message += f": --crop {largest} would take them all." if cropped else f": remove them{or_raise}."
         raise UsageError(message)
     if len(gray) == len(wanted):
         raise UsageError(f"{root}: all {len(gray)} images are greyscale; colour images are needed")

@@ -138,11 +138,12 @@ def archive_images(path: Path) -> Iterator[ImageFile]:
             f"{path}: entries lie over each other, as in a decompression bomb; unpack it and give the folder"
         )
     for entry in archive.infolist():
-        name = PurePosixPath(entry.filename)
+        path_inside = entry.filename.replace("\\", "/")  # some programs of Windows write the other one
+        name = PurePosixPath(path_inside)
         if entry.filename and not entry.is_dir() and is_image(name) and not _is_hidden(name):
             if entry.flag_bits & 1:
                 raise UsageError(f"{path}: the archive is encrypted; unpack it and give the folder")
-            yield ImageFile(printable(entry.filename), path, archive, entry)
+            yield ImageFile(printable(path_inside), path, archive, entry)
 
 
 def _overlaps(archive: zipfile.ZipFile) -> bool:

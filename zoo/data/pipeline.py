@@ -287,7 +287,7 @@ def iterate(batches: "Iterable[tf.Tensor]", split: Split) -> "Generator[tf.Tenso
     except tf.errors.OpError:
         # The error does not tell which file it is about, so all are read again.
         for image in split.images:
-            _decode_with_tensorflow(image, _read_unchanged(image))
+            _decode_with_tensorflow(image, read_unchanged(image))
         raise
 
 
@@ -349,7 +349,7 @@ def fixed_crops(split: Split, *, count: int, crop: int, seed: int, views: bool =
             )
             maps = classes, objects, modes
         # A copy, of another size or not: a part of the page would keep all of it in memory.
-        rgb = _resized(decode_rgb(_read_unchanged(image))[box], crop, Image.Resampling.BILINEAR)
+        rgb = _resized(decode_rgb(read_unchanged(image))[box], crop, Image.Resampling.BILINEAR)
         crops.append(FixedCrop(image.name, rgb, top, left, maps))
     return crops
 
@@ -435,7 +435,12 @@ def _check_crop(split: Split, crop: int) -> None:
             raise UsageError(f"{image.name}: {image.width} x {image.height} is smaller than the crop, {crop}")
 
 
-def _read_unchanged(image: ImageRef) -> bytes:
+def read_unchanged(image: ImageRef) -> bytes:
+    """The bytes of an image.
+
+    Raises:
+        RunError: they are not what they were when the data set was opened.
+    """
     try:
         data = image.read()
     except (ImageError, OSError) as error:

@@ -104,7 +104,7 @@ def print_tables(evaluated: Evaluated) -> None:
     console = Console() if sys.stdout.isatty() else Console(width=160)
     candidates = evaluated.candidates
     where = f"{plural(len(evaluated.images), 'image')} of {evaluated.data}, {evaluated.split} split"
-    console.print(where, highlight=False)
+    console.print(where, markup=False, highlight=False)
     how = (
         f"95 % bootstrap intervals over {'groups of ' * (evaluated.groups < len(evaluated.images))}images"
         if evaluated.groups > 1

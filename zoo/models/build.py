@@ -107,11 +107,12 @@ def colorizer(
     chosen_encoder = get_encoder(encoder)
     if chosen_head.answer == "logits" and output is not None:
         raise UsageError(f"output={output!r} is for regression heads: a {head} head answers with logits")
-    stride = _choose(f"stride of the trunk {trunk}", stride or chosen_trunk.strides[0], chosen_trunk.strides)
+    stride = chosen_trunk.strides[0] if stride is None else stride
+    stride = _choose(f"stride of the trunk {trunk}", stride, chosen_trunk.strides)
     blocks = Blocks(
         activation=_choose("activation", activation, ACTIVATIONS),
         initializer=_choose("initializer", initializer, INITIALIZERS),
-        output=_choose("output", output or "sigmoid", OUTPUTS),
+        output=_choose("output", "sigmoid" if output is None else output, OUTPUTS),
         momentum=momentum,
         factored=factored,
         seed=seed,

@@ -34,9 +34,9 @@ def model_file(path: str | Path) -> Path | None:
     Raises:
         UsageError: there is no such model, it could be either of two, or the file is none.
     """
-    name, _, weights = str(path).partition(":")
-    if name == "hf":
+    if str(path).startswith("hf:"):
         return None
+    name, _, weights = str(path).partition(":")
     path = Path(path)
     file = path / "best.keras" if path.is_dir() else path
     if name in list_models():

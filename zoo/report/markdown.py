@@ -63,7 +63,9 @@ def run_table(runs: Iterable[Run], *, decoders: bool = True) -> str:
 
 def _kept(run: Run) -> str:
     """Which step's weights a run kept, where they are not the last ones."""
-    losses = {each["step"]: each["loss"] for each in run.history["validation"] if each["step"]}
+    losses = {
+        each["step"]: each["loss"] for each in run.history["validation"] if each["step"] and each["loss"] is not None
+    }
     best = min(losses, key=losses.__getitem__, default=run.config["steps"])
     if best == run.config["steps"]:
         return ""

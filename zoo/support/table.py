@@ -110,13 +110,14 @@ class Table:
     def rich(self, *, wrap: bool = True) -> "Rich":
         """The table for a terminal, intervals below their values and long names folded, never cut; without
         `wrap` numbers keep to one line."""
+        from rich.markup import escape
         from rich.table import Table as Rich
         from rich.text import Text
 
-        table = Rich(caption=self.caption or None)
+        table = Rich(caption=escape(self.caption) or None)
         for column in self.columns:
             justify: Any = "right" if column.numbers else "left"
-            table.add_column(column.title, justify=justify, overflow="fold", no_wrap=column.numbers and not wrap)
+            table.add_column(Text(column.title), justify=justify, overflow="fold", no_wrap=column.numbers and not wrap)
         for line in self.lines:
             below = ("\n".join(filter(None, (cell.text, cell.interval))) for cell in line.cells)
             table.add_row(*(Text(text, cell.style) for text, cell in zip(below, line.cells, strict=True)))

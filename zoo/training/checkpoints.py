@@ -50,7 +50,9 @@ class Checkpoints:
         return self.folder / f"step-{step:07d}.npz"
 
     def save(self, variables: Sequence[Any], state: dict[str, Any]) -> None:
-        """Writes a checkpoint, then removes those that are older than the last `keep`.
+        """Writes a checkpoint, then removes those that are older than the last `keep`, or of a later step.
+
+        Of a later step are those alone that `load` found damaged: a run goes on from the newest.
 
         Args:
             variables: of model and optimizer.
@@ -67,7 +69,9 @@ class Checkpoints:
         with atomic_path(self.path(state["step"])) as temporary, open(temporary, "wb") as file:
             named = {f"v{index:04d}": array for index, array in enumerate(arrays)}
             np.savez(file, **named, state=np.array(text), sha256=np.array(_digest(text, arrays)))  # type: ignore[arg-type]
-        for step in self.steps()[self.keep :]:
+        steps = self.steps()
+        now = steps.index(state["step"])
+        for step in steps[:now] + steps[now + self.keep :]:
             self.path(step).unlink(missing_ok=True)
 
     def load(self, variables: Sequence[Any], say: Callable[[str], None], run: str = "") -> dict[str, Any]:

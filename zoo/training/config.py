@@ -231,6 +231,10 @@ def resolve(
     config = _checked(RunConfig(model=model, recipe=recipe_name, **built, **settings), output)
     if flags.get("decode") is not None and output != "logits":
         raise UsageError(f"--decode is for classifiers, and {model} answers with UV")
+    if not card.encoder and flags.get("train_encoder"):
+        raise UsageError(f"--train-encoder: {model} has no encoder to train")
+    if not card.encoder and flags.get("encoder_weights") not in (None, "none"):
+        raise UsageError(f"--encoder-weights {flags['encoder_weights']}: {model} has no encoder to load them into")
     return config
 
 

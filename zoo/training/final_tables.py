@@ -19,7 +19,8 @@ def print_scores(config: RunConfig, scores: Scores) -> None:
     where = f"the {config.overfit} crops trained on" if config.overfit else f"{scores.crops} validation crops"
     by = "RMSE-ab" if len(scores.rows) == 1 else f"RMSE-ab, {KEPT_BY}"
     kept = f"step {scores.step} of {config.steps} (its colours are the nearest: {by})"
-    console.print(f"{config.model} on {config.data}, {kept}, {where} of {config.crop}²", highlight=False)
+    line = f"{config.model} on {config.data}, {kept}, {where} of {config.crop}²"
+    console.print(line, markup=False, highlight=False)
     grey, mean = scores.baselines
     rows = [grey, mean, *scores.rows]
     table = Table.of(

@@ -116,7 +116,7 @@ class Scores:
             values = {"name": row.way.title, "rmse_ab": row.rmse_ab, "chroma_ratio": row.chroma_ratio}
             return values | {name: getattr(row, name) for name in ("against_grey", "against_mean", "controls")}
 
-        head = {"step": self.step, "crops": self.crops, "loss": self.loss}
+        head = {"step": self.step, "crops": self.crops, "loss": _finite(self.loss)}
         return head | {"baselines": [line(row) for row in self.baselines], "rows": [line(row) for row in self.rows]}
 
 
@@ -158,9 +158,8 @@ def training_result(
     """
     records = list(records)
     # Where the images and the weights lie on this machine is nothing to publish.
-    identity = identity | {"data": _name_of(identity["data"])}
-    if identity.get("start"):
-        identity |= {"start": _name_of(identity["start"]), "encoder_weights": _name_of(identity["encoder_weights"])}
+    paths = ("data", "recipe", "start", "encoder_weights")
+    identity = identity | {key: _name_of(identity[key]) for key in paths if identity.get(key)}
     here = Environment.of(environment)
     on = f"the {identity['overfit']} crops trained on" if identity["overfit"] else f"{scores.crops} validation crops"
     shared: dict[str, Any] = {
@@ -191,7 +190,7 @@ def training_result(
             "config": identity,
             "environment": environment,
             "step": scores.step,
-            "loss": scores.loss,
+            "loss": _finite(scores.loss),
             **({"pages": scores.pages} if scores.pages else {}),
             "candidates": [row.details() for row in candidates],
             "history": history(records),
@@ -235,6 +234,11 @@ def speed_of(result: Result) -> float | None:
 def last_speed(records: Iterable[dict[str, Any]]) -> float | None:
     """The newest speed in the lines of metrics.jsonl, in images a second."""
     return next((each["images_per_second"] for each in reversed(list(records)) if "images_per_second" in each), None)
+
+
+def _finite(loss: float) -> float | None:
+    """A loss for JSON, which has no infinity: None instead."""
+    return loss if math.isfinite(loss) else None
 
 
 def _name_of(data: str) -> str:

@@ -67,12 +67,19 @@ class Start:
                 f"--encoder-weights {flags['encoder_weights']}: the encoder's weights come with {self.name}: leave"
                 " --encoder-weights out"
             )
+        if self.grown and flags.get("train_encoder"):
+            raise UsageError(
+                f"--train-encoder: {self.model} grows from {self.name}, whose weights stay as they are: leave"
+                " --train-encoder out"
+            )
         for key, value in options.items():
             if self.options is None or key not in self.options or self.options[key] != value:
                 own = "the options of its file" if self.options is None else self.options or "default options"
                 raise UsageError(f"--option {key}={value}: {self.name} has {own}: leave it out")
         views = {"views": True, "crop": self.views} if self.views and flags.get("views") is not False else {}
-        return {"encoder": self.encoder, "encoder_weights": self.name if self.encoder else "none", **views}
+        frozen = {"train_encoder": False} if self.grown else {}
+        weights = {"encoder": self.encoder, "encoder_weights": self.name if self.encoder else "none"}
+        return weights | views | frozen
 
     def build(self, *, train_encoder: bool, seed: int) -> Any:
         """The model with its weights; under the current precision policy, but of a `.keras` file alone its own.

@@ -225,12 +225,12 @@ class Trackers:
 def named_scalars(record: Mapping[str, Any]) -> dict[str, float]:
     """What a tracker shows of a line of metrics.jsonl, by names of letters, digits, `_` and `/`, which both tools take.
 
-    Ratios to a truth without colour, which are null, are left out.
+    Ratios to a truth without colour and losses that are not finite, which are null, are left out.
     """
     if "validation" not in record:
         return {f"training/{name}": value for name, value in record.items() if name != "step"}
     found = record["validation"]
-    values = {"validation/loss": found["loss"]}
+    values = {} if found["loss"] is None else {"validation/loss": found["loss"]}
     for row in (*found["baselines"], *found["rows"]):
         for metric in ("rmse_ab", "chroma_ratio"):
             if row[metric] is not None:

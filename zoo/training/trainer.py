@@ -15,6 +15,7 @@ from PIL import Image
 
 from zoo.chroma.yuv import split_luma
 from zoo.data.dataset import Dataset
+from zoo.data.decode import decode_rgb
 from zoo.data.pipeline import (
     VIEW_PARTS,
     FixedCrop,
@@ -23,6 +24,7 @@ from zoo.data.pipeline import (
     crop_batches,
     fixed_crops,
     iterate,
+    read_unchanged,
     repeat_batches,
 )
 from zoo.errors import RunError, StallError, UsageError
@@ -207,7 +209,9 @@ class Trainer:
             self._run = self.run_dir.digest()
         if self.devices.chief and self.run_dir.checkpoints.steps():
             state = self.run_dir.checkpoints.load(self._variables(), self._say, self._run)
-            start, self._micro_batch = state["step"], min(self._micro_batch, state["micro_batch"] or self._micro_batch)
+            start, most = state["step"], min(self._micro_batch, state["micro_batch"] or self._micro_batch)
+            # That of other devices, with other shares of a batch, may not divide this one's.
+            self._micro_batch = next(part for part in range(most, 0, -1) if self._share % part == 0)
             self._unrecorded = state.get("losses", [])
         start, self._micro_batch = (
             int(value[0]) for value in self.devices.from_chief([np.array([start]), np.array([self._micro_batch])])
@@ -439,7 +443,7 @@ class Trainer:
         decoder = self.config.decode if after.contract.classifies else None
         pictures = []
         for image in self.dataset.splits["val"].images[:COMPARED_PAGES]:
-            page = Image.fromarray(image.decode())
+            page = Image.fromarray(decode_rgb(read_unchanged(image)))
             page.thumbnail((COMPARED_SIDE, COMPARED_SIDE), Image.Resampling.LANCZOS)
             rgb = np.asarray(page)[None]
             luma = split_luma(rgb.astype(np.float32) / 255)[0].astype(np.float32)

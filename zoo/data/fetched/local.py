@@ -1,6 +1,5 @@
 """Data sets that are not distributed: a folder is one if it holds the files that its card lists, by digest."""
 
-import contextlib
 import hashlib
 from pathlib import Path
 
@@ -29,7 +28,7 @@ def local_pages(card: DataCard) -> Path:
             f"{card.name} is not distributed (it was {card.source}): {list_path(card)} lists its {len(listed):,}"
             f" images. python -m zoo.data import {card.name} DIR brings them in from a folder that has them"
         )
-    found = {source.name: hashlib.sha256(source.read()).hexdigest() for source in folder_images(folder)}
+    found = {source.name: _digest(source) for source in folder_images(folder)}
     other = sorted(name for name in found.keys() | listed.keys() if found.get(name) != listed.get(name))
     if other:
         remedy = "Remove it and import it again" if folder != Path(card.name) else f"Give ./{folder} to use it as it is"
@@ -61,8 +60,7 @@ def import_pages(card: DataCard, source: Path, progress: Progress) -> list[Path]
         raise UsageError(f"{card.name} is not imported: python -m zoo.data list says where it comes from")
     images, have = list_images(source), dict[str, ImageFile]()
     for done, image in enumerate(images, 1):
-        with contextlib.suppress(ImageError, OSError):  # it is missing then
-            have.setdefault(hashlib.sha256(image.read()).hexdigest(), image)
+        have.setdefault(_digest(image), image)  # one that cannot be read is missing
         progress(done, len(images))
     for part in parts:
         listed = local_digests(part)
@@ -89,6 +87,14 @@ def _copied(card: DataCard, have: dict[str, ImageFile]) -> Path:
         except (ImageError, OSError) as error:
             raise RunError(f"{pages}: {getattr(error, 'strerror', None) or error}") from error
     return pages
+
+
+def _digest(source: ImageFile) -> str:
+    """The SHA-256 (hex) of a file; empty where it cannot be read."""
+    try:
+        return hashlib.sha256(source.read()).hexdigest()
+    except (ImageError, OSError):
+        return ""
 
 
 def _some(names: list[str]) -> str:
