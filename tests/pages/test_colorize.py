@@ -51,7 +51,7 @@ def test_depth_alpha_and_metadata_survive(tmp_path, models, capsys):
         np.testing.assert_array_equal(np.asarray(image.getchannel("A")), alpha[..., 1])
 
 
-@pytest.mark.parametrize("out", ["out.jpg", "out.pdf"])
+@pytest.mark.parametrize("out", ["out.jpg", pytest.param("out.pdf", marks=pytest.mark.needs("pypdfium2"))])
 def test_transparency_is_white_where_the_format_has_none(tmp_path, models, capsys, out):
     samples = np.zeros((32, 32, 2), np.uint8)
     samples[8:24, 8:24] = (120, 255)
