@@ -120,13 +120,18 @@ def test_archive_entries_that_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert not (tmp_path.parent / "0.png").exists()
 
 
-def test_damaged_archive_entry(tmp_path: Path) -> None:
-    archive = tmp_path / "book.zip"
+def zip_pages(archive: Path, entries: list[str]) -> None:
+    """An archive with a page of its own under each name."""
     with zipfile.ZipFile(archive, "w") as zipped:
-        for seed in range(11):
+        for seed, name in enumerate(entries):
             stream = io.BytesIO()
             Image.fromarray(page(seed)).save(stream, "PNG")
-            zipped.writestr(f"{seed}.png", stream.getvalue())
+            zipped.writestr(name, stream.getvalue())
+
+
+def test_damaged_archive_entry(tmp_path: Path) -> None:
+    archive = tmp_path / "book.zip"
+    zip_pages(archive, [f"{seed}.png" for seed in range(11)])
     data = bytearray(archive.read_bytes())
     data[200] ^= 1
     archive.write_bytes(data)
@@ -305,11 +310,8 @@ def test_split_folders(tmp_path: Path, val: str, wrapped: bool) -> None:
 
 def test_an_archive_with_the_backslashes_of_windows_has_its_split_folders(tmp_path: Path) -> None:
     archive = tmp_path / "book.zip"
-    with zipfile.ZipFile(archive, "w") as zipped:
-        for seed in range(8):
-            stream = io.BytesIO()
-            Image.fromarray(page(seed)).save(stream, "PNG")
-            zipped.writestr(f"pages\\{'train' if seed < 6 else 'val'}\\{seed}.png", stream.getvalue())
+    zip_pages(archive, [f"pages\\{'train' if seed < 6 else 'val'}\\{seed}.png" for seed in range(8)])
+    with zipfile.ZipFile(archive, "a") as zipped:
         zipped.writestr("__MACOSX\\a.png", b"")
     dataset = opened(archive)
     assert names(dataset)["val"] == {"pages/val/6.png", "pages/val/7.png"}

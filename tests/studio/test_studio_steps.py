@@ -68,6 +68,13 @@ def test_what_the_last_work_said_goes_when_something_changes(browser: Any, clien
     window.clean()
 
 
+def wait_for_mark(client: Any, x: int, y: int) -> None:
+    """Until the studio has the first page's only mark there."""
+    until = time.monotonic() + 60
+    while (marks := client.get("/api/page/0")["marks"])[0]["points"] != [[x, y]]:
+        assert time.monotonic() < until, marks
+
+
 def test_a_key_that_is_held_moves_a_mark_all_the_way(browser: Any, client: Any) -> None:
     client.post("/api/page/0/marks", {"color": "#c33", "path": [[X, Y]]})
     window = Window(browser, client.running.url)
@@ -76,9 +83,7 @@ def test_a_key_that_is_held_moves_a_mark_all_the_way(browser: Any, client: Any) 
         "for (let time = 0; time < 6; time++)"
         " mark.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowDown', bubbles: true }))"
     )
-    until = time.monotonic() + 60
-    while client.get("/api/page/0")["marks"][0]["points"] != [[X, Y + 12]]:
-        assert time.monotonic() < until, client.get("/api/page/0")["marks"]
+    wait_for_mark(client, X, Y + 12)
     # Undone step by step, it is where it was.
     for _ in range(6):
         window["#undo"].click()
@@ -99,9 +104,7 @@ def test_what_is_on_its_way_is_undone_first(browser: Any, client: Any) -> None:
         " await new Promise((then) => setTimeout(then, 500));"
         " return answer; };" + down
     )
-    until = time.monotonic() + 60
-    while client.get("/api/page/0")["marks"][0]["points"] != [[X, Y + 4]]:
-        assert time.monotonic() < until, client.get("/api/page/0")["marks"]
+    wait_for_mark(client, X, Y + 4)
     # The server has moved it, and the page waits for the answer yet.
     for _ in range(2):
         window["#undo"].click()
